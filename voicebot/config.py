@@ -1,0 +1,162 @@
+"""Settings, read once at the edge: environment variables `VOICEBOT_ROOM__NAME`, or `.env`.
+
+Only `cli` and `server` build `Settings`; rooms take keyword arguments. The README's table
+is tested against this module.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from voicebot.errors import SettingsError
+
+
+class _Room(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+Positive = Annotated[int, Field(gt=0)]
+
+
+class ServerSettings(_Room):
+    """Sockets, limits and shutdown."""
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 picks a free one")
+    public_url: str | None = Field(
+        None, description="https URL under which Twilio reaches this server; signs requests"
+    )
+    api_token: SecretStr | None = Field(
+        None, description="bearer token for /calls and, when set, /metrics"
+    )
+    max_calls: Positive = Field(100, description="calls at once; more hear a busy signal")
+    max_message_bytes: Positive = Field(65536, description="largest WebSocket message accepted")
+    max_messages_per_s: Positive = Field(200, description="sustained messages per call and second")
+    start_timeout_s: float = Field(5.0, gt=0, description="from handshake to the start message")
+    idle_timeout_s: float = Field(30.0, gt=0, description="without any message on a live call")
+    max_call_s: float = Field(3600.0, gt=0, description="longest call")
+    token_ttl_s: float = Field(60.0, gt=0, description="life of a single-use stream token")
+    drain_timeout_s: float = Field(
+        120.0, ge=0, description="after SIGTERM, how long live calls may last"
+    )
+
+
+class TwilioSettings(_Room):
+    """Account data; all optional in development."""
+
+    account_sid: str | None = Field(None, description="account SID, for REST call control")
+    auth_token: SecretStr | None = Field(
+        None, description="auth token; when set, signatures are checked"
+    )
+
+
+class DialogueSettings(_Room):
+    """The dialplan and what it may call."""
+
+    dialplan: Path | None = Field(None, description="dialplan answered with; `--dialplan` wins")
+    webhook_timeout_s: float = Field(5.0, gt=0, description="for one call-out")
+
+
+class AsrSettings(_Room):
+    """Recognition."""
+
+    service: str = Field(
+        "local",
+        description="`local`, or a Pipecat STT service as `package.module:Class` (its own settings "
+        "from `asr.service_options`)",
+    )
+    service_options: dict[str, str] = Field({}, description="keyword arguments of that service")
+    cache_dir: Path = Field(
+        Path(platformdirs.user_cache_dir("voicebot")), description="converted weights, prompts"
+    )
+    threads: int = Field(0, ge=0, description="CPU threads of the recogniser; 0: all but one")
+    partial_interval_ms: Positive = Field(400, description="between partials of one call")
+
+
+class SpeechSettings(_Room):
+    """The voice."""
+
+    voice: str = Field(
+        "espeak:en-us",
+        description="`espeak:VOICE`, or a Pipecat TTS service as `pipecat:package.module:Class`",
+    )
+    voice_options: dict[str, str] = Field({}, description="keyword arguments of that service")
+    words_per_minute: int = Field(165, ge=80, le=400, description="speaking rate (espeak)")
+    ahead_ms: int = Field(400, ge=100, le=2000, description="audio sent ahead of the caller's ear")
+
+
+class StoreSettings(_Room):
+    """The record of calls."""
+
+    journal: Path = Field(Path("runs/journal.sqlite"), description="SQLite file of calls and turns")
+    recordings: bool = Field(False, description="keep stereo recordings")
+    timelines: bool = Field(False, description="keep a timeline.jsonl per call (holds transcripts)")
+    recordings_dir: Path = Field(Path("runs/calls"), description="one folder per call")
+
+
+class MonitoringSettings(_Room):
+    """Logs."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="threshold")
+    log_personal_data: bool = Field(False, description="transcripts and numbers in logs")
+    log_format: Literal["json", "console"] = Field("json", description="one JSON object a line")
+
+
+class Settings(BaseSettings):
+    """All settings. `environment=production` demands what a public server needs."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="VOICEBOT_",
+        env_nested_delimiter="__",
+        env_file=".env",
+        env_ignore_empty=True,
+        frozen=True,
+        extra="ignore",
+    )
+
+    environment: Literal["development", "production"] = Field(
+        "development", description="production demands auth token and public URL"
+    )
+    server: ServerSettings = ServerSettings()
+    twilio: TwilioSettings = TwilioSettings()
+    dialogue: DialogueSettings = DialogueSettings()
+    asr: AsrSettings = AsrSettings()
+    speech: SpeechSettings = SpeechSettings()
+    store: StoreSettings = StoreSettings()
+    monitoring: MonitoringSettings = MonitoringSettings()
+
+    @model_validator(mode="after")
+    def _production_is_complete(self) -> Settings:
+        url = self.server.public_url
+        if url is not None and not url.startswith(("https://", "http://")):
+            raise ValueError(f"server.public_url: {url!r} must start with https://")
+        if self.environment == "production":
+            if self.twilio.auth_token is None:
+                raise ValueError(
+                    "environment=production needs VOICEBOT_TWILIO__AUTH_TOKEN "
+                    "(Twilio console, Account info)"
+                )
+            if url is None or not url.startswith("https://"):
+                raise ValueError(
+                    "environment=production needs VOICEBOT_SERVER__PUBLIC_URL=https://... "
+                    "(the address that Twilio calls)"
+                )
+        return self
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Settings from environment, `.env` and overrides (nested dicts); SettingsError in one line."""
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]  # checked by pydantic
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        message = first["msg"].removeprefix("Value error, ")
+        variable = "VOICEBOT_" + "__".join(str(part) for part in first["loc"]).upper()
+        hint = f" (set {variable})" if where else ""
+        raise SettingsError(f"settings: {where + ': ' if where else ''}{message}{hint}") from None

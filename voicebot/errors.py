@@ -1,0 +1,63 @@
+"""One exception tree.
+
+    VoicebotError
+      UserMistake            one line for the person at the keyboard; exit code 2
+        SettingsError        a setting that cannot be used
+        PlanError            a dialplan mistake, with file:line
+        AudioFileError       a file that is not readable audio
+        ModelUnavailable     weights or a voice that are not there
+      CapacityError          no slot free for another call (retryable)
+      RecognitionFailed      a batch failed; the call may try again (retryable)
+      ServiceFailed          a call-out failed or timed out (retryable)
+      HandshakeRefused       signature, token or start message not acceptable
+
+A peer's fault on the wire is not an exception: telephony returns it as a value.
+"""
+
+
+class VoicebotError(Exception):
+    """Base of all; `retryable` tells callers whether the same call may succeed later."""
+
+    retryable = False
+
+
+class UserMistake(VoicebotError):
+    """What is wrong, where, and how to mend it, in one line."""
+
+
+class SettingsError(UserMistake):
+    """A setting that cannot be used."""
+
+
+class PlanError(UserMistake):
+    """A dialplan mistake; the message begins with file:line."""
+
+
+class AudioFileError(UserMistake):
+    """A file that is not readable audio."""
+
+
+class ModelUnavailable(UserMistake):
+    """Model weights or a voice that are not there."""
+
+
+class CapacityError(VoicebotError):
+    """No slot is free for another call."""
+
+    retryable = True
+
+
+class RecognitionFailed(VoicebotError):
+    """A recognition batch failed; its calls survive."""
+
+    retryable = True
+
+
+class ServiceFailed(VoicebotError):
+    """A call-out failed or timed out."""
+
+    retryable = True
+
+
+class HandshakeRefused(VoicebotError):
+    """Signature, stream token or start message not acceptable."""
