@@ -1,0 +1,1 @@
+"""Samples: codec, rates, files, and what the caller hears now."""
