@@ -306,6 +306,36 @@ class ServiceReply:
 
 
 @dataclass(frozen=True, slots=True)
+class CallerTurn:
+    """What the caller said in one turn; an empty hypothesis when nothing was recognised."""
+
+    ended: TurnEnded
+    hypothesis: Hypothesis
+
+
+@dataclass(frozen=True, slots=True)
+class KeysEntered:
+    """A complete sequence of DTMF keys, without its terminator."""
+
+    keys: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class PromptStarted:
+    """The first audio of a prompt leaves for the caller."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class PromptEnded:
+    """All prompts before a Listen were heard; the caller's time to answer begins."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
 class PromptHeard:
     """A prompt ended or was cut: what the caller heard of it."""
 

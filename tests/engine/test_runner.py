@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+from fakes import LoudnessVad, ScriptedRecogniser
+
+from voicebot.audio import mulaw
+from voicebot.engine.runner import RING_S, WINDOW, Runner
+from voicebot.engine.scheduler import Job, JobKind
+
+pytestmark = pytest.mark.unit
+
+CHUNK = 160
+
+
+def tone(samples: int, level: int = 8000) -> bytes:
+    wave = np.sin(np.arange(samples) * 2 * np.pi * 440 / 8000) * level
+    return mulaw.encode(wave.astype(np.int16))
+
+
+def runner(slots: int = 4) -> Runner:
+    return Runner(slots, LoudnessVad(), ScriptedRecogniser(lambda s: str(len(s))))  # type: ignore[arg-type]
+
+
+def test_windows_are_cut_from_chunks_and_placed_on_the_clock() -> None:
+    made = runner()
+    for number in range(8):  # 1280 samples: five windows
+        made.write(2, number * CHUNK, tone(CHUNK))
+    results = made.advance_vad([2])
+    assert [result.at for result in results] == [0, 256, 512, 768, 1024]
+    assert all(result.slot == 2 and result.probability == 1.0 for result in results)
+    assert made.advance_vad([2]) == []
+
+
+def test_all_slots_with_a_full_window_share_a_batch() -> None:
+    vad = LoudnessVad()
+    made = Runner(4, vad, None)  # type: ignore[arg-type]
+    for slot in range(3):
+        made.write(slot, 0, tone(WINDOW))
+    made.write(3, 0, tone(CHUNK))
+    assert {result.slot for result in made.advance_vad([0, 1, 2, 3])} == {0, 1, 2}
+    assert vad.batches == [3]
+
+
+def test_gap_becomes_silence_and_the_past_is_not_rewritten() -> None:
+    made = runner()
+    made.write(0, 0, tone(CHUNK))
+    made.write(0, 3 * CHUNK, tone(CHUNK))
+    assert not made.span(0, CHUNK, 3 * CHUNK).any()
+    before = made.span(0, 0, 4 * CHUNK).copy()
+    made.write(0, 0, tone(CHUNK, 100))
+    assert (made.span(0, 0, 4 * CHUNK) == before).all()
+
+
+def test_span_survives_the_end_of_the_ring() -> None:
+    made = runner()
+    chunk = tone(8000)
+    for second in range(RING_S + 3):
+        made.write(0, second * 8000, chunk)
+        made.advance_vad([0])
+    last = made.span(0, (RING_S + 1) * 8000, (RING_S + 3) * 8000)
+    assert (last == np.tile(mulaw.decode(chunk), 2)).all()
+    assert len(made.span(0, 0, (RING_S + 3) * 8000)) == RING_S * 8000
+
+
+def test_gap_longer_than_the_ring_is_survived() -> None:
+    made = runner()
+    made.write(0, 0, tone(CHUNK))
+    made.write(0, 10 * RING_S * 8000, tone(CHUNK))
+    assert len(made.span(0, 0, 10 * RING_S * 8000 + CHUNK)) == RING_S * 8000
+    assert made.advance_vad([0])
+
+
+def test_a_new_call_finds_a_clean_slot() -> None:
+    made = runner()
+    made.write(1, 0, tone(WINDOW))
+    made.reset(1)
+    assert len(made.span(1, 0, WINDOW)) == 0
+    assert made.advance_vad([1]) == []
+
+
+def test_recogniser_gets_the_span_at_its_own_rate() -> None:
+    made = runner()
+    made.write(0, 0, tone(8000))
+    jobs = [Job(0, 1, 1, JobKind.PARTIAL, 800, 4800), Job(0, 1, 1, JobKind.FINAL, 0, 8000)]
+    assert [found.text for found in made.recognise(jobs)] == ["8000", "16000"]
+    assert len(made.recognise(jobs)[1].nbest) == 3
+    assert len(made.recognise(jobs[:1])[0].nbest) == 1

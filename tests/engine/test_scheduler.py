@@ -1,0 +1,70 @@
+import pytest
+
+from voicebot.engine.scheduler import Job, JobKind, Scheduler
+
+pytestmark = pytest.mark.unit
+
+
+def job(slot: int, kind: JobKind, seconds: float = 1.0, utterance: int = 1) -> Job:
+    return Job(slot, 1, utterance, kind, 0, int(seconds * 8000))
+
+
+def test_finals_before_speculative_before_partials() -> None:
+    scheduler = Scheduler()
+    for kind in (JobKind.PARTIAL, JobKind.SPECULATIVE, JobKind.FINAL):
+        scheduler.submit(job(int(kind), kind))
+    kinds = []
+    while batch := scheduler.next_batch():
+        kinds.append([item.kind for item in batch])
+    assert kinds == [[JobKind.FINAL], [JobKind.SPECULATIVE], [JobKind.PARTIAL]]
+
+
+def test_newer_partial_takes_the_place_of_the_older() -> None:
+    scheduler = Scheduler()
+    scheduler.submit(job(0, JobKind.PARTIAL, 1.0))
+    scheduler.submit(job(1, JobKind.PARTIAL, 1.0))
+    scheduler.submit(job(0, JobKind.PARTIAL, 1.5))
+    batch = scheduler.next_batch()
+    assert [(item.slot, item.length) for item in batch] == [(0, 12000), (1, 8000)]
+    assert scheduler.shed == 1
+
+
+def test_final_sheds_the_partial_and_the_speculative_of_its_call() -> None:
+    scheduler = Scheduler()
+    scheduler.submit(job(0, JobKind.PARTIAL))
+    scheduler.submit(job(0, JobKind.SPECULATIVE))
+    scheduler.submit(job(1, JobKind.PARTIAL))
+    scheduler.submit(job(0, JobKind.FINAL))
+    assert [item.slot for item in scheduler.next_batch()] == [0]
+    assert [item.slot for item in scheduler.next_batch()] == [1]
+    assert scheduler.next_batch() == []
+
+
+def test_partials_of_one_batch_have_similar_lengths() -> None:
+    scheduler = Scheduler(length_ratio=2)
+    for slot, seconds in enumerate((1.0, 5.0, 1.9, 0.4)):
+        scheduler.submit(job(slot, JobKind.PARTIAL, seconds))
+    assert [item.slot for item in scheduler.next_batch()] == [0, 2]
+    assert [item.slot for item in scheduler.next_batch()] == [1]
+    assert [item.slot for item in scheduler.next_batch()] == [3]
+
+
+def test_batch_size_is_bounded_and_nobody_starves() -> None:
+    scheduler = Scheduler(max_batch=4)
+    for slot in range(10):
+        scheduler.submit(job(slot, JobKind.FINAL))
+    sizes = []
+    served = []
+    while batch := scheduler.next_batch():
+        sizes.append(len(batch))
+        served += [item.slot for item in batch]
+    assert sizes == [4, 4, 2]
+    assert served == list(range(10))
+
+
+def test_withdrawn_call_leaves_nothing() -> None:
+    scheduler = Scheduler()
+    scheduler.submit(job(0, JobKind.FINAL))
+    scheduler.submit(job(0, JobKind.PARTIAL))
+    scheduler.withdraw(0)
+    assert len(scheduler) == 0

@@ -1,0 +1,1 @@
+"""Advances all calls together: slots, scheduler (pure), runner (arrays), engine (threads)."""

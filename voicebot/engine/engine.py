@@ -1,0 +1,321 @@
+"""Two threads that compute for all calls: one hears (20 ms ticks), one recognises (batches).
+
+The event loop only appends to queues; results come back on the loop, one wake-up per step.
+A failed batch is retried call by call, and only the calls that fail alone get an error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol, TypeVar
+
+import structlog
+
+from voicebot.engine.runner import Runner, VadResult
+from voicebot.engine.scheduler import Job, JobKind, Scheduler
+from voicebot.engine.slots import SlotPool
+from voicebot.events import Hypothesis
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+TICK_S = 0.010
+"""Shortest time between two steps of the hearing thread: calls arriving within it share a batch."""
+BACKLOG_CHUNKS = 500
+"""Audio waiting per slot before it is dropped: 10 s, by then the call is lost anyway."""
+STOP_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """Answer to a recognition request; `hypothesis` is None when recognition failed."""
+
+    job: Job
+    hypothesis: Hypothesis | None
+    seconds: float  # from request to result
+
+
+class CallSink(Protocol):
+    """What a call does with results; called on the event loop."""
+
+    def on_vad(self, results: Sequence[VadResult]) -> None:
+        """Windows of this call, in order."""
+
+    def on_recognised(self, result: Recognised) -> None:
+        """A recognition request was answered."""
+
+
+class EngineObserver(Protocol):
+    """Where the engine counts; called from its threads."""
+
+    def engine_step(self, seconds: float, calls: int) -> None:
+        """One step of the hearing thread."""
+
+    def recognition_batch(self, kind: str, size: int, seconds: float) -> None:
+        """One batch of the recogniser."""
+
+    def engine_failure(self, stage: str) -> None:
+        """A computation failed for one call."""
+
+    def late_chunk(self) -> None:
+        """A chunk waited longer than it may, or was dropped."""
+
+
+class NoObserver:
+    """Counts nothing."""
+
+    def engine_step(self, seconds: float, calls: int) -> None:
+        """Nothing."""
+
+    def recognition_batch(self, kind: str, size: int, seconds: float) -> None:
+        """Nothing."""
+
+    def engine_failure(self, stage: str) -> None:
+        """Nothing."""
+
+    def late_chunk(self) -> None:
+        """Nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallHandle:
+    """A call's place in the engine."""
+
+    slot: int
+    generation: int
+    sink: CallSink
+
+
+@dataclass(frozen=True, slots=True)
+class _Audio:
+    handle: CallHandle
+    at: int
+    payload: bytes
+    pushed_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    handle: CallHandle
+
+
+LATE_S = 0.2
+
+
+class Engine:
+    """Owns the threads. All public methods belong to the event loop's thread."""
+
+    def __init__(
+        self,
+        runner: Runner,
+        *,
+        slots: int,
+        scheduler: Scheduler | None = None,
+        observer: EngineObserver | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`slots` must be what `runner` was built with."""
+        self._runner = runner
+        self._pool = SlotPool(slots)
+        self._scheduler = scheduler or Scheduler()
+        self._observer = observer or NoObserver()
+        self._clock = clock
+        self._limit = slots * BACKLOG_CHUNKS
+        self._inbox: deque[_Audio | _Opened] = deque()
+        self._arrived = threading.Event()
+        self._work = threading.Condition()
+        self._stopping = False
+        self._threads: list[threading.Thread] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._live: dict[int, CallHandle] = {}
+        self._generation = 0
+
+    # ------------------------------------------------------------ the loop's side
+
+    def start(self) -> None:
+        """Start the threads; results will arrive on the running event loop."""
+        self._loop = asyncio.get_running_loop()
+        for name, work in (("hear", self._hear), ("recognise", self._recognise)):
+            thread = threading.Thread(target=work, name=f"voicebot-{name}", daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    async def close(self) -> None:
+        """Stop the threads; a batch in progress is finished and its results are dropped."""
+        self._stopping = True
+        self._live.clear()
+        self._arrived.set()
+        with self._work:
+            self._work.notify_all()
+        for thread in self._threads:
+            await asyncio.to_thread(thread.join, STOP_TIMEOUT_S)
+
+    @property
+    def calls(self) -> int:
+        """Calls in the engine."""
+        return self._pool.taken
+
+    def open_call(self, sink: CallSink) -> CallHandle:
+        """Give a call a slot; CapacityError when all are taken."""
+        slot = self._pool.acquire()
+        self._generation += 1
+        handle = CallHandle(slot, self._generation, sink)
+        self._live[slot] = handle
+        self._inbox.append(_Opened(handle))
+        return handle
+
+    def release(self, handle: CallHandle) -> None:
+        """The call left; nothing is delivered to it any more. Idempotent."""
+        if self._live.get(handle.slot) is not handle:
+            return
+        del self._live[handle.slot]
+        self._pool.release(handle.slot)
+        with self._work:
+            self._scheduler.withdraw(handle.slot)
+
+    def push(self, handle: CallHandle, at: int, payload: bytes) -> None:
+        """mu-law bytes of the caller whose first sample is `at`."""
+        if len(self._inbox) >= self._limit:
+            self._observer.late_chunk()
+            return
+        self._inbox.append(_Audio(handle, at, payload, self._clock()))
+        self._arrived.set()
+
+    def recognise(
+        self, handle: CallHandle, utterance: int, kind: JobKind, start_at: int, end_at: int
+    ) -> None:
+        """Ask for samples [start_at, end_at); answered by `sink.on_recognised`, unless shed."""
+        asked_at = self._clock()
+        job = Job(handle.slot, handle.generation, utterance, kind, start_at, end_at, asked_at)
+        with self._work:
+            self._scheduler.submit(job)
+            self._work.notify()
+
+    # ------------------------------------------------------------ hearing thread
+
+    def _hear(self) -> None:
+        while not self._stopping:
+            self._arrived.wait()
+            self._arrived.clear()
+            began = self._clock()
+            try:
+                self._hear_once(began)
+            except Exception:
+                # Nothing may end this thread: every call depends on it.
+                log.exception("hearing step failed")
+                self._observer.engine_failure("hear")
+            rest = TICK_S - (self._clock() - began)
+            if rest > 0:
+                time.sleep(rest)
+
+    def _hear_once(self, now: float) -> None:
+        touched: dict[int, CallHandle] = {}
+        while self._inbox:
+            item = self._inbox.popleft()
+            handle = item.handle
+            if self._live.get(handle.slot) is not handle:
+                continue
+            if isinstance(item, _Opened):
+                self._runner.reset(handle.slot)
+                continue
+            if now - item.pushed_at > LATE_S:
+                self._observer.late_chunk()
+            self._runner.write(handle.slot, item.at, item.payload)
+            touched[handle.slot] = handle
+        if not touched:
+            return
+        results = self._vad(list(touched))
+        by_slot: dict[int, list[VadResult]] = {}
+        for result in results:
+            by_slot.setdefault(result.slot, []).append(result)
+        if by_slot:
+            self._post(partial(self._deliver_vad, touched, by_slot))
+        self._observer.engine_step(self._clock() - now, len(touched))
+
+    def _vad(self, slots: list[int]) -> list[VadResult]:
+        try:
+            return self._runner.advance_vad(slots)
+        except Exception:
+            log.exception("voice activity batch failed; retrying call by call")
+        results: list[VadResult] = []
+        for slot in slots:
+            try:
+                results += self._runner.advance_vad([slot])
+            except Exception:
+                self._observer.engine_failure("vad")
+                self._runner.skip(slot)
+        return results
+
+    # ------------------------------------------------------------ recognising thread
+
+    def _recognise(self) -> None:
+        while True:
+            with self._work:
+                while not self._stopping and not len(self._scheduler):
+                    self._work.wait()
+                if self._stopping:
+                    return
+                batch = self._scheduler.next_batch()
+            began = self._clock()
+            hypotheses = self._recognise_batch(batch)
+            ended = self._clock()
+            self._observer.recognition_batch(batch[0].kind.name.lower(), len(batch), ended - began)
+            answers = [
+                Recognised(job, hypothesis, ended - job.asked_at)
+                for job, hypothesis in zip(batch, hypotheses, strict=True)
+            ]
+            self._post(partial(self._deliver_recognised, answers))
+
+    def _recognise_batch(self, batch: list[Job]) -> list[Hypothesis | None]:
+        try:
+            return list(self._runner.recognise(batch))
+        except Exception:
+            log.exception("recognition batch failed; retrying call by call", size=len(batch))
+        results: list[Hypothesis | None] = []
+        for job in batch:
+            try:
+                results += self._runner.recognise([job])
+            except Exception:
+                self._observer.engine_failure("recognise")
+                results.append(None)
+        return results
+
+    # ------------------------------------------------------------ back on the loop
+
+    def _deliver_vad(
+        self, handles: dict[int, CallHandle], by_slot: dict[int, list[VadResult]]
+    ) -> None:
+        for slot, results in by_slot.items():
+            handle = handles[slot]
+            if self._live.get(slot) is handle:
+                self._guarded(handle.sink.on_vad, results)
+
+    def _deliver_recognised(self, answers: list[Recognised]) -> None:
+        for answer in answers:
+            handle = self._live.get(answer.job.slot)
+            if handle is not None and handle.generation == answer.job.generation:
+                self._guarded(handle.sink.on_recognised, answer)
+
+    def _guarded(self, give: Callable[[T], None], result: T) -> None:
+        """One call's fault must not keep the others from their results."""
+        try:
+            give(result)
+        except Exception:
+            log.exception("a call failed to take a result")
+            self._observer.engine_failure("deliver")
+
+    def _post(self, work: Callable[[], object]) -> None:
+        """Run `work` on the event loop; a loop that has closed meanwhile is no error."""
+        loop = self._loop
+        if loop is None or self._stopping:
+            return
+        try:
+            loop.call_soon_threadsafe(work)
+        except RuntimeError:
+            self._stopping = True

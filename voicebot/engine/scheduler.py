@@ -1,0 +1,93 @@
+"""Which utterances the recogniser takes next. No torch, no threads, no clock.
+
+Finals go first, by deadline; partials fill what is left and are the first to be shed: of
+one call only the newest partial waits, and none runs while a final waits. Utterances of
+one batch have similar lengths, because a batch costs what its longest member costs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class JobKind(IntEnum):
+    """Smaller is more urgent."""
+
+    FINAL = 0  # the turn has ended: the caller waits
+    SPECULATIVE = 1  # first pause: becomes the final when the caller stays silent
+    PARTIAL = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Recognise samples [start_at, end_at) of `slot`, utterance number `utterance`."""
+
+    slot: int
+    generation: int  # of the call in that slot: results of a call that left are dropped
+    utterance: int
+    kind: JobKind
+    start_at: int
+    end_at: int
+    asked_at: float = 0.0  # seconds on the engine's clock
+
+    @property
+    def length(self) -> int:
+        """Samples at 8 kHz."""
+        return self.end_at - self.start_at
+
+
+class Scheduler:
+    """A waiting line with one place per slot and kind."""
+
+    def __init__(self, *, max_batch: int = 8, length_ratio: float = 2.0) -> None:
+        """`length_ratio`: longest over shortest utterance in one batch of partials."""
+        self._max_batch = max_batch
+        self._length_ratio = length_ratio
+        self._waiting: dict[tuple[int, JobKind], Job] = {}
+        self.shed = 0
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def submit(self, job: Job) -> None:
+        """Queue a job; it replaces one of the same slot and kind, and what it makes pointless."""
+        if job.kind is not JobKind.PARTIAL:
+            self._drop(job.slot, JobKind.PARTIAL)
+        if job.kind is JobKind.FINAL:
+            self._drop(job.slot, JobKind.SPECULATIVE)
+        key = (job.slot, job.kind)
+        if job.kind is JobKind.PARTIAL and key in self._waiting:
+            # The waiting partial keeps its place in the line and takes the newer audio.
+            self.shed += 1
+        elif key in self._waiting:
+            del self._waiting[key]
+        self._waiting[key] = job
+
+    def withdraw(self, slot: int) -> None:
+        """Forget all jobs of a slot: its call left."""
+        for kind in JobKind:
+            self._waiting.pop((slot, kind), None)
+
+    def next_batch(self) -> list[Job]:
+        """The jobs to run now, most urgent kind first; empty when nothing waits."""
+        if not self._waiting:
+            return []
+        urgent = min(job.kind for job in self._waiting.values())
+        line = [job for job in self._waiting.values() if job.kind is urgent]
+        if urgent is JobKind.PARTIAL:
+            line = self._similar(line)
+        batch = line[: self._max_batch]
+        for job in batch:
+            del self._waiting[(job.slot, job.kind)]
+        return batch
+
+    def _similar(self, line: list[Job]) -> list[Job]:
+        """Jobs whose length is within `length_ratio` of the first, who has waited longest."""
+        first = max(line[0].length, 1)
+        low, high = first / self._length_ratio, first * self._length_ratio
+        return [job for job in line if low <= job.length <= high]
+
+    def _drop(self, slot: int, kind: JobKind) -> None:
+        if self._waiting.pop((slot, kind), None) is not None:
+            self.shed += 1
