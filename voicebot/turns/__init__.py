@@ -1,0 +1,1 @@
+"""When the caller speaks, has finished, or takes the floor."""
