@@ -1,0 +1,1 @@
+"""Sockets and processes: the webhook, the media stream, admission, draining."""

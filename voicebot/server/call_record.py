@@ -1,0 +1,128 @@
+"""What one call leaves behind: its turns for the journal, its times for the metrics.
+
+Pure: it sees the call's events in order and gives a TurnRecord whenever a turn is complete,
+which is when the next one begins or the call ends. Turn 0 is the greeting; turn n is what
+the caller said and what the bot answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from voicebot.events import (
+    SAMPLE_RATE_HZ,
+    Alternative,
+    BargeIn,
+    CallerTurn,
+    Interpretation,
+    KeysEntered,
+    Listen,
+    NoInput,
+    Play,
+    PromptHeard,
+    PromptStarted,
+    Say,
+    SlotValue,
+    TurnEnded,
+)
+
+
+@dataclass(slots=True)
+class Turn:
+    """One exchange; times are sample positions on the inbound clock, None where none apply."""
+
+    number: int
+    state: str = ""
+    caller_text: str = ""
+    confidence: float = 0.0
+    nbest: tuple[Alternative, ...] = ()
+    intent: str | None = None
+    slots: tuple[SlotValue, ...] = ()
+    by: str = ""  # speech, dtmf, noinput; "" for the greeting
+    was_barge_in: bool = False
+    onset_at: int | None = None
+    speech_end_at: int | None = None
+    ended_at: int | None = None
+    end_reason: str = ""
+    answered_at: int | None = None  # first sample of the bot's answer
+    bot_text: str = ""
+    heard: list[str] = field(default_factory=list)
+
+    @property
+    def response_ms(self) -> float | None:
+        """From the end of the caller's speech (or last key) to the bot's first sample."""
+        since = self.speech_end_at if self.speech_end_at is not None else self.ended_at
+        if self.answered_at is None or since is None or self.by in {"", "noinput"}:
+            return None
+        return (self.answered_at - since) * 1000 / SAMPLE_RATE_HZ
+
+
+class CallRecord:
+    """Composes turns from events."""
+
+    def __init__(self, text_of: Callable[[tuple[str | Say, ...]], str]) -> None:
+        """`text_of` says how a prompt's parts are spoken."""
+        self._text_of = text_of
+        self._turn = Turn(0)
+        self._barge_in: BargeIn | None = None
+        self._state = ""
+        self.slots: dict[str, str] = {}
+
+    def observe(self, event: object) -> Turn | None:
+        """Take an event; returns the turn that it completes, if any."""
+        match event:
+            case BargeIn():
+                self._barge_in = event
+            case CallerTurn():
+                return self._caller_spoke(event)
+            case KeysEntered():
+                return self._begin(by="dtmf", caller_text=event.keys, ended_at=event.at)
+            case NoInput():
+                return self._begin(by="noinput", ended_at=event.at)
+            case TurnEnded():
+                self._turn_ended = event
+            case Interpretation():
+                self._understood(event)
+            case Play():
+                text = self._text_of(event.parts)
+                self._turn.bot_text = f"{self._turn.bot_text} {text}".strip()
+            case PromptStarted():
+                if self._turn.answered_at is None:
+                    self._turn.answered_at = event.at
+            case PromptHeard():
+                self._turn.heard.append(event.text)
+            case Listen():
+                self._state = event.expectation.state
+        return None
+
+    def close(self) -> Turn:
+        """The call is over: the turn that was open."""
+        return self._turn
+
+    def _begin(self, **values: object) -> Turn:
+        done, barge_in = self._turn, self._barge_in
+        self._barge_in = None
+        self._turn = Turn(done.number + 1, state=self._state, **values)  # type: ignore[arg-type]
+        if barge_in is not None:
+            self._turn.was_barge_in, self._turn.onset_at = True, barge_in.at
+        return done
+
+    def _caller_spoke(self, event: CallerTurn) -> Turn:
+        said, ended = event.hypothesis, event.ended
+        done = self._begin(
+            by="speech",
+            caller_text=said.text,
+            confidence=said.confidence,
+            nbest=said.nbest,
+            speech_end_at=ended.speech_end_at,
+            ended_at=ended.at,
+            end_reason=ended.reason.value,
+        )
+        self._turn.onset_at = ended.speech_start_at
+        return done
+
+    def _understood(self, event: Interpretation) -> None:
+        self._turn.intent = event.intent
+        self._turn.slots = event.slots
+        self.slots |= {slot.name: slot.value for slot in event.slots}
