@@ -89,7 +89,7 @@ class Calls:
         self._limits = limits
         self._max_message_bytes = max_message_bytes
         self._live: dict[str, _Live] = {}
-        self._sockets: set[MediaSocket] = set()
+        self._sockets: dict[MediaSocket, asyncio.Task[object] | None] = {}
 
     def busy(self, now: float) -> int:
         """What a drain waits for: reserved, live, and ended calls whose decision is awaited."""
@@ -107,15 +107,15 @@ class Calls:
         socket = MediaSocket(
             websocket, self._limits, on_fault=self._metrics.fault, on_end=ended.set
         )
-        self._sockets.add(socket)
+        self._sockets[socket] = asyncio.current_task()
         try:
             stream = MediaStream(self._max_message_bytes)
             admitted = await handshake(socket, stream, self._admission, self._metrics)
             if admitted is not None:
                 await self._serve_call(socket, ended, stream, admitted)
         finally:
-            self._sockets.discard(socket)
             await socket.close(NORMAL)
+            del self._sockets[socket]
 
     async def decision(self, call_sid: str) -> CallDecision | None:
         """What the call decided; waits for a call that is just ending. None: it broke."""
@@ -138,11 +138,8 @@ class Calls:
         """Close every stream and wait for its call to finish."""
         for socket in list(self._sockets):
             socket.shut(SocketEnd.DRAINED, GOING_AWAY, "server is going down")
-        waits = [asyncio.create_task(live.done.wait()) for live in self._live.values()]
-        if waits:
-            _, pending = await asyncio.wait(waits, timeout=within_s)
-            for wait in pending:
-                wait.cancel()
+        if tasks := [task for task in self._sockets.values() if task is not None]:
+            await asyncio.wait(tasks, timeout=within_s)
 
     async def _serve_call(
         self, socket: MediaSocket, ended: asyncio.Event, stream: MediaStream, admitted: AdmittedCall

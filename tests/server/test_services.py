@@ -1,0 +1,207 @@
+"""Call-outs: functions beside the plan, webhooks, and what goes wrong with them."""
+
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from voicebot.errors import PlanError, ServiceFailed
+from voicebot.server.services import Services
+
+pytestmark = pytest.mark.unit
+
+BACKEND = """
+import asyncio, threading
+from dataclasses import dataclass
+
+@dataclass
+class Account:
+    number: str
+
+released = threading.Event()
+
+def balance(account): return {"balance": "12.50", "account": Account(account).number}
+async def book(account): await asyncio.sleep(0); return {"booked": account}
+def whose(call_sid): return {"call": call_sid}
+def where(): return {"thread": threading.current_thread() is threading.main_thread()}
+def fails(): raise KeyError("no such account\\nsecond line")
+def exits(): raise SystemExit(3)
+def wrong(): return [1]
+def keys(): return {1: 2}
+def never(): released.wait(); return {}
+async def sleeps(): await asyncio.Event().wait()
+number = 7
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "backend.py").write_text(BACKEND)
+    return tmp_path
+
+
+def python(function: str, **more: object) -> dict[str, dict[str, object]]:
+    return {"it": {"python": f"backend:{function}", **more}}
+
+
+async def test_functions_get_their_arguments_by_name(folder: Path) -> None:
+    services = Services({**python("balance"), "book": {"python": "backend:book"}}, folder)
+    assert await services.call("it", {"account": "7"}) == {"balance": "12.50", "account": "7"}
+    assert await services.call("book", {"account": "7"}) == {"booked": "7"}
+    assert await services.call("book", {"account": "8"}) == {"booked": "8"}
+    await services.aclose()
+
+
+async def test_a_function_may_ask_for_the_call_sid(folder: Path) -> None:
+    assert await Services(python("whose"), folder).call("it", {}, call_sid="CA1") == {"call": "CA1"}
+
+
+async def test_functions_run_off_the_event_loop(folder: Path) -> None:
+    assert await Services(python("where"), folder).call("it", {}) == {"thread": False}
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "message"),
+    [
+        ("fails", {}, "KeyError: 'no such account"),
+        ("exits", {}, "SystemExit: 3"),
+        ("wrong", {}, "replied with list, not a mapping"),
+        ("keys", {}, "replied with dict, not a mapping"),
+        ("balance", {"acount": "7"}, "TypeError: balance() got an unexpected"),
+    ],
+)
+async def test_a_failing_function_is_one_line(
+    folder: Path, function: str, arguments: dict[str, str], message: str
+) -> None:
+    with pytest.raises(ServiceFailed) as failed:
+        await Services(python(function), folder).call("it", arguments)
+    assert str(failed.value).startswith(f"service it: {message}")
+    assert "\n" not in str(failed.value)
+
+
+@pytest.mark.parametrize("function", ["never", "sleeps"])
+async def test_a_function_that_does_not_return_in_time(folder: Path, function: str) -> None:
+    services = Services(python(function, timeout_s=0.02), folder)
+    with pytest.raises(ServiceFailed, match=r"service it: no reply in 0\.02 s"):
+        await services.call("it", {})
+    await services.aclose()
+
+
+async def test_functions_that_never_return_are_bounded(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voicebot.server.services.MAX_THREADS", 2)
+    services = Services(python("never", timeout_s=0.01), folder)
+    before = threading.active_count()
+    for _ in range(2):
+        with pytest.raises(ServiceFailed, match="no reply"):
+            await services.call("it", {})
+    with pytest.raises(ServiceFailed, match="2 call-outs have not come back"):
+        await services.call("it", {})
+    assert threading.active_count() <= before + 2
+
+
+@pytest.mark.parametrize(
+    ("definition", "message"),
+    [
+        ({}, "give either python: module:function or webhook: URL"),
+        ({"python": "backend:balance", "webhook": "http://x"}, "give either"),
+        ({"pyton": "backend:balance"}, "unknown key 'pyton'; known: python, timeout_s, webhook"),
+        ({"python": "backend"}, "'backend' must be module:function"),
+        ({"python": "../backend:balance"}, "must be module:function"),
+        ({"python": "absent:balance"}, "absent.py does not exist"),
+        ({"python": "backend:balanse"}, "has no function 'balanse'"),
+        ({"python": "backend:number"}, "has no function 'number'"),
+        ({"python": "broken:f"}, "broken.py fails: SyntaxError"),
+        ({"webhook": "ftp://x/y"}, "must be an http:// or https:// URL"),
+        ({"webhook": "http://[", "timeout_s": 1}, "must be an http:// or https:// URL"),
+        ({"webhook": "http://x", "timeout_s": 0}, "0 must be a number above 0"),
+        ({"webhook": "http://x", "timeout_s": True}, "True must be a number above 0"),
+    ],
+)
+def test_a_mistake_in_a_definition_is_one_line_at_start(
+    folder: Path, definition: dict[str, object], message: str
+) -> None:
+    (folder / "broken.py").write_text("def f(:\n")
+    with pytest.raises(PlanError) as mistake:
+        Services({"it": definition}, folder)
+    assert str(mistake.value).startswith("services.it")
+    assert message in str(mistake.value)
+    assert "\n" not in str(mistake.value)
+
+
+async def test_an_unknown_service(folder: Path) -> None:
+    with pytest.raises(ServiceFailed, match="defines no such service"):
+        await Services({}, folder).call("it", {})
+
+
+# ---------------------------------------------------------------- webhooks
+
+Answer = Callable[[httpx.Request], httpx.Response]
+
+
+def webhook(answer: Answer) -> Services:
+    http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    return Services({"it": {"webhook": "https://crm.example/bot"}}, Path(), http=http)
+
+
+async def test_a_webhook_gets_name_call_and_arguments() -> None:
+    seen: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, json={"ok": True})
+
+    services = webhook(answer)
+    assert await services.call("it", {"a": "1"}, call_sid="CA1") == {"ok": True}
+    await services.aclose()
+    assert json.loads(seen[0].content) == {
+        "service": "it",
+        "call_sid": "CA1",
+        "arguments": {"a": "1"},
+    }
+
+
+async def test_a_failed_connection_is_tried_once_more_with_the_same_key() -> None:
+    keys: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        keys.append(request.headers["idempotency-key"])
+        if len(keys) == 1:
+            raise httpx.ConnectError("refused")
+        return httpx.Response(200, json={})
+
+    assert await webhook(answer).call("it", {}) == {}
+    assert len(keys) == 2
+    assert keys[0] == keys[1]
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (lambda _: httpx.Response(500), "answered with status 500"),
+        (lambda _: httpx.Response(302, headers={"location": "/x"}), "answered with status 302"),
+        (lambda _: httpx.Response(200, text="<html>"), "replied with no JSON"),
+        (lambda _: httpx.Response(200, text="[" * 60_000), "replied with no JSON"),
+        (lambda _: httpx.Response(200, json=[1]), "replied with list"),
+        (lambda _: httpx.Response(200, content=b" " * 65536), "replied with 65536 bytes or more"),
+    ],
+)
+async def test_a_bad_webhook_is_one_line(answer: Answer, message: str) -> None:
+    with pytest.raises(ServiceFailed, match=message):
+        await webhook(answer).call("it", {})
+
+
+async def test_a_webhook_that_cannot_be_reached_twice() -> None:
+    calls: list[int] = []
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        calls.append(1)
+        raise httpx.ConnectError("refused")
+
+    with pytest.raises(ServiceFailed, match="service it: ConnectError: refused"):
+        await webhook(answer).call("it", {})
+    assert len(calls) == 2

@@ -1,0 +1,233 @@
+"""A dialplan's call-outs: a Python function beside the plan, or an HTTP webhook.
+
+    services:
+      balance: {python: "backend:balance"}
+      book: {webhook: "https://crm.example/voicebot", timeout_s: 3}
+
+A function takes the arguments by name (and `call_sid`, if it has such a parameter) and
+returns a mapping; it may be `async`. It runs beside the event loop, so a slow one keeps no
+call waiting but its own. Definitions are checked, and modules loaded, when the server
+starts: a mistake in them is the author's, in one line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import inspect
+import json
+import re
+import sys
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from voicebot.errors import PlanError, ServiceFailed
+from voicebot.server.side_threads import Overloaded, SideThreads
+
+MAX_REPLY_BYTES = 64 * 1024
+MAX_WEBHOOK_S = 60.0
+"""Between two bytes of a reply; each service's own timeout_s is shorter and for the whole."""
+MAX_THREADS = 32
+"""Functions at once; those that never return stay counted."""
+_TARGET = re.compile(r"([A-Za-z_][\w.]*):([A-Za-z_]\w*)")
+_KEYS = {"python", "webhook", "timeout_s"}
+
+Function = Callable[..., object]
+
+
+@dataclass(frozen=True, slots=True)
+class _Service:
+    name: str
+    timeout_s: float
+    function: Function | None = None
+    wants_call_sid: bool = False
+    url: str = ""
+
+
+class Services:
+    """The call-outs of one dialplan. `aclose()` when done."""
+
+    def __init__(
+        self,
+        definitions: Mapping[str, Mapping[str, object]],
+        plan_folder: Path,
+        timeout_s: float = 5.0,
+        *,
+        http: httpx.AsyncClient | None = None,
+    ) -> None:
+        """Raises PlanError for a definition, module or function that cannot be used."""
+        modules: dict[str, ModuleType] = {}
+        self._services = {
+            name: _service(name, definition, plan_folder, timeout_s, modules)
+            for name, definition in definitions.items()
+        }
+        self._http = http
+        self._threads = SideThreads(MAX_THREADS)
+
+    async def aclose(self) -> None:
+        """Close connections; functions that still run are left to end by themselves."""
+        self._threads.close()
+        if self._http is not None:
+            await self._http.aclose()
+
+    async def call(
+        self, name: str, arguments: Mapping[str, str], *, call_sid: str = ""
+    ) -> Mapping[str, object]:
+        """The service's reply. Raises ServiceFailed, in one line, whatever goes wrong."""
+        service = self._services.get(name)
+        if service is None:
+            raise ServiceFailed(f"service {name}: the dialplan defines no such service")
+        try:
+            async with asyncio.timeout(service.timeout_s):
+                if service.function is not None:
+                    reply = await self._call_function(service, arguments, call_sid)
+                else:
+                    reply = await self._post(service, arguments, call_sid)
+        except TimeoutError:
+            raise ServiceFailed(f"service {name}: no reply in {service.timeout_s:g} s") from None
+        if not isinstance(reply, Mapping) or not all(isinstance(key, str) for key in reply):
+            raise ServiceFailed(
+                f"service {name}: replied with {type(reply).__name__}, not a mapping of names"
+            )
+        return reply
+
+    async def _call_function(
+        self, service: _Service, arguments: Mapping[str, str], call_sid: str
+    ) -> object:
+        assert service.function is not None
+        keywords = dict(arguments)
+        if service.wants_call_sid:
+            keywords["call_sid"] = call_sid
+        try:
+            return await self._threads.run(service.function, keywords)
+        except Overloaded as overloaded:
+            raise ServiceFailed(f"service {service.name}: {overloaded}") from None
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # an author's code may raise anything, SystemExit too
+            raise ServiceFailed(f"service {service.name}: {_one_line(error)}") from error
+
+    async def _post(self, service: _Service, arguments: Mapping[str, str], call_sid: str) -> object:
+        self._http = self._http or httpx.AsyncClient(timeout=MAX_WEBHOOK_S, follow_redirects=False)
+        body = {"service": service.name, "call_sid": call_sid, "arguments": dict(arguments)}
+        # The same key with the second attempt: the backend may have seen the first.
+        headers = {"idempotency-key": str(uuid.uuid4())}
+        try:
+            try:
+                return await self._exchange(service, body, headers)
+            except (httpx.ConnectError, httpx.RemoteProtocolError):
+                return await self._exchange(service, body, headers)
+        except httpx.HTTPError as error:
+            raise ServiceFailed(f"service {service.name}: {_one_line(error)}") from error
+
+    async def _exchange(
+        self, service: _Service, body: Mapping[str, object], headers: Mapping[str, str]
+    ) -> object:
+        assert self._http is not None
+        content = bytearray()
+        async with self._http.stream("POST", service.url, json=body, headers=headers) as response:
+            if not response.is_success:
+                raise ServiceFailed(
+                    f"service {service.name}: answered with status {response.status_code}"
+                )
+            async for part in response.aiter_bytes():
+                content += part
+                if len(content) >= MAX_REPLY_BYTES:
+                    raise ServiceFailed(
+                        f"service {service.name}: replied with {MAX_REPLY_BYTES} bytes or more"
+                    )
+        try:
+            return json.loads(bytes(content))
+        except (ValueError, RecursionError):
+            raise ServiceFailed(f"service {service.name}: replied with no JSON") from None
+
+
+def _service(
+    name: str,
+    definition: Mapping[str, object],
+    folder: Path,
+    default_timeout_s: float,
+    modules: dict[str, ModuleType],
+) -> _Service:
+    unknown = set(definition) - _KEYS
+    if unknown:
+        raise PlanError(f"services.{name}: unknown key {min(unknown)!r}; known: {_known()}")
+    python, webhook = definition.get("python"), definition.get("webhook")
+    if (python is None) == (webhook is None):
+        raise PlanError(f"services.{name}: give either python: module:function or webhook: URL")
+    timeout = definition.get("timeout_s")
+    timeout_s = default_timeout_s if timeout is None else timeout
+    if isinstance(timeout_s, bool) or not isinstance(timeout_s, int | float) or timeout_s <= 0:
+        raise PlanError(f"services.{name}.timeout_s: {timeout_s!r} must be a number above 0")
+    if python is not None:
+        function = _function(name, str(python), folder, modules)
+        return _Service(name, float(timeout_s), function, _takes_call_sid(function))
+    return _Service(name, float(timeout_s), url=_url(name, str(webhook)))
+
+
+def _known() -> str:
+    return ", ".join(sorted(_KEYS))
+
+
+def _url(name: str, text: str) -> str:
+    try:
+        httpx.URL(text)
+        parts = urlsplit(text)
+        is_usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except (ValueError, httpx.InvalidURL):
+        is_usable = False
+    if not is_usable:
+        raise PlanError(f"services.{name}.webhook: {text!r} must be an http:// or https:// URL")
+    return text
+
+
+def _function(name: str, target: str, folder: Path, modules: dict[str, ModuleType]) -> Function:
+    match = _TARGET.fullmatch(target)
+    if match is None:
+        raise PlanError(f"services.{name}.python: {target!r} must be module:function")
+    module_name, function_name = match.groups()
+    path = folder.joinpath(*module_name.split(".")).with_suffix(".py")
+    if module_name not in modules:
+        modules[module_name] = _load(name, path)
+    function = getattr(modules[module_name], function_name, None)
+    if not callable(function):
+        raise PlanError(f"services.{name}.python: {path} has no function {function_name!r}")
+    checked: Function = function
+    return checked
+
+
+def _load(name: str, path: Path) -> ModuleType:
+    if not path.is_file():
+        raise PlanError(f"services.{name}.python: {path} does not exist; put it beside the plan")
+    # A name of its own: two plans may each have a backend.py.
+    unique = f"_voicebot_services_{uuid.uuid5(uuid.NAMESPACE_URL, str(path.resolve())).hex}"
+    spec = importlib.util.spec_from_file_location(unique, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[unique] = module  # dataclasses of the module look themselves up there
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[unique]
+        raise PlanError(f"services.{name}.python: {path} fails: {_one_line(error)}") from error
+    return module
+
+
+def _takes_call_sid(function: Function) -> bool:
+    try:
+        return "call_sid" in inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return False
+
+
+def _one_line(error: BaseException) -> str:
+    text: Any = str(error).partition("\n")[0][:200]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
