@@ -1,0 +1,213 @@
+"""When the caller's turn is over: a small state machine with VoiceXML's timeouts. Pure.
+
+The length of silence that ends a turn depends on what the dialogue waits for and on what was
+recognised so far: "yes" to a yes/no question ends sooner than a card number half read. Time is
+the sample clock of the call; `tick` decides, everything else only takes note.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from voicebot.events import (
+    SAMPLE_RATE_HZ,
+    Completeness,
+    Digit,
+    Expectation,
+    NoInput,
+    SlotType,
+    SpeechEnded,
+    SpeechStarted,
+    TurnEnded,
+    TurnEndReason,
+)
+from voicebot.turns.digit_collector import DigitCollector
+
+SPELLED_TYPES = frozenset({SlotType.DIGITS, SlotType.PHONE, SlotType.LETTERS})
+"""What callers read out in groups, with pauses between them: `Timeouts.digits_ms`."""
+
+SPECULATIVE_MS = 200
+"""Silence after which the final hypothesis is worth decoding early."""
+
+
+@dataclass(slots=True)
+class _Utterance:
+    """Speech of the open turn. `ended_at` is None while the caller speaks."""
+
+    started_at: int
+    counts_from: int  # max_speech_ms counts from here: the onset, but not before listen
+    known_at: int  # when its latest stretch of speech was detected
+    ended_at: int | None = None
+    completeness: Completeness | None = None  # None: nothing recognised since speech resumed
+    is_speculated: bool = False
+
+
+class Endpointer:
+    """One call's turns: `listen`, then `tick` until it returns TurnEnded or NoInput.
+
+    A decision closes the turn; the next `listen` opens another. Keys and speech may come at any
+    time: keys before `listen` are typed ahead, speech before it belongs to the turn if it still
+    goes on. Speech that outlasts a decision is forgotten: whoever listens again while it goes on
+    tells of it again. Events out of order and ticks that go back change nothing.
+    """
+
+    def __init__(self) -> None:
+        """Nothing is decided until `listen`."""
+        self._expectation: Expectation | None = None
+        self._listen_at = 0
+        self._now = 0
+        self._utterance: _Utterance | None = None
+        self._speech: SpeechStarted | None = None  # begun while nobody listened, goes on
+        self._digits = DigitCollector()
+
+    @property
+    def is_listening(self) -> bool:
+        """True between `listen` and the decision."""
+        return self._expectation is not None
+
+    # ------------------------------------------------------------ the dialogue's side
+
+    def listen(self, expectation: Expectation, at: int) -> None:
+        """The prompt has ended or was interrupted: the caller's time to answer begins at `at`."""
+        self._now = max(self._now, at)
+        self._expectation, self._listen_at = expectation, at
+        self._utterance = None
+        self._digits.open(expectation.digits, at)
+        speech, self._speech = self._speech, None
+        if speech is not None:
+            self._open_utterance(speech)
+
+    def stop_listening(self) -> None:
+        """The dialogue waits for nothing any more; no decision follows. Keys are typed ahead."""
+        self._expectation, self._utterance = None, None
+        self._digits.drop()
+        self._digits.close()
+
+    def take_keys(self) -> str:
+        """The keys of a turn that ended by DTMF, without terminator; once."""
+        return self._digits.take()
+
+    def forget_keys(self) -> None:
+        """Drop keys typed ahead, for a dialogue that goes elsewhere than the caller thinks."""
+        self._digits.forget()
+
+    # ------------------------------------------------------------ what is heard
+
+    def on_speech_started(self, event: SpeechStarted) -> None:
+        """The caller speaks (again). Told anew, a different onset replaces the one known."""
+        utterance = self._utterance
+        if self._expectation is None:
+            self._speech = event
+        elif utterance is None:
+            self._open_utterance(event)
+        elif utterance.ended_at is None:
+            utterance.started_at = event.at
+            utterance.known_at = max(utterance.known_at, event.detected_at)
+        elif event.detected_at > utterance.ended_at:
+            utterance.ended_at = utterance.completeness = None
+            utterance.known_at = event.detected_at
+            utterance.is_speculated = False
+
+    def _open_utterance(self, speech: SpeechStarted) -> None:
+        counts_from = max(speech.at, self._listen_at)
+        self._utterance = _Utterance(speech.at, counts_from, speech.detected_at)
+
+    def on_speech_ended(self, event: SpeechEnded) -> None:
+        """The caller pauses or has finished: silence counts from `event.at`."""
+        self._speech = None
+        if self._expectation is None:
+            return
+        if self._utterance is None:
+            if event.at <= self._listen_at:
+                return
+            # Its beginning was not told: the caller spoke when the prompt ended.
+            self._open_utterance(SpeechStarted(self._listen_at, self._listen_at))
+        utterance = self._utterance
+        if utterance is None or utterance.ended_at is not None:
+            return
+        if event.detected_at >= utterance.known_at:  # else the end of something earlier
+            utterance.ended_at = max(event.at, utterance.started_at)
+
+    def on_completeness(self, completeness: Completeness, at: int) -> None:
+        """How far what was recognised answers the dialogue, known at `at`; the latest counts."""
+        if self._utterance is not None and at >= self._utterance.known_at:
+            self._utterance.completeness = completeness
+
+    def on_digit(self, digit: Digit) -> None:
+        """A key. From the first one on keys make the turn; see `tick` for a single slip."""
+        self._digits.add(digit)
+
+    # ------------------------------------------------------------ decisions
+
+    def wants_speculative(self, at: int) -> bool:
+        """True once at each pause: decode the final hypothesis now, it may well be the last."""
+        utterance = self._utterance
+        if utterance is None or utterance.ended_at is None or utterance.is_speculated:
+            return False
+        utterance.is_speculated = at - utterance.ended_at >= _samples(SPECULATIVE_MS)
+        return utterance.is_speculated
+
+    def tick(self, at: int) -> TurnEnded | NoInput | None:
+        """Whether the turn ends now; call it at least with every chunk.
+
+        Keys come before speech: while some are collected only they end the turn. Fewer than
+        `min_keys` after which the caller speaks count as a slip and are dropped.
+        """
+        self._now = at = max(at, self._now)
+        if self._expectation is None:
+            return None
+        if not self._digits.is_empty:
+            if not self._digits.is_due(at):
+                return None
+            if not self._is_slip():
+                return self._end(at, TurnEndReason.DTMF)
+            self._digits.drop()
+        if self._utterance is not None:
+            return self._judge(self._utterance, self._expectation, at)
+        if at - self._listen_at >= _samples(self._expectation.timeouts.noinput_ms):
+            self._expectation = None
+            self._digits.close()
+            return NoInput(at)
+        return None
+
+    def _is_slip(self) -> bool:
+        spoke = self._utterance is not None and self._utterance.known_at > self._digits.last_at
+        return spoke and not self._digits.has_enough
+
+    def _judge(self, utterance: _Utterance, expectation: Expectation, at: int) -> TurnEnded | None:
+        if at - utterance.counts_from >= _samples(expectation.timeouts.max_speech_ms):
+            return self._end(at, TurnEndReason.MAX_SPEECH)
+        if utterance.ended_at is None:
+            return None
+        pause_ms, reason = patience(expectation, utterance.completeness)
+        if at - utterance.ended_at < _samples(pause_ms):
+            return None
+        return self._end(at, reason)
+
+    def _end(self, at: int, reason: TurnEndReason) -> TurnEnded:
+        utterance = self._utterance
+        self._expectation, self._utterance = None, None
+        self._digits.close()
+        if utterance is None or reason is TurnEndReason.DTMF:
+            return TurnEnded(at, reason)
+        ended_at = at if utterance.ended_at is None else utterance.ended_at
+        return TurnEnded(at, reason, utterance.started_at, ended_at)
+
+
+def patience(
+    expectation: Expectation, completeness: Completeness | None
+) -> tuple[int, TurnEndReason]:
+    """Milliseconds of silence that end the turn, and why; `completeness` None: not yet known."""
+    timeouts = expectation.timeouts
+    focus = next((slot.type for slot in expectation.slots if slot.name == expectation.focus), None)
+    if completeness is Completeness.COMPLETE:
+        is_yes_no = focus is SlotType.YES_NO
+        pause_ms = timeouts.yes_no_ms if is_yes_no else timeouts.complete_ms
+        return pause_ms, TurnEndReason.COMPLETE
+    if focus in SPELLED_TYPES:
+        return timeouts.digits_ms, TurnEndReason.INCOMPLETE
+    return timeouts.incomplete_ms, TurnEndReason.INCOMPLETE
+
+
+def _samples(ms: int) -> int:
+    return ms * SAMPLE_RATE_HZ // 1000
