@@ -36,7 +36,7 @@ def answer(
     fails, or the stream is never opened, the caller hears `fallback`.
     Raises UserMistake where Twilio would refuse the document.
     """
-    _check_stream_url(stream_url)
+    check_stream_url(stream_url)
     response = Element("Response")
     connect = SubElement(response, "Connect", _attributes(action=action_url))
     stream = SubElement(connect, "Stream", _attributes(url=stream_url))
@@ -115,7 +115,8 @@ def is_loopback(url: str) -> bool:
     return host in LOOPBACK_HOSTS
 
 
-def _check_stream_url(url: str) -> None:
+def check_stream_url(url: str) -> None:
+    """Raises UserMistake for a URL that Twilio opens no media stream to."""
     problem = None
     try:
         parts = urlsplit(url)
