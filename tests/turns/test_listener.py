@@ -1,0 +1,328 @@
+"""Whole turns in virtual time: the listener with its real detector, endpointer and policy."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import pytest
+
+from voicebot.events import (
+    BargeIn,
+    BargeInMode,
+    CallerTurn,
+    Completeness,
+    Digit,
+    DigitRule,
+    Expectation,
+    Hypothesis,
+    KeysEntered,
+    NoInput,
+    SpeechEnded,
+    SpeechStarted,
+    Timeouts,
+    TurnEnded,
+    TurnEndReason,
+)
+from voicebot.turns.barge_in import BargeInPolicy
+from voicebot.turns.endpointer import Endpointer
+from voicebot.turns.listener import FINAL_PATIENCE_SAMPLES, Listener, Recognise
+from voicebot.turns.vad import WINDOW_SAMPLES, SpeechDetector
+
+pytestmark = pytest.mark.unit
+
+SECOND = 8000
+COMPLETE_TEXTS = {"yes"}
+
+
+def completeness(text: str, expectation: Expectation) -> Completeness:
+    return Completeness.COMPLETE if text in COMPLETE_TEXTS else Completeness.EXTENDABLE
+
+
+class Room:
+    """Feeds windows of speech and silence and answers recognition requests from a script."""
+
+    def __init__(self, says: str = "yes", answers: bool = True) -> None:
+        self.listener = Listener(
+            completeness=completeness,
+            detector=SpeechDetector(),
+            endpointer=Endpointer(),
+            barge_in=BargeInPolicy(),
+        )
+        self.at = 0
+        self.says = says
+        self.answers = answers
+        self.is_audible = False
+        self.events: list[object] = []
+        self.requests: list[Recognise] = []
+
+    def take(self, events: Sequence[object]) -> None:
+        for event in events:
+            if isinstance(event, Recognise):
+                self.requests.append(event)
+                if self.answers:
+                    self.answer(event)
+            else:
+                self.events.append(event)
+
+    def answer(self, request: Recognise, text: str | None = None) -> None:
+        heard = Hypothesis(self.says if text is None else text, confidence=0.9)
+        self.take(
+            self.listener.recognised(
+                request.utterance, request.kind, request.end_at, heard, self.at
+            )
+        )
+
+    def hear(self, seconds: float, probability: float) -> None:
+        end = self.at + int(seconds * SECOND)
+        while self.at < end:
+            self.take(self.listener.hear(self.at, probability, is_audible=self.is_audible))
+            self.at += WINDOW_SAMPLES
+            self.take(self.listener.tick(self.at))
+
+    def speech(self, seconds: float) -> None:
+        self.hear(seconds, 0.95)
+
+    def silence(self, seconds: float) -> None:
+        self.hear(seconds, 0.01)
+
+    def expect(self, **values: object) -> None:
+        self.take(self.listener.expect(Expectation(**values), self.at))  # type: ignore[arg-type]
+
+    def prompt_ends(self) -> None:
+        self.is_audible = False
+        self.take(self.listener.prompt_ended(self.at))
+
+    def of(self, kind: type) -> list:  # type: ignore[type-arg]
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+def test_a_turn_gives_a_speculative_final_before_it_ends() -> None:
+    room = Room()
+    room.expect()
+    room.prompt_ends()
+    room.silence(1)
+    room.speech(0.6)
+    room.silence(1)
+    (turn,) = room.of(CallerTurn)
+    assert turn.hypothesis.text == "yes"
+    assert turn.ended.reason is TurnEndReason.COMPLETE
+    kinds = [request.kind for request in room.requests]
+    assert kinds[-1] == "speculative"
+    assert "final" not in kinds
+    # 300 ms of silence after speech, as soon as the speculative final says that it is complete.
+    assert turn.ended.at - turn.ended.speech_end_at < 0.4 * SECOND
+
+
+def test_the_request_covers_the_speech_with_a_margin() -> None:
+    room = Room()
+    room.expect()
+    room.prompt_ends()
+    room.silence(1)
+    onset = room.at
+    room.speech(1.0)
+    end = room.at
+    room.silence(1)
+    request = room.requests[-1]
+    assert onset - 0.4 * SECOND <= request.start_at <= onset - 0.2 * SECOND
+    assert end + 0.2 * SECOND <= request.end_at <= end + 0.4 * SECOND
+
+
+def test_a_pause_within_a_turn_is_not_its_end_and_extends_the_utterance() -> None:
+    room = Room(says="I would like")
+    room.expect()
+    room.prompt_ends()
+    room.speech(0.6)
+    room.silence(0.5)
+    room.says = "I would like a coffee"
+    room.speech(0.6)
+    room.silence(1.2)
+    (turn,) = room.of(CallerTurn)
+    assert turn.hypothesis.text == "I would like a coffee"
+    assert len({request.utterance for request in room.requests}) == 1
+    assert turn.ended.reason is TurnEndReason.INCOMPLETE
+
+
+def test_a_late_speculative_final_is_waited_for_not_asked_again() -> None:
+    room = Room(answers=False)
+    room.expect(timeouts=Timeouts(incomplete_ms=300))
+    room.prompt_ends()
+    room.speech(0.6)
+    room.silence(0.6)
+    assert room.of(TurnEnded)
+    assert not room.of(CallerTurn)
+    asked = [request for request in room.requests if request.kind != "partial"]
+    assert [request.kind for request in asked] == ["speculative"]
+    room.answer(asked[0])
+    assert room.of(CallerTurn)[0].hypothesis.text == "yes"
+
+
+def test_answers_to_older_audio_and_older_turns_are_ignored() -> None:
+    room = Room(answers=False)
+    room.expect()
+    room.prompt_ends()
+    room.speech(0.5)
+    room.silence(0.3)
+    old = next(request for request in room.requests if request.kind == "speculative")
+    room.speech(0.5)  # the caller went on
+    room.answer(old, "half of it")
+    room.silence(1.5)
+    assert not room.of(CallerTurn)
+    new = room.requests[-1]
+    assert new.end_at > old.end_at
+    room.answer(new, "all of it")
+    assert [turn.hypothesis.text for turn in room.of(CallerTurn)] == ["all of it"]
+    room.answer(new, "again")
+    assert len(room.of(CallerTurn)) == 1
+
+
+def test_a_dead_recogniser_does_not_hang_the_turn() -> None:
+    room = Room(answers=False)
+    room.expect(timeouts=Timeouts(noinput_ms=2000))
+    room.prompt_ends()
+    room.speech(0.6)
+    room.silence(1 + FINAL_PATIENCE_SAMPLES / SECOND + 3)
+    assert room.of(TurnEnded)
+    assert room.of(NoInput)  # nothing was recognised: the caller had the floor again
+
+
+def test_a_cough_is_no_answer() -> None:
+    room = Room(says="")
+    room.expect(timeouts=Timeouts(noinput_ms=3000))
+    room.prompt_ends()
+    room.speech(0.3)
+    room.silence(1.5)
+    assert not room.of(CallerTurn)
+    room.says = "yes"
+    room.speech(0.5)
+    room.silence(1)
+    assert [turn.hypothesis.text for turn in room.of(CallerTurn)] == ["yes"]
+
+
+def test_silence_counts_only_from_the_end_of_the_prompt() -> None:
+    room = Room()
+    room.expect(timeouts=Timeouts(noinput_ms=2000))
+    room.is_audible = True
+    room.silence(5)
+    assert room.events == []
+    room.prompt_ends()
+    room.silence(1.9)
+    assert room.events == []
+    room.silence(0.3)
+    assert len(room.of(NoInput)) == 1
+    room.silence(5)
+    assert len(room.events) == 1
+
+
+def test_speech_over_a_prompt_interrupts_it_and_is_heard_from_its_onset() -> None:
+    room = Room()
+    room.expect()
+    room.is_audible = True
+    room.silence(1)
+    onset = room.at
+    room.speech(0.3)
+    (barge_in,) = room.of(BargeIn)
+    assert barge_in.kind == "speech"
+    assert abs(barge_in.at - onset) <= WINDOW_SAMPLES
+    assert room.at - onset <= 0.35 * SECOND
+    room.is_audible = False
+    room.prompt_ends()  # what the transport says after the cut changes nothing
+    room.speech(0.3)
+    room.silence(1)
+    assert room.of(CallerTurn)[0].hypothesis.text == "yes"
+    assert room.requests[-1].start_at <= onset
+
+
+def test_a_click_does_not_interrupt() -> None:
+    room = Room()
+    room.expect()
+    room.is_audible = True
+    room.silence(1)
+    room.speech(0.06)
+    room.silence(1)
+    assert room.events == []
+
+
+@pytest.mark.parametrize("mode", [BargeInMode.NONE, BargeInMode.DTMF, BargeInMode.HOTWORD])
+def test_speech_over_a_prompt_that_it_may_not_interrupt_is_left_out(mode: BargeInMode) -> None:
+    room = Room()
+    room.expect(barge_in=mode)
+    room.is_audible = True
+    room.silence(1)
+    room.speech(2)
+    assert not room.of(BargeIn)
+    ended_at = room.at
+    room.prompt_ends()
+    room.speech(0.5)
+    room.silence(1)
+    assert room.of(CallerTurn)
+    assert room.requests[-1].start_at >= ended_at - 0.4 * SECOND
+
+
+def test_nothing_is_heard_while_the_dialogue_waits_for_nothing() -> None:
+    room = Room()
+    room.speech(1)
+    room.silence(1)
+    assert {type(event) for event in room.events} == {SpeechStarted, SpeechEnded}
+    assert room.requests == []
+
+
+def test_a_key_cuts_the_prompt_at_once_and_keys_become_one_answer() -> None:
+    room = Room()
+    room.expect(digits=DigitRule(max_keys=4))
+    room.is_audible = True
+    room.silence(1)
+    for key in "1234":
+        room.take(room.listener.key(Digit(key, room.at)))
+        room.silence(0.2)
+    assert [event.kind for event in room.of(BargeIn)] == ["dtmf"]
+    assert [event.keys for event in room.of(KeysEntered)] == ["1234"]
+    assert room.of(TurnEnded)[0].reason is TurnEndReason.DTMF
+
+
+def test_keys_do_not_cut_where_none_are_expected() -> None:
+    room = Room()
+    room.expect()
+    room.is_audible = True
+    room.take(room.listener.key(Digit("1", room.at)))
+    assert room.events == []
+
+
+def test_a_caller_who_never_stops_is_cut_off() -> None:
+    room = Room(says="on and on")
+    room.expect(timeouts=Timeouts(max_speech_ms=5000))
+    room.prompt_ends()
+    room.speech(7)
+    (turn,) = room.of(CallerTurn)
+    assert turn.ended.reason is TurnEndReason.MAX_SPEECH
+    assert turn.hypothesis.text == "on and on"
+
+
+def test_partials_come_while_the_caller_speaks_and_grow_rarer() -> None:
+    room = Room(says="on and on")
+    room.expect()
+    room.prompt_ends()
+    room.speech(6)
+    partials = [request for request in room.requests if request.kind == "partial"]
+    assert 5 <= len(partials) <= 12
+    gaps = [b.end_at - a.end_at for a, b in itertools.pairwise(partials)]
+    assert gaps[-1] > gaps[0]
+    assert all(event.text == "on and on" for event in room.of(Hypothesis))
+
+
+def test_an_external_recogniser_may_answer_before_or_after_the_turn_ends() -> None:
+    room = Room(answers=False)
+    room.expect()
+    room.prompt_ends()
+    room.speech(0.6)
+    room.silence(0.25)
+    room.take(room.listener.transcribed(Hypothesis("yes", is_final=True), room.at))
+    room.silence(0.4)
+    assert room.of(CallerTurn)[0].hypothesis.text == "yes"
+    room.expect(timeouts=Timeouts(incomplete_ms=300))
+    room.prompt_ends()
+    room.speech(0.6)
+    room.silence(0.6)
+    assert len(room.of(TurnEnded)) == 2
+    room.take(room.listener.transcribed(Hypothesis("no", is_final=True), room.at))
+    assert room.of(CallerTurn)[1].hypothesis.text == "no"
