@@ -1,0 +1,259 @@
+"""All mistakes of a plan at once, each with its line and how to mend it.
+
+First the keys and types, by pydantic; what is wrong is then left out, so that the checks of
+meaning (`meaning`, `phrasing`, `routes`) can go on with the rest.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import itertools
+import re
+import types
+from collections.abc import Collection, Iterable
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from voicebot.dialogue.schema import Keys, PlanKeys
+from voicebot.dialogue.source import Key, Source
+
+MAX_ROUNDS = 20
+
+
+def did_you_mean(word: str, options: Collection[str]) -> str:
+    """`; did you mean 'x'?`, or nothing when no option is near."""
+    near = difflib.get_close_matches(word, list(options), n=1, cutoff=0.6)
+    return f"; did you mean '{near[0]}'?" if near else ""
+
+
+class Checker:
+    """Reports problems at places of the file; knows what was already reported there."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.data = source.data
+        self.broken: set[Key] = set()
+
+    def report(self, key: Iterable[str | int], message: str, *, is_warning: bool = False) -> None:
+        """Add a problem, named after the form, field, ... it stands in."""
+        loc = tuple(key)
+        subject = _subject(loc)
+        at = locate(self.data, loc)
+        self.source.report(at, f"{subject}{message}", is_warning=is_warning)
+
+    def report_missing(self, key: Key, name: str, message: str) -> None:
+        """Report that `name` is missing at `key`, unless what stands there is reported already."""
+        if (*locate(self.data, key), name) not in self.broken:
+            self.report(key, message)
+
+
+def check_source(source: Source) -> PlanKeys | None:
+    """Check a source; its `problems` get what is found. None when nothing could be made of it."""
+    from voicebot.dialogue import meaning, phrasing, routes
+
+    if not isinstance(source.data, dict):
+        return None
+    checker = Checker(source)
+    keys = _validate(checker)
+    if keys is None:
+        return None
+    meaning.check(checker, keys)
+    phrasing.check(checker, keys)
+    routes.check(checker, keys)
+    return keys
+
+
+def locate(data: object, loc: Key) -> Key:
+    """Where a model's place stands in the file, where short forms have fewer levels."""
+    found: list[str | int] = []
+    for part in loc:
+        if isinstance(data, dict):
+            if part in data:
+                data = data[part]
+                found.append(part)
+            elif part != 0:
+                break
+        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
+            data = data[part]
+            found.append(part)
+        else:
+            break
+    return tuple(found)
+
+
+_SUBJECTS = {
+    "forms": "form",
+    "fields": "field",
+    "services": "service",
+    "lists": "list",
+    "variables": "variable",
+}
+
+
+def _subject(loc: Key) -> str:
+    subject = ""
+    for group, name in itertools.pairwise(loc):
+        if group in _SUBJECTS:
+            subject = f"{_SUBJECTS[str(group)]} {str(name)!r}: "
+    return subject
+
+
+# ---------------------------------------------------------------- keys and types
+
+
+def _validate(checker: Checker) -> PlanKeys | None:
+    data: Any = copy.deepcopy(checker.source.data)
+    for _ in range(MAX_ROUNDS):
+        try:
+            return PlanKeys.model_validate(data)
+        except ValidationError as error:
+            details = error.errors(include_url=False)
+        for detail in details:
+            _report_detail(checker, detail)
+        for detail in details:
+            if not _remove(data, locate(data, _plain_loc(detail))):
+                return None
+    return None
+
+
+def _plain_loc(detail: ErrorDetails) -> Key:
+    return tuple(part for part in detail["loc"] if part != "[key]")
+
+
+def _remove(data: Any, key: Key) -> bool:
+    """Drop what stands at `key`; True also when a reported outer part took it along."""
+    if not key:
+        return False
+    for part in key[:-1]:
+        data = data[part]
+    if isinstance(data, dict):
+        data.pop(key[-1], None)
+    elif isinstance(data, list) and isinstance(key[-1], int) and key[-1] < len(data):
+        data[key[-1]] = {}
+    return True
+
+
+def _report_detail(checker: Checker, detail: ErrorDetails) -> None:
+    loc = _plain_loc(detail)
+    at = locate(checker.data, loc)
+    checker.broken.add(at)
+    kind = detail["type"]
+    name = str(loc[-1]) if loc else ""
+    if kind == "extra_forbidden":
+        options = key_names(loc[:-1])
+        near = difflib.get_close_matches(name, options, n=1, cutoff=0.6)
+        checker.broken |= {(*at[:-1], option) for option in near}
+        hint = did_you_mean(name, options) or f"; keys here are {', '.join(options)}"
+        checker.report(loc, f"unknown key '{name}'{hint}")
+    elif detail["loc"] and detail["loc"][-1] == "[key]":
+        checker.report(loc, _key_message(name, detail))
+    else:
+        checker.report(loc, _value_message(name, detail))
+
+
+def _key_message(name: str, detail: ErrorDetails) -> str:
+    options = _expected(detail)
+    if options:
+        return f"unknown name '{name}'{did_you_mean(name, options) or _one_of(options)}"
+    return f"'{name}' is not a name; use letters, digits and _, beginning with a letter"
+
+
+def _value_message(name: str, detail: ErrorDetails) -> str:
+    kind, value = detail["type"], detail["input"]
+    options = _expected(detail)
+    if options and not isinstance(value, dict | list):
+        near = did_you_mean(str(value), options)
+        return f"unknown {name} '{value}'{near or _one_of(options)}"
+    if kind == "string_pattern_mismatch":
+        return f"'{name}': {value!r} {_PATTERNS.get(name, 'is not a name')}"
+    if kind in _WANTED:
+        return f"'{name}' must be {_WANTED[kind]}, not {_describe(value)}"
+    message = detail["msg"].removeprefix("Value error, ")
+    return f"'{name}': {message[:1].lower()}{message[1:]}, not {_describe(value)}"
+
+
+_WANTED = {
+    "string_type": "text",
+    "list_type": "a list",
+    "dict_type": "a mapping of keys",
+    "model_type": "a mapping of keys",
+    "model_attributes_type": "a mapping of keys",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+}
+_PATTERNS = {
+    "python": "is not 'module:function'",
+    "webhook": "is not a URL; it begins with https://",
+    "dtmf": "is not a key; keys are 0-9, *, # and A-D",
+    "terminator": "is not a key; keys are 0-9, *, # and A-D",
+    "language": "is not a language; write en or en-US",
+}
+
+
+def _expected(detail: ErrorDetails) -> list[str]:
+    if detail["type"] not in {"enum", "literal_error"}:
+        return []
+    return re.findall(r"'([^']*)'", str(detail.get("ctx", {}).get("expected", "")))
+
+
+def _one_of(options: list[str]) -> str:
+    return f"; one of {', '.join(options)}"
+
+
+def _describe(value: object) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def key_names(loc: Key) -> list[str]:
+    """The keys that the schema knows at a place, for suggestions."""
+    found: Any = PlanKeys
+    for part in loc:
+        model = _model(found)
+        if model is not None:
+            by_alias = {info.alias or name: info for name, info in model.model_fields.items()}
+            if part not in by_alias:
+                return []
+            found = by_alias[str(part)].annotation
+        else:
+            found = _item(found)
+    model = _model(found)
+    if model is None:
+        return []
+    return [info.alias or name for name, info in model.model_fields.items()]
+
+
+def _alternatives(annotation: Any) -> list[Any]:
+    if get_origin(annotation) is Annotated:
+        return _alternatives(get_args(annotation)[0])
+    if get_origin(annotation) in {Union, types.UnionType}:
+        return [inner for part in get_args(annotation) for inner in _alternatives(part)]
+    return [annotation]
+
+
+def _model(annotation: Any) -> type[Keys] | None:
+    for part in _alternatives(annotation):
+        if isinstance(part, type) and issubclass(part, Keys):
+            return part
+    return None
+
+
+def _item(annotation: Any) -> Any:
+    for part in _alternatives(annotation):
+        if get_origin(part) in {list, dict}:
+            return get_args(part)[-1]
+    return None

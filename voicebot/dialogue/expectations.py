@@ -1,0 +1,187 @@
+"""What the dialogue waits for at each place of a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from voicebot.dialogue import defaults, inherit
+from voicebot.dialogue.schema import FieldKeys, FormKeys, PlanKeys
+from voicebot.events import (
+    Choice,
+    DigitRule,
+    Expectation,
+    IntentSpec,
+    SlotSpec,
+    SlotType,
+)
+
+Kind = Literal["menu", "open", "field", "confirm", "review", "change"]
+
+YES_NO = SlotSpec(defaults.CONFIRM_SLOT, SlotType.YES_NO)
+_MAX_KEYS = {
+    SlotType.YES_NO: 1,
+    SlotType.DIGITS: 20,
+    SlotType.NUMBER: 6,
+    SlotType.AMOUNT: 9,
+    SlotType.DATE: 8,
+    SlotType.TIME: 4,
+    SlotType.PHONE: 15,
+}
+"""Keys that a type can take without `dtmf: {max: ...}`: yyyymmdd for a date, hhmm for a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the dialogue waits: a form's menu, open question or review, or one of its fields."""
+
+    form: str
+    kind: Kind
+    field: str = ""
+
+    @property
+    def state(self) -> str:
+        """Name for journal and logs, `form/field`."""
+        parts = [self.form, self.field, "" if self.kind in {"menu", "open", "field"} else self.kind]
+        return "/".join(part for part in parts if part)
+
+
+def places(keys: PlanKeys) -> Iterator[Place]:
+    """All places of a plan, in the file's order."""
+    for name, form in keys.forms.items():
+        if form.menu is not None:
+            yield Place(name, "menu")
+        elif form.prompt is not None and form.fields:
+            yield Place(name, "open")
+        for field, field_keys in form.fields.items():
+            if not field_keys.optional:
+                yield Place(name, "field", field)
+            if inherit.confirm(keys, Place(name, "field", field)).mode != "never":
+                yield Place(name, "confirm", field)
+        if form.review is not None:
+            yield Place(name, "review")
+            yield Place(name, "change")
+
+
+def expectation(keys: PlanKeys, place: Place, *, with_yes_no: bool = False) -> Expectation:
+    """What is waited for; `with_yes_no` lets "no" reject what was confirmed in passing."""
+    slots = list(_slots(keys, place))
+    asks_yes_no = any(slot.type is SlotType.YES_NO for slot in slots[:1])
+    if with_yes_no and place.kind in {"menu", "open", "field"} and not asks_yes_no:
+        slots.append(YES_NO)
+    digits = _digit_rule(keys, place, slots)
+    one_key = digits is not None and digits.max_keys == 1
+    return Expectation(
+        state=place.state,
+        focus=_focus(place),
+        slots=tuple(slots),
+        intents=tuple(_intents(keys, place)),
+        universals=tuple(_universals(keys, place, one_key=one_key)),
+        digits=digits,
+        barge_in=inherit.barge_in(keys, place),
+        timeouts=inherit.timeouts(keys, place),
+        hints=inherit.hints(keys, place),
+        language=keys.language,
+    )
+
+
+def slot_spec(keys: PlanKeys, name: str, field: FieldKeys) -> SlotSpec:
+    """A field as a slot."""
+    return SlotSpec(
+        name,
+        inherit.slot_type(field),
+        tuple(
+            Choice(value, (value.replace("_", " "), *(choice.phrases or ())), choice.dtmf)
+            for value, choice in inherit.choices(keys, field).items()
+        ),
+        field.length.min if field.length else None,
+        field.length.max if field.length else None,
+    )
+
+
+def intent_name(form_name: str, form: FormKeys) -> str:
+    """A form's intent: declared, or the form's own name."""
+    return form.intent or form_name
+
+
+def offered_forms(keys: PlanKeys, place: Place) -> dict[str, tuple[str, ...]]:
+    """Forms that an utterance here may lead to, with the phrases a menu adds to theirs."""
+    offered: dict[str, tuple[str, ...]] = {}
+    form = keys.forms[place.form]
+    if place.kind == "menu":
+        for entry in form.menu or ():
+            offered[entry.goto] = (*offered.get(entry.goto, ()), *(entry.phrases or ()))
+    elif form.phrases:
+        offered[place.form] = ()
+    for name, other in keys.forms.items():
+        if other.anywhere and other.phrases:
+            offered.setdefault(name, ())
+    return offered
+
+
+def _focus(place: Place) -> str | None:
+    if place.kind in {"confirm", "review"}:
+        return defaults.CONFIRM_SLOT
+    return place.field or None
+
+
+def _slots(keys: PlanKeys, place: Place) -> Iterable[SlotSpec]:
+    found: dict[str, SlotSpec] = {}
+    if place.kind in {"confirm", "review"}:
+        found[YES_NO.name] = YES_NO
+    form = keys.forms[place.form]
+    if place.field:
+        found[place.field] = slot_spec(keys, place.field, form.fields[place.field])
+    for name in dict.fromkeys([place.form, *offered_forms(keys, place)]):
+        for field_name, field in keys.forms[name].fields.items():
+            found.setdefault(field_name, slot_spec(keys, field_name, field))
+    return found.values()
+
+
+def _intents(keys: PlanKeys, place: Place) -> Iterator[IntentSpec]:
+    entries = keys.forms[place.form].menu or () if place.kind == "menu" else ()
+    dtmf = {entry.goto: entry.dtmf for entry in entries if entry.dtmf is not None}
+    for name, added in offered_forms(keys, place).items():
+        form = keys.forms[name]
+        phrases = tuple(dict.fromkeys([*(form.phrases or ()), *added]))
+        yield IntentSpec(intent_name(name, form), phrases, dtmf.get(name))
+
+
+def _universals(keys: PlanKeys, place: Place, *, one_key: bool) -> Iterator[IntentSpec]:
+    for name, universal in inherit.universals(keys, place).items():
+        # Among several keys a "0" is a digit of the answer; only "*" still stands out.
+        key = universal.dtmf if one_key or universal.dtmf == "*" else None
+        yield IntentSpec(name, tuple(universal.phrases or ()), key)
+
+
+def _digit_rule(keys: PlanKeys, place: Place, slots: list[SlotSpec]) -> DigitRule | None:
+    settings = inherit.dtmf(keys, place)
+    longest = settings.max if settings.max is not None else _longest_input(keys, place, slots)
+    if longest == 0:
+        return None
+    rule = DigitRule()
+    focus = next((slot for slot in slots if slot.name == _focus(place)), None)
+    shortest = focus.min_length if focus is not None else None
+    return DigitRule(
+        max_keys=longest,
+        min_keys=min(settings.min or shortest or rule.min_keys, longest),
+        terminator=settings.terminator if settings.terminator else rule.terminator,
+        interdigit_ms=settings.interdigit or rule.interdigit_ms,
+    )
+
+
+def _longest_input(keys: PlanKeys, place: Place, slots: list[SlotSpec]) -> int:
+    one_key = [entry.dtmf for entry in inherit.universals(keys, place).values() if entry.dtmf]
+    longest = max(map(len, one_key), default=0)
+    if place.kind == "menu":
+        entries = keys.forms[place.form].menu or ()
+        return max([longest, *(len(entry.dtmf) for entry in entries if entry.dtmf)])
+    focus = next((slot for slot in slots if slot.name == _focus(place)), None)
+    if focus is None:
+        return longest
+    if focus.type is SlotType.CHOICE:
+        return max([longest, *(len(choice.dtmf) for choice in focus.choices if choice.dtmf)])
+    if focus.type in {SlotType.DIGITS, SlotType.PHONE} and focus.max_length is not None:
+        return max(longest, focus.max_length)
+    return max(longest, _MAX_KEYS.get(focus.type, 0))

@@ -1,0 +1,113 @@
+"""Selects what to ask next, and asks it: the first half of VoiceXML's form interpretation."""
+
+from __future__ import annotations
+
+from voicebot.dialogue import defaults, inherit
+from voicebot.dialogue.expectations import Place
+from voicebot.dialogue.performer import Performer
+from voicebot.dialogue.schema import PromptPart
+from voicebot.dialogue.state import Frame
+
+
+class Interview:
+    """Goes through the present form of a State."""
+
+    def __init__(self, performer: Performer) -> None:
+        self._performer = performer
+        self._state = performer.state
+
+    def select(self) -> None:
+        """VoiceXML's select phase: the next thing to do in the present form."""
+        state, form = self._state, self._performer.form
+        if state.phase == "enter":
+            state.phase = "collect"
+        elif state.newly_filled:
+            name = state.newly_filled.pop(0)
+            if name in form.fields and form.fields[name].filled:
+                state.frames.append(Frame(address=["forms", state.form, "fields", name, "filled"]))
+        elif state.to_confirm:
+            name = state.to_confirm[0]
+            self.ask(Place(state.form, "confirm", name))
+        elif form.menu is not None:
+            self.ask(Place(state.form, "menu"))
+        elif self._has_open_question():
+            self.ask(Place(state.form, "open"))
+        else:
+            self._collect_or_submit()
+
+    def _has_open_question(self) -> bool:
+        form = self._performer.form
+        nothing_known = not any(name in self._state.slots for name in form.fields)
+        return bool(form.prompt and form.fields and nothing_known and not self._state.is_opened)
+
+    def _missing_field(self) -> str | None:
+        return next(
+            (
+                name
+                for name, field in self._performer.form.fields.items()
+                if name not in self._state.slots
+                and not field.optional
+                and self._performer.is_true(field.when)
+            ),
+            None,
+        )
+
+    def _collect_or_submit(self) -> None:
+        state, form = self._state, self._performer.form
+        missing = self._missing_field()
+        if missing is not None:
+            state.phase = "collect"
+            self.ask(Place(state.form, "field", missing))
+        elif state.phase == "submit":
+            self._end_form()
+        elif form.review is not None and not state.is_reviewed:
+            self.ask(Place(state.form, "change" if state.is_changing else "review"))
+        else:
+            self._acknowledge()
+            state.acknowledged = []
+            state.phase = "submit"
+            state.frames = [Frame(address=["forms", state.form, "filled"])]
+
+    def _end_form(self) -> None:
+        state = self._state
+        if state.stack:
+            state.form = state.stack.pop()
+            state.phase = "collect"
+            state.mode = "run"
+        else:
+            self._performer.disconnect(defaults.END_OUTCOME)
+
+    def ask(self, place: Place) -> None:
+        """Ask the question of a place, and listen."""
+        state = self._state
+        state.visit(place)
+        self._acknowledge()
+        first, again = self._question(place)
+        is_again = state.count(f"{place.state}:asked") > 1
+        given = place.field if place.kind == "confirm" else None
+        self._performer.play(again if is_again and again else first, given=given)
+        state.mode = "listen"
+
+    def _question(self, place: Place) -> tuple[list[PromptPart] | None, list[PromptPart] | None]:
+        """The prompt of a place, and that for asking again."""
+        form = self._performer.form
+        if place.kind == "field":
+            field = form.fields[place.field]
+            return field.prompt, field.reprompt
+        if place.kind == "confirm":
+            return inherit.confirm(self._performer.keys, place).prompt, None
+        if place.kind == "review" and form.review is not None:
+            return form.review.prompt, form.review.reprompt
+        if place.kind == "change" and form.review is not None:
+            return form.review.change or defaults.CHANGE, None
+        return form.prompt, form.reprompt
+
+    def _acknowledge(self) -> None:
+        """Mention values that were heard less surely; the next answer may reject them."""
+        state = self._state
+        if not state.to_acknowledge:
+            return
+        state.acknowledged = [name for name in state.to_acknowledge if name in state.slots]
+        state.to_acknowledge = []
+        for name in state.acknowledged:
+            self._performer.play_text(defaults.IMPLICIT, given=name)

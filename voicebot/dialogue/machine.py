@@ -1,0 +1,267 @@
+"""Conducts a call by a plan: VoiceXML's form interpretation algorithm, as a state machine.
+
+Events in, actions out; no clock, no I/O, nothing raised, whatever comes in whatever order.
+Selects the first unfilled field whose condition holds, asks, takes every value that the
+answer holds (also of other fields), runs `filled`, and so on until the form is left.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import ValidationError
+
+from voicebot.dialogue import defaults, inherit
+from voicebot.dialogue.expectations import Place, expectation
+from voicebot.dialogue.interview import Interview
+from voicebot.dialogue.performer import Performer
+from voicebot.dialogue.schema import LadderEntry
+from voicebot.dialogue.state import State
+from voicebot.dialogue.taking import Taker
+from voicebot.dialogue.understanding import understand
+from voicebot.errors import PlanError
+from voicebot.events import (
+    Action,
+    BargeInMode,
+    CallerHungUp,
+    CallStarted,
+    DialogueEvent,
+    Expectation,
+    Interpretation,
+    Listen,
+    NoInput,
+    Play,
+    Say,
+    ServiceReply,
+)
+
+if TYPE_CHECKING:
+    from voicebot.dialogue.plan import Plan
+
+
+class Machine:
+    """The dialogue of one call. `now` is the caller's local time when the call began."""
+
+    def __init__(self, plan: Plan, now: datetime) -> None:
+        self._plan = plan
+        self._now = now
+        self._attach(State(variables=dict(plan.keys.variables)))
+
+    def _attach(self, state: State) -> None:
+        self._state = state
+        self._performer = Performer(self._plan, state, self._now)
+        self._interview = Interview(self._performer)
+        self._taker = Taker(self._performer)
+
+    # ------------------------------------------------------------ from outside
+
+    @property
+    def state(self) -> str:
+        """Name of the place where the dialogue waits, `form/field`."""
+        at = self._state.at
+        return at.place.state if at is not None else self._state.form
+
+    @property
+    def slots(self) -> dict[str, str]:
+        """Filled slots, by name."""
+        return {name: filled.value for name, filled in self._state.slots.items()}
+
+    @property
+    def outcome(self) -> str | None:
+        """How the call ended; None while it goes on."""
+        return self._state.outcome
+
+    @property
+    def is_goal(self) -> bool:
+        """Whether a goal was reached, by the way the call ended or before."""
+        return self._state.is_goal or bool(self._state.goals)
+
+    @property
+    def goals(self) -> tuple[str, ...]:
+        """Goals reached so far, in order."""
+        return tuple(self._state.goals)
+
+    @property
+    def expectation(self) -> Expectation | None:
+        """What is waited for now; None while not listening."""
+        place = self._place
+        if self._state.mode != "listen" or place is None:
+            return None
+        return expectation(self._plan.keys, place, with_yes_no=bool(self._state.acknowledged))
+
+    def to_json(self) -> str:
+        """The whole state as JSON text."""
+        return self._state.model_dump_json()
+
+    @classmethod
+    def from_json(cls, plan: Plan, now: datetime, text: str) -> Machine:
+        """A machine that goes on where `to_json` stopped; PlanError when the plan has changed."""
+        machine = cls(plan, now)
+        try:
+            state = State.model_validate(json.loads(text))
+        except (ValidationError, ValueError):
+            raise PlanError(f"{plan.path}:1: not a saved dialogue state") from None
+        forms = {state.form, *state.stack, *(visit.form for visit in state.history)} - {""}
+        if not forms <= set(plan.forms):
+            raise PlanError(f"{plan.path}:1: the saved dialogue belongs to another plan")
+        machine._attach(state)
+        return machine
+
+    def handle(self, event: DialogueEvent) -> list[Action]:
+        """Take an event; what to do now. Events that come too late or too early do nothing."""
+        state = self._state
+        self._performer.actions = []
+        if state.mode == "ended":
+            return []
+        if isinstance(event, CallerHungUp):
+            self._performer.hang_up()
+            return []
+        if isinstance(event, CallStarted) and state.mode == "new":
+            self._start(event)
+        elif isinstance(event, ServiceReply) and state.mode == "service":
+            if event.id != state.pending_service:
+                return []
+            self._performer.reply(event)
+        elif isinstance(event, NoInput) and state.mode == "listen":
+            self._miss("noinput")
+        elif isinstance(event, Interpretation) and state.mode == "listen":
+            self._interpret(event)
+        else:
+            return []
+        self._run()
+        return self._close_turn()
+
+    # ------------------------------------------------------------ a turn
+
+    @property
+    def _place(self) -> Place | None:
+        return self._state.at.place if self._state.at is not None else None
+
+    def _start(self, event: CallStarted) -> None:
+        self._state.call = {str(key): str(value) for key, value in event.parameters.items()}
+        self._performer.enter(self._plan.start)
+        self._performer.play(self._plan.keys.welcome)
+
+    def _run(self) -> None:
+        for _ in range(defaults.MAX_STEPS):
+            if self._state.mode != "run":
+                return
+            if self._state.frames:
+                self._performer.step()
+            else:
+                self._interview.select()
+        if self._state.mode == "run":
+            self._performer.fail()
+
+    def _close_turn(self) -> list[Action]:
+        actions = self._performer.actions
+        state = self._state
+        plays = [action.parts for action in actions if isinstance(action, Play)]
+        if plays:
+            state.last_plays = [
+                [part if isinstance(part, str) else (part.value, part.kind) for part in parts]
+                for parts in plays
+            ]
+        waits_for = self.expectation
+        if waits_for is not None:
+            actions.append(Listen(waits_for))
+        if state.mode == "ended":
+            # Last words are not cut off: nobody listens for what would interrupt them.
+            return [
+                replace(action, barge_in=BargeInMode.NONE) if isinstance(action, Play) else action
+                for action in actions
+            ]
+        return actions
+
+    # ------------------------------------------------------------ process
+
+    def _miss(self, kind: Literal["noinput", "nomatch"]) -> None:
+        """One more noinput or nomatch: take the rung of the ladder."""
+        state, place = self._state, self._place
+        if place is None:
+            return
+        state.misses += 1
+        count = state.count(f"{place.state}:{kind}")
+        rungs = inherit.ladder(self._plan.keys, place, kind)
+        rung = next((rung for rung in reversed(rungs) if (rung.count or 0) <= count), None)
+        if state.misses >= defaults.MAX_MISSES:
+            rung = LadderEntry.model_validate(
+                {"prompt": defaults.LAST_WORDS[kind], "disconnect": kind}
+            )
+        if rung is not None and rung.leaves:
+            self._performer.leave(rung)
+            return
+        if rung is not None:
+            self._performer.play(rung.prompt)
+        if rung is None or rung.reprompt or not rung.prompt:
+            self._interview.ask(place)
+
+    def _interpret(self, event: Interpretation) -> None:
+        place, waits_for = self._place, self.expectation
+        if place is None or waits_for is None:
+            return
+        if event.is_universal and event.intent in inherit.universals(self._plan.keys, place):
+            self._universal(place, event.intent)
+            return
+        heard = understand(self._plan.keys, place, waits_for, event, self._state.denied)
+        if heard.is_nothing:
+            self._miss("nomatch")
+            return
+        self._state.mode = "run"
+        if self._taker.take(place, heard, by_key=event.by == "dtmf"):
+            self._state.misses = 0
+        else:
+            self._miss("nomatch")
+
+    # ------------------------------------------------------------ universals
+
+    def _universal(self, place: Place, name: str) -> None:
+        """help, repeat, go_back, goodbye, operator."""
+        universal = inherit.universals(self._plan.keys, place)[name]
+        self._state.misses = 0
+        if name == "goodbye" and not universal.leaves:
+            self._performer.play(universal.prompt)
+            self._performer.disconnect(defaults.GOODBYE_OUTCOME)
+        elif name == "operator" and not universal.prompt:
+            self._performer.play(defaults.LAST_WORDS["operator"])
+            self._performer.leave(universal)
+        elif universal.leaves:
+            self._performer.leave(universal)
+        elif name == "repeat":
+            self._repeat()
+        elif name == "go_back":
+            self._go_back(place)
+        else:
+            self._performer.play(universal.prompt or inherit.help_prompt(self._plan.keys, place))
+            self._interview.ask(place)
+
+    def _repeat(self) -> None:
+        for parts in self._state.last_plays:
+            said = tuple(part if isinstance(part, str) else Say(*part) for part in parts)
+            place = self._place
+            mode = inherit.barge_in(self._plan.keys, place) if place else BargeInMode.SPEECH
+            self._performer.actions.append(Play(said, mode))
+
+    def _go_back(self, place: Place) -> None:
+        """Undo the last answer: its question is asked again."""
+        state = self._state
+        state.history.pop()
+        while state.history and state.history[-1].kind not in {"menu", "open", "field"}:
+            state.history.pop()
+        if not state.history:
+            self._performer.play(defaults.NOTHING_BEFORE)
+            self._interview.ask(place)
+            return
+        before = state.history.pop()
+        state.mode = "run"
+        if before.form != state.form:
+            self._performer.enter(before.form)
+            return
+        state.phase = "collect"
+        state.acknowledged = []
+        state.is_opened = state.is_changing = False
+        for name in [before.field] if before.field else self._performer.form.fields:
+            self._performer.clear(name)

@@ -1,0 +1,257 @@
+"""Checks of what forms, fields, ladders and services mean together."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+
+from voicebot.dialogue import defaults, inherit
+from voicebot.dialogue.checks import Checker, did_you_mean
+from voicebot.dialogue.expectations import intent_name, slot_spec
+from voicebot.dialogue.flow import surely_leaves
+from voicebot.dialogue.schema import (
+    Choices,
+    FieldKeys,
+    FormKeys,
+    Inherited,
+    PlanKeys,
+    Service,
+    Step,
+)
+from voicebot.dialogue.source import Key
+from voicebot.events import SlotSpec, SlotType
+
+_WITH_LENGTH = {SlotType.DIGITS, SlotType.PHONE, SlotType.LETTERS}
+
+
+def check(checker: Checker, keys: PlanKeys) -> None:
+    """Report what contradicts itself or is missing."""
+    if not keys.forms:
+        checker.report_missing((), "forms", "a plan needs 'forms:' with at least one form")
+    if keys.start is not None and keys.start not in keys.forms:
+        hint = did_you_mean(keys.start, keys.forms)
+        checker.report(("start",), f"unknown form '{keys.start}'{hint}")
+    for key, level in levels(keys):
+        _check_level(checker, key, level)
+    for name, values in keys.lists.items():
+        _check_choices(checker, ("lists", name), values)
+    for name, form in keys.forms.items():
+        _check_form(checker, keys, ("forms", name), form)
+    _check_names(checker, keys)
+    for name, service in keys.services.items():
+        _check_service(checker, ("services", name), service)
+    called = {step.call for _, step in all_steps(keys)}
+    for name in keys.services:
+        if name not in called:
+            checker.report(("services", name), "is never called", is_warning=True)
+
+
+def levels(keys: PlanKeys) -> Iterator[tuple[Key, Inherited]]:
+    """Plan, forms, fields and reviews with their places."""
+    yield (), keys
+    for name, form in keys.forms.items():
+        yield ("forms", name), form
+        for field_name, field in form.fields.items():
+            yield ("forms", name, "fields", field_name), field
+        if form.review is not None:
+            yield ("forms", name, "review"), form.review
+
+
+def all_steps(keys: PlanKeys) -> Iterator[tuple[Key, Step]]:
+    """Every step with its place, nested ones too."""
+    for name, form in keys.forms.items():
+        key: Key = ("forms", name)
+        yield from _walk((*key, "enter"), form.enter)
+        for field_name, field in form.fields.items():
+            yield from _walk((*key, "fields", field_name, "filled"), field.filled)
+        yield from _walk((*key, "filled"), form.filled)
+
+
+def _walk(key: Key, steps: list[Step] | None) -> Iterator[tuple[Key, Step]]:
+    for index, step in enumerate(steps or ()):
+        yield (*key, index), step
+        yield from _walk((*key, index, "error"), step.error)
+        yield from _walk((*key, index, "do"), step.do)
+
+
+def _check_level(checker: Checker, key: Key, level: Inherited) -> None:
+    for name in ("noinput", "nomatch"):
+        counts: list[int] = []
+        for index, rung in enumerate(getattr(level, name) or ()):
+            count = rung.count or (counts[-1] + 1 if counts else 1)
+            if count in counts or (counts and count < counts[-1]):
+                checker.report(
+                    (*key, name, index), f"'{name}': counts must rise; {count} comes twice or late"
+                )
+            counts.append(count)
+            if rung.prompt is None and not rung.leaves:
+                checker.report((*key, name, index), f"'{name}': neither prompt nor exit")
+    if level.confirm is not None:
+        bounds = inherit.merge([level.confirm], defaults.CONFIRM)
+        low = bounds.nomatch_below or 0.0
+        middle = bounds.explicit_below or 0.0
+        high = bounds.implicit_below or 0.0
+        if level.confirm.mode in {None, "by_confidence"} and not low <= middle <= high:
+            checker.report(
+                (*key, "confirm"),
+                "'confirm': bounds must rise: nomatch_below <= explicit_below <= implicit_below "
+                f"(they are {low}, {middle}, {high})",
+            )
+
+
+def _check_form(checker: Checker, keys: PlanKeys, key: Key, form: FormKeys) -> None:
+    asks = bool(form.fields) or form.menu is not None
+    if form.menu is not None and form.fields:
+        checker.report(key, "has both 'menu' and 'fields'; put the fields in a form of their own")
+    if form.menu is not None:
+        _check_menu(checker, keys, key, form)
+    if form.prompt and not asks:
+        checker.report(
+            (*key, "prompt"),
+            "'prompt' asks, but there is no 'menu' and no 'fields'; to speak only, use 'enter'",
+        )
+    if not asks and not form.enter and not form.filled:
+        checker.report_missing(
+            key, "fields", "is empty; give it 'fields', a 'menu', or 'enter' steps"
+        )
+    if form.review is not None and not form.review.prompt:
+        checker.report_missing((*key, "review"), "prompt", "'review' has no 'prompt'")
+    if form.anywhere and not form.phrases:
+        checker.report(key, "'anywhere' needs 'phrases' by which callers ask for it")
+    for name, field in form.fields.items():
+        _check_field(checker, keys, (*key, "fields", name), field)
+    for steps_name in ("enter", "filled"):
+        _check_after_exit(checker, (*key, steps_name), getattr(form, steps_name))
+
+
+def _check_after_exit(checker: Checker, key: Key, steps: list[Step] | None) -> None:
+    for index, _ in enumerate(steps or ()):
+        if index and surely_leaves((steps or [])[:index]):
+            checker.report(
+                (*key, index), "this step is never reached; the one before leaves", is_warning=True
+            )
+            return
+
+
+def _check_menu(checker: Checker, keys: PlanKeys, key: Key, form: FormKeys) -> None:
+    if not form.prompt:
+        checker.report_missing(key, "prompt", "has no 'prompt'; add the menu's question")
+    if not form.menu:
+        checker.report_missing(key, "menu", "'menu' is empty; list the forms to choose from")
+    seen: set[str] = set()
+    for index, entry in enumerate(form.menu or ()):
+        here: Key = (*key, "menu", index)
+        if not entry.goto:
+            checker.report_missing(here, "goto", "menu entry without 'goto'")
+            continue
+        if entry.dtmf is not None and entry.dtmf in seen:
+            checker.report(here, f"key {entry.dtmf} stands twice in the menu")
+        seen.add(entry.dtmf or "")
+        target = keys.forms.get(entry.goto)
+        if target is not None and not (target.phrases or entry.phrases or entry.dtmf):
+            checker.report(
+                here,
+                f"'{entry.goto}' cannot be chosen; add 'phrases' to that form or a 'dtmf' key here",
+            )
+
+
+def _check_field(checker: Checker, keys: PlanKeys, key: Key, field: FieldKeys) -> None:
+    slot_type = inherit.slot_type(field)
+    if not field.prompt and not field.optional:
+        checker.report_missing(
+            key, "prompt", "has no 'prompt'; add one, or 'optional: true' if it is never asked for"
+        )
+    if field.choices is not None and field.list is not None:
+        checker.report(key, "has both 'choices' and 'list'; keep one")
+    if field.list is not None and field.list not in keys.lists:
+        hint = did_you_mean(field.list, keys.lists) or "; declare it under 'lists:'"
+        checker.report((*key, "list"), f"unknown list '{field.list}'{hint}")
+    elif slot_type is SlotType.CHOICE and not inherit.choices(keys, field):
+        checker.report_missing(key, "choices", "a choice needs 'choices'")
+    if slot_type is not SlotType.CHOICE and (field.choices or field.list):
+        checker.report((*key, "type"), f"'choices' do not go with type '{slot_type.value}'")
+    if field.length is not None and slot_type not in _WITH_LENGTH:
+        checker.report((*key, "length"), "'length' goes with digits, letters and phone only")
+    if field.length is not None and field.length.min > field.length.max:
+        checker.report((*key, "length"), "'length': min is larger than max")
+    if field.choices is not None:
+        _check_choices(checker, (*key, "choices"), field.choices)
+
+
+def _check_choices(checker: Checker, key: Key, choices: Choices) -> None:
+    if not choices:
+        checker.report(key, "has no choices")
+    by_dtmf: dict[str, str] = {}
+    for value, choice in choices.items():
+        other = by_dtmf.setdefault(choice.dtmf, value) if choice.dtmf else value
+        if other != value:
+            checker.report((*key, value), f"key {choice.dtmf} stands for '{other}' already")
+
+
+def _check_names(checker: Checker, keys: PlanKeys) -> None:
+    """Names are plan-wide: one slot name, one meaning."""
+    specs: dict[str, tuple[str, SlotSpec]] = {}
+    intents: dict[str, str] = {}
+    for name, form in keys.forms.items():
+        intent = intent_name(name, form)
+        if intents.setdefault(intent, name) != name:
+            checker.report(
+                ("forms", name), f"intent '{intent}' belongs to form '{intents[intent]}' already"
+            )
+        for field_name, field in form.fields.items():
+            key: Key = ("forms", name, "fields", field_name)
+            _check_reserved(checker, key, field_name)
+            spec = slot_spec(keys, field_name, field)
+            first, known = specs.setdefault(field_name, (name, spec))
+            if known != spec:
+                checker.report(
+                    key,
+                    f"differs from field '{field_name}' of form '{first}' in type or choices; "
+                    "rename one, or share the choices through 'lists:'",
+                )
+    for name in keys.variables:
+        _check_reserved(checker, ("variables", name), name)
+        if name in specs:
+            checker.report(("variables", name), f"is a field of form '{specs[name][0]}' already")
+
+
+def _check_reserved(checker: Checker, key: Key, name: str) -> None:
+    if name in defaults.RESERVED:
+        checker.report(key, "this name is reserved; take another one")
+
+
+def _check_service(checker: Checker, key: Key, service: Service) -> None:
+    if (service.python is None) == (service.webhook is None):
+        checker.report_missing(key, "python", "needs either 'python: module:function' or 'webhook'")
+    if service.python is not None:
+        _check_function(checker, key, *service.python.split(":"))
+
+
+def _check_function(checker: Checker, key: Key, module: str, function: str) -> None:
+    """The function must be there; the module is read, not run."""
+    file = Path(checker.source.path).parent / f"{module.replace('.', '/')}.py"
+    here = (*key, "python")
+    if not file.is_file():
+        if _is_installed(module.split(".")[0]):
+            return
+        checker.report(here, f"no module '{module}': neither {file} nor installed")
+        return
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (OSError, SyntaxError, ValueError) as error:
+        checker.report(here, f"{file} cannot be read as Python: {error}")
+        return
+    names = [
+        node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    if function not in names:
+        checker.report(here, f"{file} has no function '{function}'{did_you_mean(function, names)}")
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except (ImportError, ValueError):
+        return False

@@ -1,0 +1,199 @@
+"""Checks of prompts, conditions, phrases and steps: every name they use must exist."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from voicebot.dialogue import expressions, templates
+from voicebot.dialogue.checks import Checker, did_you_mean
+from voicebot.dialogue.meaning import all_steps
+from voicebot.dialogue.performer import DESTINATION
+from voicebot.dialogue.schema import FormKeys, Keys, PlanKeys, PromptPart, Step, TransferTo
+from voicebot.dialogue.source import Key
+
+_NOW = ("now.date", "now.time", "now.hour", "now.weekday")
+_SPEAKING = ("say", "set", "clear", "record", "goal", "call", "do", "goto", "transfer")
+
+
+def check(checker: Checker, keys: PlanKeys) -> None:
+    """Report unknown names, bad templates and conditions, empty steps."""
+    known = variables(keys)
+    optional = {
+        name
+        for form in keys.forms.values()
+        for name, field in form.fields.items()
+        if field.optional
+    }
+    for key, part in _prompt_parts((), keys):
+        _check_template(
+            checker, (*key, "say"), part.say, known, optional if not part.when else set()
+        )
+        if part.when is not None:
+            _check_condition(checker, (*key, "when"), part.when, known)
+    for key, step in all_steps(keys):
+        _check_step(checker, keys, key, step, known)
+    for key, transfer in _transfers((), keys):
+        _check_transfer(checker, key, transfer, known)
+    for name, form in keys.forms.items():
+        for field_name, field in form.fields.items():
+            if field.when is not None:
+                key = ("forms", name, "fields", field_name, "when")
+                _check_condition(checker, key, field.when, known)
+        _check_form_phrases(checker, keys, name, form)
+
+
+def variables(keys: PlanKeys) -> set[str]:
+    """All names that a template or condition may use."""
+    names = {name for form in keys.forms.values() for name in form.fields}
+    names |= set(keys.variables)
+    for _, step in all_steps(keys):
+        names |= set(step.set or ()) | set(step.assign or ())
+    return names
+
+
+def _prompt_parts(key: Key, value: object) -> Iterator[tuple[Key, PromptPart]]:
+    if isinstance(value, PromptPart):
+        yield key, value
+        return
+    for name, item in _inside(value):
+        yield from _prompt_parts((*key, name), item)
+
+
+def _transfers(key: Key, value: object) -> Iterator[tuple[Key, TransferTo]]:
+    if isinstance(value, TransferTo):
+        yield key, value
+        return
+    for name, item in _inside(value):
+        yield from _transfers((*key, name), item)
+
+
+def _inside(value: object) -> Iterator[tuple[str | int, object]]:
+    if isinstance(value, Keys):
+        for name, info in type(value).model_fields.items():
+            yield info.alias or name, getattr(value, name)
+    elif isinstance(value, list):
+        yield from enumerate(value)
+    elif isinstance(value, dict):
+        yield from value.items()
+
+
+def _check_template(
+    checker: Checker, key: Key, text: str, known: set[str], optional: set[str]
+) -> None:
+    try:
+        template = templates.parse(text)
+    except templates.TemplateError as error:
+        checker.report(key, str(error))
+        return
+    allowed = {*known, "value"} if "confirm" in key else known
+    for value in template.values:
+        _check_name(checker, key, value.name, allowed, "in the prompt")
+        if value.kind is not None and value.kind not in templates.KINDS:
+            kinds = sorted(templates.KINDS)
+            hint = did_you_mean(value.kind, kinds) or f"; one of {', '.join(kinds)}"
+            checker.report(key, f"unknown kind '{value.kind}'{hint}")
+    for value in template.needed:
+        if value.name in optional:
+            checker.report(
+                key,
+                f"'{value.name}' is optional; put the part that speaks it in [...]",
+                is_warning=True,
+            )
+
+
+def _check_condition(checker: Checker, key: Key, text: str, known: set[str]) -> None:
+    try:
+        expression = expressions.parse(text)
+    except expressions.ExpressionError as error:
+        checker.report(key, f"condition {text!r}: {error}")
+        return
+    for name in expression.names:
+        _check_name(checker, key, name, known, f"in {text!r}", may_be_text=True)
+
+
+def _check_name(
+    checker: Checker, key: Key, name: str, known: set[str], where: str, *, may_be_text: bool = False
+) -> None:
+    first = name.split(".")[0]
+    if first in known or (first == "call" and name != "call") or name in _NOW:
+        return
+    options = [*known, *_NOW] if first == "now" else known
+    hint = did_you_mean(name, options)
+    if not hint and may_be_text:
+        hint = f"; put text in quotes: '{name}'"
+    checker.report(key, f"unknown name '{name}' {where}{hint}")
+
+
+def _check_step(checker: Checker, keys: PlanKeys, key: Key, step: Step, known: set[str]) -> None:
+    done = [name for name in (*_SPEAKING, "disconnect") if getattr(step, name) is not None]
+    if not done and not any((*key, name) in checker.broken for name in (*_SPEAKING, "disconnect")):
+        checker.report(key, f"a step does nothing; give it one of {', '.join(_SPEAKING)}, ...")
+    if sum(name in done for name in ("goto", "transfer", "disconnect")) > 1:
+        checker.report(key, "a step has one exit: goto, transfer or disconnect")
+    if step.when is not None:
+        _check_condition(checker, (*key, "when"), step.when, known)
+    for name, text in {**(step.set or {}), **(step.with_ or {})}.items():
+        part = "set" if step.set and name in step.set else "with"
+        _check_condition(checker, (*key, part, name), text, known)
+    for name in step.clear or ():
+        if name not in known:
+            hint = did_you_mean(name, known)
+            checker.report((*key, "clear"), f"unknown name '{name}' in 'clear'{hint}")
+    if step.call is not None and step.call not in keys.services:
+        hint = did_you_mean(step.call, keys.services) or "; declare it under 'services:'"
+        checker.report((*key, "call"), f"unknown service '{step.call}'{hint}")
+    if step.call is None:
+        for name, value in (("with", step.with_), ("assign", step.assign), ("error", step.error)):
+            if value is not None:
+                checker.report_missing(key, "call", f"'{name}' goes with 'call' only")
+
+
+def _check_transfer(checker: Checker, key: Key, transfer: TransferTo, known: set[str]) -> None:
+    to = transfer.to
+    if "{{" in to:
+        _check_template(checker, (*key, "to"), to, known, set())
+    elif not to:
+        checker.report_missing(key, "to", "'transfer' needs 'to', a number or SIP URI")
+    elif DESTINATION.fullmatch(to) is None:
+        checker.report(
+            (*key, "to"),
+            f"'{to}' is neither a number like '+15550123456' (quoted) nor sip:name@host",
+        )
+
+
+def _check_form_phrases(checker: Checker, keys: PlanKeys, name: str, form: FormKeys) -> None:
+    slots = set(form.fields)
+    for index, phrase in enumerate(form.phrases or ()):
+        _check_phrase(checker, ("forms", name, "phrases", index), phrase, slots)
+    for index, entry in enumerate(form.menu or ()):
+        target = keys.forms.get(entry.goto)
+        for number, phrase in enumerate(entry.phrases or ()):
+            key: Key = ("forms", name, "menu", index, "phrases", number)
+            _check_phrase(checker, key, phrase, set(target.fields) if target else None)
+    for field_name, field in form.fields.items():
+        for value, choice in (field.choices or {}).items():
+            for number, phrase in enumerate(choice.phrases or ()):
+                key = ("forms", name, "fields", field_name, "choices", value, "phrases", number)
+                _check_phrase(checker, key, phrase, set())
+
+
+def _check_phrase(checker: Checker, key: Key, phrase: str, slots: set[str] | None) -> None:
+    """Brackets must match and slots exist; what a phrase matches is the room nlu's affair."""
+    closing = {"[": "]", "(": ")", "{": "}"}
+    open_brackets: list[tuple[str, int]] = []
+    for position, char in enumerate(phrase):
+        if char in closing:
+            open_brackets.append((char, position))
+        elif char in closing.values():
+            if not open_brackets or closing[open_brackets[-1][0]] != char:
+                checker.report(key, f"phrase {phrase!r}: '{char}' closes nothing")
+                return
+            opened, start = open_brackets.pop()
+            slot = phrase[start + 1 : position].strip()
+            if opened == "{" and slots is not None and slot not in slots:
+                checker.report(
+                    key,
+                    f"phrase {phrase!r}: no field '{slot}' in this form{did_you_mean(slot, slots)}",
+                )
+    if open_brackets:
+        checker.report(key, f"phrase {phrase!r}: '{open_brackets[-1][0]}' is never closed")

@@ -1,0 +1,165 @@
+"""A loaded dialplan: what stands in the file, with inherited values resolved.
+
+`load_plan` reads and checks, `check` finds all problems at once, `json_schema` is what editors
+complete keys with. The keys themselves are in `schema`, the checks in `checks`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from voicebot.dialogue import checks, defaults, routes, schema, templates
+from voicebot.dialogue.expectations import expectation, places
+from voicebot.dialogue.inherit import ladder
+from voicebot.dialogue.schema import FormKeys, PlanKeys, PromptPart
+from voicebot.dialogue.source import Problem, read_source
+from voicebot.errors import PlanError
+from voicebot.events import Expectation
+
+__all__ = ["Plan", "Problem", "ServiceSpec", "check", "json_schema", "load_plan"]
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSpec:
+    """A declared call-out: either `python` (module:function, the module beside the plan in
+    `folder` or installed) or `webhook` (URL that gets the arguments as a JSON object)."""
+
+    name: str
+    python: str | None
+    webhook: str | None
+    timeout_s: float
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A plan without mistakes. `keys` is the file, `path` where it was read."""
+
+    path: Path
+    keys: PlanKeys
+
+    @property
+    def name(self) -> str:
+        """What the plan is called."""
+        return self.keys.name or self.path.stem
+
+    @property
+    def language(self) -> str:
+        """Language of prompts and callers, such as `en`."""
+        return self.keys.language
+
+    @property
+    def start(self) -> str:
+        """The form to begin with."""
+        return self.keys.start or next(iter(self.keys.forms))
+
+    @property
+    def forms(self) -> Mapping[str, FormKeys]:
+        """The forms by name, in the file's order."""
+        return self.keys.forms
+
+    @property
+    def services(self) -> dict[str, ServiceSpec]:
+        """Declared call-outs by name."""
+        folder = self.path.resolve().parent
+        return {
+            name: ServiceSpec(
+                name,
+                service.python,
+                service.webhook,
+                (service.timeout or defaults.SERVICE_TIMEOUT_MS) / 1000,
+                folder,
+            )
+            for name, service in self.keys.services.items()
+        }
+
+    def states(self) -> list[str]:
+        """Names of all places where the plan waits for the caller, as in Expectation.state."""
+        return [place.state for place in places(self.keys)]
+
+    def expectation(self, state: str | None = None) -> Expectation:
+        """What is waited for in a state (default: where a call first listens); PlanError."""
+        known = {place.state: place for place in places(self.keys)}
+        if state is None:
+            first = [name for name in known if name.split("/")[0] == self.start]
+            state = (first or list(known))[0]
+        if state not in known:
+            raise PlanError(
+                f"{self.path}:1: no state {state!r}{checks.did_you_mean(state, list(known))}; "
+                f"states are {', '.join(known)}"
+            )
+        return expectation(self.keys, known[state])
+
+    def outcomes(self) -> set[str]:
+        """Every outcome that a call can end with."""
+        return routes.outcomes(self.keys)
+
+    def static_prompts(self) -> list[tuple[str, ...]]:
+        """Prompts that hold no value, as parts, without repetition: they can be rendered ahead."""
+        found: dict[tuple[str, ...], None] = {}
+        for part in all_prompt_parts(self.keys):
+            template = templates.parse(part.say)
+            if not template.values:
+                texts = tuple(str(text) for text in template.render(lambda value: None))
+                found.setdefault(texts)
+        return list(found)
+
+
+def all_prompt_parts(keys: PlanKeys) -> Iterator[PromptPart]:
+    """Every prompt part that a call may hear, the defaults in force included."""
+    yield from _parts_in(keys)
+    yield from _default_parts(keys)
+
+
+def _parts_in(value: object) -> Iterator[PromptPart]:
+    if isinstance(value, PromptPart):
+        yield value
+    elif isinstance(value, schema.Keys):
+        for name in type(value).model_fields:
+            yield from _parts_in(getattr(value, name))
+    elif isinstance(value, list):
+        for item in value:
+            yield from _parts_in(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _parts_in(item)
+
+
+def _default_parts(keys: PlanKeys) -> Iterator[PromptPart]:
+    kinds: tuple[Literal["noinput", "nomatch"], ...] = ("noinput", "nomatch")
+    for place in places(keys):
+        for kind in kinds:
+            yield from _parts_in(ladder(keys, place, kind))
+    for words in defaults.LAST_WORDS.values():
+        yield from words
+    yield from [*defaults.CHANGE, *defaults.CORRECTED, *defaults.HELP, *defaults.NOTHING_BEFORE]
+    yield from defaults.UNIVERSALS["goodbye"].prompt or []
+
+
+def load_plan(path: Path | str) -> Plan:
+    """Read and check a plan; PlanError names the first mistake in one line."""
+    source = read_source(path)
+    keys = checks.check_source(source)
+    errors = [problem for problem in source.problems if not problem.is_warning]
+    if errors or keys is None:
+        more = f" (and {len(errors) - 1} more: voicebot check {path})" if len(errors) > 1 else ""
+        raise PlanError(f"{errors[0]}{more}")
+    return Plan(Path(path), keys)
+
+
+def check(path: Path | str) -> list[Problem]:
+    """All problems of a plan file, in the order of its lines; warnings are marked."""
+    source = read_source(path)
+    checks.check_source(source)
+    return sorted(set(source.problems), key=lambda problem: (problem.line, problem.message))
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of plan files."""
+    document = PlanKeys.model_json_schema(by_alias=True)
+    document["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    document["title"] = "voicebot dialplan"
+    return document

@@ -1,0 +1,114 @@
+"""Checks of the way through a plan: unknown forms, unreachable ones, loops without exit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from voicebot.dialogue import defaults
+from voicebot.dialogue.checks import Checker, did_you_mean
+from voicebot.dialogue.flow import PLAN, Edge, edges, falls_off, surely_leaves, waits
+from voicebot.dialogue.schema import PlanKeys
+
+_DELIBERATE = {"menu", "step", "end"}
+"""Edges that the plan's own course takes; ladders and universals are emergency exits."""
+
+
+def check(checker: Checker, keys: PlanKeys) -> None:
+    """Report what can never be reached, or never left."""
+    ways = edges(keys)
+    for edge in ways:
+        if edge.target and edge.target not in keys.forms and edge.kind != "anywhere":
+            hint = did_you_mean(edge.target, keys.forms) or f"; forms are {', '.join(keys.forms)}"
+            checker.report(edge.key, f"goto: unknown form '{edge.target}'{hint}")
+    if not keys.forms or (keys.start is not None and keys.start not in keys.forms):
+        return
+    reached = _closure({keys.start or next(iter(keys.forms))}, ways)
+    for name, form in keys.forms.items():
+        if name not in reached:
+            checker.report(("forms", name), "cannot be reached from the start", is_warning=True)
+        elif falls_off(form) and not form.anywhere:
+            checker.report(
+                ("forms", name),
+                "can end without goto, transfer or disconnect; the call then ends as 'completed'",
+                is_warning=True,
+            )
+    _check_endless(checker, keys, reached, ways)
+    _check_instant_loops(checker, keys)
+    _check_silent_loops(checker, keys, ways)
+
+
+def outcomes(keys: PlanKeys) -> set[str]:
+    """Every outcome that a call can end with."""
+    always = {
+        "noinput",
+        "nomatch",
+        defaults.GOODBYE_OUTCOME,
+        defaults.HANG_UP_OUTCOME,
+        defaults.ERROR_OUTCOME,
+    }
+    if any(falls_off(form) for form in keys.forms.values()):
+        always.add(defaults.END_OUTCOME)
+    return always | {edge.outcome for edge in edges(keys) if edge.outcome}
+
+
+def _closure(start: Iterable[str], ways: list[Edge]) -> set[str]:
+    reached = {*start, PLAN}
+    while True:
+        more = {edge.target for edge in ways if edge.form in reached and edge.target} - reached
+        if not more:
+            return reached
+        reached |= more
+
+
+def _check_endless(checker: Checker, keys: PlanKeys, reached: set[str], ways: list[Edge]) -> None:
+    """A form from which the plan's own course never comes to an end."""
+    course = [edge for edge in ways if edge.kind in _DELIBERATE]
+    ending = {edge.form for edge in course if edge.outcome}
+    ending |= {name for name, form in keys.forms.items() if form.anywhere and falls_off(form)}
+    if any(edge.target and edge.target not in keys.forms for edge in course):
+        return  # an unknown form is reported already, and may be the way out
+    while True:
+        more = {edge.form for edge in course if edge.target in ending} - ending
+        if not more:
+            break
+        ending |= more
+    endless = [name for name in keys.forms if name in reached and name not in ending]
+    if endless:
+        names = ", ".join(f"'{name}'" for name in endless)
+        checker.report(
+            ("forms", endless[0]),
+            f"loop without exit: {names} never come to transfer or disconnect; add one",
+        )
+
+
+def _check_instant_loops(checker: Checker, keys: PlanKeys) -> None:
+    """Forms that hand over to each other at once, without ever waiting for the caller."""
+    onward: dict[str, str] = {}
+    for name, form in keys.forms.items():
+        steps = form.enter if surely_leaves(form.enter) else form.filled
+        if surely_leaves(form.enter) or not waits(form):
+            exits = [step.goto for step in steps or () if step.when is None and step.leaves]
+            if exits and exits[0] is not None:
+                onward[name] = exits[0]
+    for name in keys.forms:
+        seen = [name]
+        while seen[-1] in onward and onward[seen[-1]] not in seen:
+            seen.append(onward[seen[-1]])
+        if onward.get(seen[-1]) == name and name == min(seen, key=list(keys.forms).index):
+            path = " -> ".join([*seen, name])
+            checker.report(("forms", name), f"loop that waits for nobody: {path}")
+
+
+def _check_silent_loops(checker: Checker, keys: PlanKeys, ways: list[Edge]) -> None:
+    """A silent caller must not be sent round for ever."""
+    for kind in ("noinput", "nomatch"):
+        onward = {edge.form: edge for edge in ways if edge.kind == kind and edge.target}
+        for name in keys.forms:
+            seen = [name]
+            while (edge := onward.get(seen[-1])) is not None and edge.target not in seen:
+                seen.append(edge.target)
+            if edge is not None and edge.target == name and name == min(seen):
+                path = " -> ".join([*seen, name])
+                checker.report(
+                    edge.key, f"loop without exit on {kind}: {path}; end it in transfer/disconnect"
+                )

@@ -1,0 +1,181 @@
+"""Takes what the caller answered: values, corrections, yes and no, another form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from voicebot.dialogue import defaults, inherit
+from voicebot.dialogue.expectations import Place
+from voicebot.dialogue.performer import Performer
+from voicebot.dialogue.state import Filled
+from voicebot.dialogue.understanding import Heard
+from voicebot.events import SlotValue
+
+
+class Taker:
+    """Puts what was heard into a State; `take` says whether it was of any use."""
+
+    def __init__(self, performer: Performer) -> None:
+        self._performer = performer
+        self._state = performer.state
+
+    def take(self, place: Place, heard: Heard, *, by_key: bool) -> bool:
+        """Process an answer at a place; False: nothing fits here (a nomatch)."""
+        if heard.form is not None and heard.form != place.form:
+            self._go(place, heard.form)
+            self._merge(heard.values, by_key=by_key)
+            return True
+        if place.kind == "menu":
+            return self._take_at_menu(heard, by_key=by_key)
+        if place.kind == "confirm":
+            return self._take_confirmation(place, heard, by_key=by_key)
+        if place.kind in {"review", "change"}:
+            return self._take_review(place, heard, by_key=by_key)
+        rejected = self._reject(self._rejected(heard))
+        merged = self._merge(heard.values, by_key=by_key)
+        if merged or rejected or heard.form is not None:
+            self._state.acknowledged = []
+            self._state.is_opened = self._state.is_opened or merged or heard.form is not None
+            return True
+        return False
+
+    def _go(self, place: Place, form: str) -> None:
+        """To another form: from a menu for good, from elsewhere as a digression that returns."""
+        state, target = self._state, self._performer.keys.forms[form]
+        if target.anywhere and place.kind != "menu" and form not in state.stack:
+            stack = [*state.stack, state.form]
+        else:
+            stack = []
+        self._performer.enter(form)
+        state.stack = stack
+        state.is_opened = True
+
+    def _take_at_menu(self, heard: Heard, *, by_key: bool) -> bool:
+        if heard.form is None:
+            return False
+        self._performer.enter(heard.form)
+        self._merge(heard.values, by_key=by_key)
+        return True
+
+    def _take_confirmation(self, place: Place, heard: Heard, *, by_key: bool) -> bool:
+        state, name = self._state, place.field
+        before = state.slots.get(name)
+        if before is None:
+            state.to_confirm = [other for other in state.to_confirm if other != name]
+            return True
+        corrected = [slot.value for slot in heard.values if slot.name == name]
+        if corrected and corrected[-1] != before.value:
+            self._deny(name, before.value)
+            return self._merge(heard.values, by_key=by_key)
+        merged = self._merge([slot for slot in heard.values if slot.name != name], by_key=by_key)
+        if heard.answer == "yes" or (corrected and heard.answer is None):
+            self._confirmed(name)
+        elif heard.answer == "no" or any(slot.name == name for slot in heard.denied):
+            self._reject([name])
+        else:
+            return merged
+        return True
+
+    def _take_review(self, place: Place, heard: Heard, *, by_key: bool) -> bool:
+        state = self._state
+        state.is_changing = False
+        rejected = self._reject([slot.name for slot in self._matching(heard.denied)])
+        if self._merge(heard.values, by_key=by_key) or rejected:
+            state.forget_counts(place.state)
+            return True
+        if place.kind == "review" and heard.answer == "yes":
+            state.is_reviewed = True
+            return True
+        if place.kind == "review" and heard.answer == "no":
+            if state.count(f"denied {place.state}:") > defaults.MAX_DENIALS:
+                self._give_up(place)
+            else:
+                state.is_changing = True
+            return True
+        # "no" to "what would you like to change?" means nothing: read it back again.
+        return heard.answer == "no"
+
+    # ------------------------------------------------------------ values
+
+    def _merge(self, slots: Iterable[SlotValue], *, by_key: bool) -> bool:
+        """Fill the form's fields; whether any was filled."""
+        fields = self._performer.form.fields
+        taken = [slot for slot in slots if slot.name in fields]
+        for slot in taken:
+            self._fill(slot, by_key=by_key)
+        if taken:
+            self._state.is_reviewed = False
+            self._state.acknowledged = []
+        return bool(taken)
+
+    def _fill(self, slot: SlotValue, *, by_key: bool) -> None:
+        state, name = self._state, slot.name
+        before = state.slots.get(name)
+        if before is not None and before.value == slot.value and before.is_confirmed:
+            return
+        for queue in (state.to_confirm, state.to_acknowledge, state.newly_filled):
+            if name in queue:
+                queue.remove(name)
+        state.slots[name] = Filled(
+            value=slot.value, text=slot.text, confidence=min(max(slot.confidence, 0.0), 1.0)
+        )
+        place = Place(state.form, "field", name)
+        state.forget_counts(place.state)
+        rule = inherit.confirm(self._performer.keys, place)
+        was_denied = slot.value in state.denied.get(name, ())
+        bounded = rule.mode == "by_confidence" and not by_key
+        if (
+            rule.mode == "always"
+            or (bounded and slot.confidence < (rule.explicit_below or 0.0))
+            or (was_denied and rule.mode != "never")
+        ):
+            state.to_confirm.append(name)
+            return
+        if bounded and slot.confidence < (rule.implicit_below or 0.0):
+            state.to_acknowledge.append(name)
+        state.newly_filled.append(name)
+
+    def _confirmed(self, name: str) -> None:
+        state = self._state
+        state.to_confirm = [other for other in state.to_confirm if other != name]
+        state.slots[name] = state.slots[name].model_copy(update={"is_confirmed": True})
+        state.newly_filled.append(name)
+
+    def _rejected(self, heard: Heard) -> list[str]:
+        """Slots whose values the caller takes back: those named, or what was just mentioned."""
+        names = [slot.name for slot in self._matching(heard.denied)]
+        if heard.answer == "no" and not names:
+            given = {slot.name for slot in heard.values}
+            names = [name for name in self._state.acknowledged if name not in given]
+        return names
+
+    def _matching(self, denied: Iterable[SlotValue]) -> list[SlotValue]:
+        slots = self._state.slots
+        return [
+            slot for slot in denied if slot.name in slots and slots[slot.name].value == slot.value
+        ]
+
+    def _deny(self, name: str, value: str) -> None:
+        values = self._state.denied.setdefault(name, [])
+        if value not in values:
+            values.append(value)
+
+    def _reject(self, names: list[str]) -> bool:
+        """Empty these slots and remember their values as denied."""
+        state = self._state
+        for name in names:
+            filled = state.slots.get(name)
+            if filled is None:
+                continue
+            self._deny(name, filled.value)
+            self._performer.clear(name)
+            place = Place(state.form, "field", name)
+            if state.count(f"denied {state.form}/{name}:") > defaults.MAX_DENIALS:
+                self._give_up(place)
+                return True
+        return bool(names)
+
+    def _give_up(self, place: Place) -> None:
+        """The caller said no too often: the nomatch ladder's end."""
+        rungs = inherit.ladder(self._performer.keys, place, "nomatch")
+        self._performer.leave(next(rung for rung in reversed(rungs) if rung.leaves))

@@ -1,0 +1,128 @@
+"""What an Interpretation means at a place: values to take, values denied, a form asked for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Literal
+
+from voicebot.dialogue import inherit
+from voicebot.dialogue.defaults import CONFIRM_SLOT
+from voicebot.dialogue.expectations import Place, intent_name, offered_forms
+from voicebot.dialogue.schema import PlanKeys
+from voicebot.events import Expectation, Interpretation, SlotSpec, SlotType, SlotValue
+
+_FORMS_OF = {
+    SlotType.YES_NO: r"yes|no",
+    SlotType.DIGITS: r"\d+",
+    SlotType.NUMBER: r"-?\d+(\.\d+)?",
+    SlotType.AMOUNT: r"-?\d+(\.\d+)?",
+    SlotType.DATE: r"\d{4}-\d{2}-\d{2}",
+    SlotType.TIME: r"\d{2}:\d{2}",
+    SlotType.PHONE: r"\+?\d+",
+    SlotType.LETTERS: r"[A-Za-z]+",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """`answer` is the caller's yes or no to the machine's own question."""
+
+    values: tuple[SlotValue, ...] = ()
+    denied: tuple[SlotValue, ...] = ()
+    answer: Literal["yes", "no"] | None = None
+    form: str | None = None
+
+    @property
+    def is_nothing(self) -> bool:
+        """Nothing that could be used here."""
+        return not (self.values or self.denied or self.answer or self.form)
+
+
+def understand(
+    keys: PlanKeys,
+    place: Place,
+    expectation: Expectation,
+    interpretation: Interpretation,
+    denied: Mapping[str, list[str]],
+) -> Heard:
+    """Keep what is expected here, well formed, sure enough and not denied before."""
+    specs = {slot.name: slot for slot in expectation.slots}
+    floor = inherit.confirm(keys, place).nomatch_below or 0.0
+    slots = _reading(interpretation, denied)
+    taken = [
+        slot
+        for slot in slots
+        if slot.name in specs and is_well_formed(slot.value, specs[slot.name])
+    ]
+    if interpretation.by == "speech":
+        taken = [slot for slot in taken if slot.confidence >= floor]
+    answers = [slot.value for slot in taken if slot.name == CONFIRM_SLOT]
+    values = tuple(slot for slot in taken if slot.name != CONFIRM_SLOT)
+    is_sure = interpretation.by == "dtmf" or interpretation.confidence >= floor
+    return Heard(
+        values,
+        tuple(slot for slot in interpretation.denied if slot.name in specs),
+        ("yes" if answers[-1] == "yes" else "no") if answers else None,
+        _form(keys, place, interpretation, values) if is_sure or values else None,
+    )
+
+
+def _reading(
+    interpretation: Interpretation, denied: Mapping[str, list[str]]
+) -> Iterable[SlotValue]:
+    """The first reading without a denied value; the best one when all have some."""
+    candidates = [
+        interpretation.slots,
+        *(
+            reading.slots
+            for reading in interpretation.nbest
+            if reading.intent == interpretation.intent and reading.slots
+        ),
+    ]
+    for slots in candidates:
+        if not any(slot.value in denied.get(slot.name, ()) for slot in slots):
+            return slots
+    return interpretation.slots
+
+
+def _form(
+    keys: PlanKeys,
+    place: Place,
+    interpretation: Interpretation,
+    values: tuple[SlotValue, ...],
+) -> str | None:
+    offered = list(offered_forms(keys, place))
+    if interpretation.intent is not None and not interpretation.is_universal:
+        for name in offered:
+            if intent_name(name, keys.forms[name]) == interpretation.intent:
+                return name
+    if place.kind == "menu" and values:
+        names = {value.name for value in values}
+        fitting = [name for name in offered if names <= set(keys.forms[name].fields)]
+        # "two hundred to savings" at the menu says what is wanted only where one form fits.
+        return fitting[0] if len(fitting) == 1 else None
+    return None
+
+
+def is_well_formed(value: str, spec: SlotSpec) -> bool:
+    """Whether a value has the form of its slot's type (events.SlotType)."""
+    if spec.type is SlotType.CHOICE:
+        return any(choice.value == value for choice in spec.choices)
+    pattern = _FORMS_OF.get(spec.type)
+    if pattern is not None and re.fullmatch(pattern, value, re.ASCII) is None:
+        return False
+    if spec.type in {SlotType.NUMBER, SlotType.AMOUNT} and not _is_number(value):
+        return False
+    if spec.type in {SlotType.DIGITS, SlotType.PHONE, SlotType.LETTERS}:
+        return (spec.min_length or 1) <= len(value) <= (spec.max_length or 40)
+    return 0 < len(value) <= 1000
+
+
+def _is_number(value: str) -> bool:
+    try:
+        return Decimal(value).is_finite()
+    except InvalidOperation:
+        return False
