@@ -1,0 +1,1 @@
+"""Load tests from outside: many calls at once, as Twilio would place them."""

@@ -1,0 +1,150 @@
+"""`python -m load replay --to URL --calls N --recordings DIR --seconds S [--json]`.
+
+Exit codes: 0 measured; 1 not one call got through; 2 a mistake in the command; 3 the run is
+invalid because the tester itself sent late.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from load import recordings, server_metrics
+from load.errors import LoadMistake
+from load.replay import Replay, probe, run_interruptibly, webhook_of
+from load.report import table
+from load.schedule import Schedule
+
+NO_CALL, MISTAKE, INVALID = 1, 2, 3
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    options = _parser().parse_args(arguments)
+    show = _progress()
+    try:
+        webhook_url = webhook_of(options.to, allow_remote=options.allow_remote)
+        paths = recordings.find(options.recordings)
+        pool = recordings.load(
+            paths, options.pool, options.seed, lambda done: show(f"reading recordings: {done}")
+        )
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            summary = runner.run(_replay(options, webhook_url, pool, show))
+    except LoadMistake as mistake:
+        show("")
+        print(f"load: {mistake}", file=sys.stderr)
+        return MISTAKE
+    show("")
+    print(json.dumps(summary) if options.json else table(summary))
+    if summary["calls"] == summary["failed"]:
+        return NO_CALL
+    return 0 if summary["valid"] else INVALID
+
+
+async def _replay(
+    options: argparse.Namespace,
+    webhook_url: str,
+    pool: recordings.Pool,
+    show: Callable[[str], None],
+) -> dict[str, Any]:
+    auth_token = os.environ.get("VOICEBOT_TWILIO__AUTH_TOKEN") or None
+    api_token = os.environ.get("VOICEBOT_SERVER__API_TOKEN") or None
+    await probe(webhook_url, auth_token, allow_remote=options.allow_remote)
+    parts = urlsplit(webhook_url)
+    base_url = f"{parts.scheme}://{parts.netloc}"
+    schedule = Schedule(
+        lines=options.calls,
+        seconds=options.seconds,
+        recordings=len(pool.turns),
+        turns=options.turns,
+        barge_in=options.barge_in,
+        seed=options.seed,
+    )
+    before = await server_metrics.scrape(base_url, api_token)
+    replay = Replay(webhook_url, schedule, pool, auth_token, show)
+    measured = await run_interruptibly(replay)
+    after = await server_metrics.scrape(base_url, api_token)
+    run = {
+        "lines": schedule.lines,
+        "seconds": schedule.seconds,
+        "seed": schedule.seed,
+        "recordings": schedule.recordings,
+        "skipped_recordings": pool.skipped,
+    }
+    moved = None if before is None or after is None else server_metrics.change(before, after)
+    return {**measured.summary(), "run": run, "server": moved}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m load", description=(__doc__ or "").strip())
+    commands = parser.add_subparsers(dest="command", required=True)
+    replay = commands.add_parser("replay", help="concurrent calls that replay recordings")
+    add = replay.add_argument
+    add("--to", required=True, metavar="URL", help="server, e.g. http://127.0.0.1:8080")
+    add("--calls", required=True, type=_at_least(1), metavar="N", help="calls at once")
+    add("--recordings", required=True, type=Path, metavar="DIR", help="searched recursively")
+    add("--seconds", required=True, type=_above_zero, metavar="S", help="length of the run")
+    add("--json", action="store_true", help="print one JSON object instead of a table")
+    add("--seed", type=int, default=0, help="other choices of recordings (default 0)")
+    add("--turns", type=_at_least(1), default=20, help="most turns of one call (default 20)")
+    add("--pool", type=_at_least(1), default=200, help="recordings to choose from (default 200)")
+    add("--barge-in", type=_share, default=0.1, help="share of turns over prompts (default 0.1)")
+    add("--allow-remote", action="store_true", help="the target may be another machine")
+    return parser
+
+
+def _at_least(least: int) -> Callable[[str], int]:
+    def whole(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least}")
+        return int(text)
+
+    return whole
+
+
+def _above_zero(text: str) -> float:
+    value = _number(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value
+
+
+def _share(text: str) -> float:
+    value = _number(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
+    return value
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+
+
+def _progress() -> Callable[[str], None]:
+    """One line on stderr that is written over; nothing when nobody looks."""
+    if not sys.stderr.isatty():
+        return lambda line: None
+    return lambda line: print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if sys.platform == "win32":
+        return None
+    import uvloop
+
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+if __name__ == "__main__":
+    sys.exit(main())
