@@ -122,9 +122,8 @@ class Playback:
         return len(piece)
 
     def _note(self, piece: bytes) -> None:
-        start_s = len(self.heard) / RATE_HZ
-        end_s = start_s + len(piece) / RATE_HZ
-        if self.is_bot_speaking(start_s):
-            self.stretches[-1].end_s = end_s
+        start, end = len(self.heard), len(self.heard) + len(piece)
+        if self.is_bot_speaking(start / RATE_HZ):
+            self.stretches[-1].end_s = end / RATE_HZ
         elif speech := piece.lstrip(_IDLE):
-            self.stretches.append(Stretch(end_s - len(speech) / RATE_HZ, end_s))
+            self.stretches.append(Stretch((end - len(speech)) / RATE_HZ, end / RATE_HZ))
