@@ -13,6 +13,8 @@ RESERVED = frozenset({CONFIRM_SLOT, "value", "call", "now", "review", "change"})
 NOMATCH_BELOW = 0.2
 EXPLICIT_BELOW = 0.4
 IMPLICIT_BELOW = 0.6
+OVERWRITE_BELOW = 0.7
+"""Less sure than this, a value beside a surer one does not replace what a slot holds."""
 MAX_DENIALS = 3
 """So many times "no" to the same value, then the nomatch ladder's end."""
 MAX_MISSES = 12

@@ -68,16 +68,17 @@ def expectation(keys: PlanKeys, place: Place, *, with_yes_no: bool = False) -> E
     """What is waited for; `with_yes_no` lets "no" reject what was confirmed in passing."""
     slots = list(_slots(keys, place))
     asks_yes_no = any(slot.type is SlotType.YES_NO for slot in slots[:1])
-    if with_yes_no and place.kind in {"menu", "open", "field"} and not asks_yes_no:
+    is_asked = with_yes_no and place.kind in {"menu", "open", "field"} and not asks_yes_no
+    if is_asked or place.kind == "change":
         slots.append(YES_NO)
     digits = _digit_rule(keys, place, slots)
-    one_key = digits is not None and digits.max_keys == 1
+    zero_is_free = digits is not None and not _may_be_one_key(place, digits, slots)
     return Expectation(
         state=place.state,
         focus=_focus(place),
         slots=tuple(slots),
         intents=tuple(_intents(keys, place)),
-        universals=tuple(_universals(keys, place, one_key=one_key)),
+        universals=tuple(_universals(keys, place, zero_is_free=zero_is_free)),
         digits=digits,
         barge_in=inherit.barge_in(keys, place),
         timeouts=inherit.timeouts(keys, place),
@@ -148,11 +149,17 @@ def _intents(keys: PlanKeys, place: Place) -> Iterator[IntentSpec]:
         yield IntentSpec(intent_name(name, form), phrases, dtmf.get(name))
 
 
-def _universals(keys: PlanKeys, place: Place, *, one_key: bool) -> Iterator[IntentSpec]:
+def _universals(keys: PlanKeys, place: Place, *, zero_is_free: bool) -> Iterator[IntentSpec]:
     for name, universal in inherit.universals(keys, place).items():
-        # Among several keys a "0" is a digit of the answer; only "*" still stands out.
-        key = universal.dtmf if one_key or universal.dtmf == "*" else None
+        key = universal.dtmf if zero_is_free or universal.dtmf == "*" else None
         yield IntentSpec(name, tuple(universal.phrases or ()), key)
+
+
+def _may_be_one_key(place: Place, digits: DigitRule, slots: list[SlotSpec]) -> bool:
+    """Whether a single key such as 0 can itself be the answer, and so cannot call the operator."""
+    focus = next((slot for slot in slots if slot.name == _focus(place)), None)
+    numeric = {SlotType.NUMBER, SlotType.DIGITS}
+    return focus is not None and focus.type in numeric and digits.min_keys == 1
 
 
 def _digit_rule(keys: PlanKeys, place: Place, slots: list[SlotSpec]) -> DigitRule | None:

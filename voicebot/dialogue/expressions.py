@@ -60,12 +60,12 @@ def truth(value: object) -> bool:
     return bool(value)
 
 
-def look_up(values: Mapping[str, object], name: str) -> object:
-    """`a.b` in nested mappings; None when absent."""
+def look_up(values: Mapping[str, object], name: str, absent: object = None) -> object:
+    """`a.b` in nested mappings; `absent` when it is not there."""
     found: object = values
     for part in name.split("."):
         if not isinstance(found, Mapping) or part not in found:
-            return None
+            return absent
         found = found[part]
     return found
 

@@ -32,7 +32,7 @@ def edges(keys: PlanKeys) -> list[Edge]:
     """All edges that a plan declares, in the file's order, plan-wide ones last."""
     found: list[Edge] = []
     for name, form in keys.forms.items():
-        found.extend(_form_edges(name, form))
+        found.extend(_form_edges(name, form, next_form(keys, name)))
         for other, other_form in keys.forms.items():
             if other_form.anywhere and other != name:
                 found.append(
@@ -42,7 +42,7 @@ def edges(keys: PlanKeys) -> list[Edge]:
     return found
 
 
-def _form_edges(name: str, form: FormKeys) -> Iterator[Edge]:
+def _form_edges(name: str, form: FormKeys, follower: str | None) -> Iterator[Edge]:
     at: Key = ("forms", name)
     yield from _step_edges(name, "", form.enter or [], (*at, "enter"))
     for index, entry in enumerate(form.menu or ()):
@@ -56,7 +56,9 @@ def _form_edges(name: str, form: FormKeys) -> Iterator[Edge]:
         yield from _inherited_edges(name, "", form.review, (*at, "review"))
     yield from _step_edges(name, "", form.filled or [], (*at, "filled"))
     yield from _inherited_edges(name, "", form, at)
-    if falls_off(form) and not form.anywhere:
+    if falls_off(form) and follower is not None:
+        yield Edge(name, "", "end", "", (*at, "next") if form.next else ("next",), follower)
+    elif falls_off(form) and not form.anywhere:
         yield Edge(name, "", "end", "", at, outcome=defaults.END_OUTCOME)
 
 
@@ -109,6 +111,12 @@ def _relabel(edge: Edge, label: str) -> Edge:
         edge.is_goal,
         edge.is_transfer,
     )
+
+
+def next_form(keys: PlanKeys, form: str) -> str | None:
+    """The form that follows where `form` ends without an exit; none follows itself."""
+    follower = keys.forms[form].next or keys.next
+    return None if follower == form else follower
 
 
 def surely_leaves(steps: list[Step] | None) -> bool:

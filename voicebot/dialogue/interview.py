@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from voicebot.dialogue import defaults, inherit
 from voicebot.dialogue.expectations import Place
+from voicebot.dialogue.flow import next_form
 from voicebot.dialogue.performer import Performer
 from voicebot.dialogue.schema import PromptPart
 from voicebot.dialogue.state import Frame
@@ -74,6 +75,10 @@ class Interview:
             state.form = state.stack.pop()
             state.phase = "collect"
             state.mode = "run"
+            return
+        follower = next_form(self._performer.keys, state.form)
+        if follower is not None:
+            self._performer.enter(follower)
         else:
             self._performer.disconnect(defaults.END_OUTCOME)
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 DESTINATION = re.compile(r"\+[1-9]\d{5,14}|sips?:[^\s@]+@[^\s@]+")
 """E.164 or a SIP URI."""
+_ABSENT = object()
 
 
 class Performer:
@@ -263,8 +264,10 @@ class Performer:
         frame = state.frames[-1]
         step = steps_at(self.keys, frame.address)[frame.index]
         assign = step.assign or {}
-        found = {name: expressions.look_up(reply.value, path) for name, path in assign.items()}
-        if reply.error is None and None not in found.values():
+        found = {
+            name: expressions.look_up(reply.value, path, _ABSENT) for name, path in assign.items()
+        }
+        if reply.error is None and _ABSENT not in found.values():
             for name, value in found.items():
                 self.assign(name, plain(value))
             return
@@ -292,8 +295,6 @@ def steps_at(keys: PlanKeys, address: list[str | int]) -> list[Step]:
     """The step list at an address such as ["forms", "order", "filled", 0, "do"]."""
     found: object = keys
     for part in address:
-        if isinstance(found, dict | list):
-            found = found[part]  # type: ignore[index]  # numbers address lists only
-        else:
-            found = getattr(found, str(part))
+        is_inside = isinstance(found, dict | list)
+        found = found[part] if is_inside else getattr(found, str(part))  # type: ignore[index]
     return found if isinstance(found, list) else []

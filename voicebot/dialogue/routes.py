@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from voicebot.dialogue import defaults
 from voicebot.dialogue.checks import Checker, did_you_mean
-from voicebot.dialogue.flow import PLAN, Edge, edges, falls_off, surely_leaves, waits
+from voicebot.dialogue.flow import PLAN, Edge, edges, falls_off, next_form, surely_leaves, waits
 from voicebot.dialogue.schema import PlanKeys
 
 _DELIBERATE = {"menu", "step", "end"}
@@ -17,16 +17,16 @@ def check(checker: Checker, keys: PlanKeys) -> None:
     """Report what can never be reached, or never left."""
     ways = edges(keys)
     for edge in ways:
-        if edge.target and edge.target not in keys.forms and edge.kind != "anywhere":
+        if edge.target and edge.target not in keys.forms:
             hint = did_you_mean(edge.target, keys.forms) or f"; forms are {', '.join(keys.forms)}"
-            checker.report(edge.key, f"goto: unknown form '{edge.target}'{hint}")
+            checker.report(edge.key, f"'{edge.key[-1]}': unknown form '{edge.target}'{hint}")
     if not keys.forms or (keys.start is not None and keys.start not in keys.forms):
         return
     reached = _closure({keys.start or next(iter(keys.forms))}, ways)
     for name, form in keys.forms.items():
         if name not in reached:
             checker.report(("forms", name), "cannot be reached from the start", is_warning=True)
-        elif falls_off(form) and not form.anywhere:
+        elif falls_off(form) and not form.anywhere and next_form(keys, name) is None:
             checker.report(
                 ("forms", name),
                 "can end without goto, transfer or disconnect; the call then ends as 'completed'",
@@ -46,7 +46,7 @@ def outcomes(keys: PlanKeys) -> set[str]:
         defaults.HANG_UP_OUTCOME,
         defaults.ERROR_OUTCOME,
     }
-    if any(falls_off(form) for form in keys.forms.values()):
+    if any(falls_off(form) and not next_form(keys, name) for name, form in keys.forms.items()):
         always.add(defaults.END_OUTCOME)
     return always | {edge.outcome for edge in edges(keys) if edge.outcome}
 
@@ -90,6 +90,8 @@ def _check_instant_loops(checker: Checker, keys: PlanKeys) -> None:
             exits = [step.goto for step in steps or () if step.when is None and step.leaves]
             if exits and exits[0] is not None:
                 onward[name] = exits[0]
+            elif falls_off(form) and (follower := next_form(keys, name)) is not None:
+                onward[name] = follower
     for name in keys.forms:
         seen = [name]
         while seen[-1] in onward and onward[seen[-1]] not in seen:

@@ -457,6 +457,7 @@ class FormKeys(Inherited):
         ),
     ] = Field(None, description="question that reads all values back")
     filled: Steps | None = Field(None, description="what is done once all fields are filled")
+    next: Name | None = Field(None, description="form that follows at the end of this one")
 
 
 # ---------------------------------------------------------------- the plan
@@ -482,6 +483,9 @@ class PlanKeys(Inherited):
     name: Text = Field("", description="what the plan is called; default: the file's name")
     language: str = Field("en", pattern=r"^[a-z]{2,3}(-[A-Za-z]{2,4})?$", description="such as en")
     start: Name | None = Field(None, description="form to begin with; default: the first")
+    next: Name | None = Field(
+        None, description="form that follows where a form ends without goto, transfer, disconnect"
+    )
     welcome: Prompt | None = Field(None, description="spoken once, at the beginning")
     variables: dict[Variable, str | int | float | bool | None] = Field(
         {}, description="variables and what they hold at first"

@@ -100,13 +100,25 @@ class Taker:
     def _merge(self, slots: Iterable[SlotValue], *, by_key: bool) -> bool:
         """Fill the form's fields; whether any was filled."""
         fields = self._performer.form.fields
-        taken = [slot for slot in slots if slot.name in fields]
+        taken = self._without_weak_overwrites([slot for slot in slots if slot.name in fields])
         for slot in taken:
             self._fill(slot, by_key=by_key)
         if taken:
             self._state.is_reviewed = False
             self._state.acknowledged = []
         return bool(taken)
+
+    def _without_weak_overwrites(self, slots: list[SlotValue]) -> list[SlotValue]:
+        """Doubtful words beside a sure correction change no other slot: in "make it a large one"
+        the recogniser's "mocha" for "make it a" is not what the caller came to say."""
+        place = Place(self._state.form, "open")
+        bound = inherit.confirm(self._performer.keys, place).implicit_below or 0.0
+        bound = max(bound, defaults.OVERWRITE_BELOW)
+        if all(slot.confidence < bound for slot in slots):
+            return slots
+        return [
+            slot for slot in slots if slot.confidence >= bound or slot.name not in self._state.slots
+        ]
 
     def _fill(self, slot: SlotValue, *, by_key: bool) -> None:
         state, name = self._state, slot.name

@@ -1,0 +1,271 @@
+"""A plan as a picture: one box per form with its fields and its ways out, arrows to forms and
+endings. SVG without scripts; each place carries `data-state`, so that coverage can be painted.
+
+The layout is layered: a form stands in the column of its distance from the start, in the mean
+height of the forms that lead to it. Arrows that lead back run in lanes under the boxes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from html import escape
+from typing import TYPE_CHECKING
+
+from voicebot.dialogue import inherit
+from voicebot.dialogue.flow import PLAN, Edge, edges
+from voicebot.dialogue.schema import FieldKeys, FormKeys, PlanKeys
+
+if TYPE_CHECKING:
+    from voicebot.dialogue.plan import Plan
+
+ROW = 20
+HEADER = 26
+CHAR = 6.7  # mean width of a 12 px sans-serif character
+COLUMN_GAP = 90
+BOX_GAP = 28
+MARGIN = 30
+LANE = 12
+MAX_CHARS = 44
+
+_STYLE = """
+text{font:12px Helvetica,Arial,sans-serif;fill:#1c2733}
+.title{font-size:18px;font-weight:bold}.head{font-weight:bold;fill:#fff}.exit{fill:#51606f}
+.box{fill:#fff;stroke:#33516f;stroke-width:1.4}.bar{fill:#33516f}.start .bar{fill:#1d7a4f}
+.field{fill:#eef3f8}.end{fill:#f3f3f3;stroke:#7a7a7a}.goal{fill:#dff2e6;stroke:#1d7a4f}
+.way{fill:none;stroke:#7f93a8;stroke-width:1.3}.noinput,.nomatch{stroke:#c08a2b}
+.error{stroke:#b5483a}.anywhere{stroke:#b9b9d8;stroke-dasharray:4 3}
+"""
+
+
+@dataclass(slots=True)
+class _Row:
+    text: str
+    state: str = ""
+    target: str = ""  # of an exit: a node's name
+    kind: str = ""
+
+
+@dataclass(slots=True)
+class _Node:
+    name: str
+    title: str
+    css: str
+    rows: list[_Row] = field(default_factory=list)
+    column: int = 0
+    x: float = 0
+    y: float = 0
+
+    @property
+    def width(self) -> float:
+        longest = max([len(self.title), *(len(row.text) for row in self.rows)])
+        return max(90.0, min(longest, MAX_CHARS) * CHAR + 24)
+
+    @property
+    def height(self) -> float:
+        return HEADER + ROW * len(self.rows)
+
+
+def draw(plan: Plan) -> str:
+    """The plan as an SVG document."""
+    nodes = _nodes(plan)
+    _place(nodes, plan.start)
+    arrows, depth = _arrows(nodes)
+    notes = _notes(plan.keys)
+    width = max(node.x + node.width for node in nodes.values()) + MARGIN + 20
+    width = max(width, *(len(note) * CHAR + 2 * MARGIN for note in [plan.name, *notes]))
+    top = depth + MARGIN
+    height = top + ROW * len(notes) + MARGIN
+    body = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
+        f'viewBox="0 0 {width:.0f} {height:.0f}">',
+        f"<title>{escape(plan.name)}</title><style>{_STYLE}</style>",
+        '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" '
+        'markerHeight="7" orient="auto"><path d="M0,0L8,4L0,8z" fill="#7f93a8"/></marker></defs>',
+        '<rect width="100%" height="100%" fill="#fbfcfd"/>',
+        f'<text class="title" x="{MARGIN}" y="{MARGIN}">{escape(plan.name)}</text>',
+        *arrows,
+        *(_box(node) for node in nodes.values()),
+        *(_text(note, MARGIN, top + ROW * row, "exit", 200) for row, note in enumerate(notes, 1)),
+        "</svg>",
+    ]
+    return "\n".join(body) + "\n"
+
+
+# ---------------------------------------------------------------- what is drawn
+
+
+def _nodes(plan: Plan) -> dict[str, _Node]:
+    ways = [edge for edge in edges(plan.keys) if edge.form != PLAN and edge.kind != "anywhere"]
+    nodes = {
+        f"form {name}": _form_node(plan, name, form, [way for way in ways if way.form == name])
+        for name, form in plan.forms.items()
+    }
+    for way in ways:
+        if way.outcome:
+            css = "goal" if way.is_goal else "end"
+            title = f"transfer: {way.outcome}" if way.is_transfer else way.outcome
+            nodes.setdefault(_target(way), _Node(_target(way), title, css))
+    return nodes
+
+
+def _form_node(plan: Plan, name: str, form: FormKeys, ways: list[Edge]) -> _Node:
+    css = "form start" if name == plan.start else "form"
+    node = _Node(f"form {name}", f"{name} (anywhere)" if form.anywhere else name, css)
+    if form.prompt and form.fields:
+        node.rows.append(_Row("open question", name, kind="field"))
+    for field_name, field_keys in form.fields.items():
+        text = _field_text(field_name, field_keys)
+        node.rows.append(_Row(text, f"{name}/{field_name}", kind="field"))
+        node.rows.extend(_exits(way for way in ways if way.field == field_name))
+    if form.review is not None:
+        node.rows.append(_Row("review", f"{name}/review", kind="field"))
+    node.rows.extend(_exits(way for way in ways if not way.field))
+    return node
+
+
+def _field_text(name: str, keys: FieldKeys) -> str:
+    optional = ", optional" if keys.optional else ""
+    return f"{name}: {inherit.slot_type(keys).value}{optional}"
+
+
+def _exits(ways: Iterable[Edge]) -> list[_Row]:
+    rows: dict[str, _Row] = {}
+    for way in ways:
+        label = way.label or ("done" if way.kind in {"step", "end"} else way.kind)
+        kind = "error" if label.endswith("failed") else way.kind
+        row = rows.setdefault(_target(way), _Row("", target=_target(way), kind=kind))
+        row.text = f"{row.text}, {label}" if row.text else label
+        row.kind = row.kind if row.kind == kind else "step"
+    return list(rows.values())
+
+
+def _target(way: Edge) -> str:
+    return f"form {way.target}" if way.target else f"end {way.outcome} {way.is_goal}"
+
+
+def _notes(keys: PlanKeys) -> list[str]:
+    """What holds everywhere, in words: arrows from every box would hide the rest."""
+    notes = []
+    for name, form in keys.forms.items():
+        if form.anywhere:
+            notes.append(f"'{name}' can be asked for anywhere and returns to where it was.")
+    for way in edges(keys):
+        if way.form == PLAN:
+            where = f"form {way.target}" if way.target else way.outcome
+            notes.append(f"Everywhere: {way.label} leads to {where}.")
+    return notes
+
+
+# ---------------------------------------------------------------- where it is drawn
+
+
+def _place(nodes: dict[str, _Node], start: str) -> None:
+    _set_columns(nodes, f"form {start}")
+    columns: dict[int, list[_Node]] = {}
+    for node in nodes.values():
+        columns.setdefault(node.column, []).append(node)
+    x = float(MARGIN)
+    for number in sorted(columns):
+        column = columns[number]
+        wanted = {node.name: _mean_height(node, nodes) for node in column}
+        column.sort(key=lambda node: wanted[node.name])
+        y = float(MARGIN + 24)
+        for node in column:
+            node.x, node.y = x, y
+            y += node.height + BOX_GAP
+        x += max(node.width for node in column) + COLUMN_GAP
+
+
+def _set_columns(nodes: dict[str, _Node], start: str) -> None:
+    distance = {start: 0}
+    queue = [start]
+    while queue:
+        name = queue.pop(0)
+        for row in nodes[name].rows:
+            if row.target in nodes and row.target not in distance:
+                distance[row.target] = distance[name] + 1
+                queue.append(row.target)
+    forms = [distance.get(name, 1) for name in nodes if name.startswith("form ")]
+    for name, node in nodes.items():
+        is_form = name.startswith("form ")
+        node.column = distance.get(name, 1) if is_form else max(forms) + 1
+
+
+def _mean_height(node: _Node, nodes: dict[str, _Node]) -> float:
+    heights = [
+        other.y + HEADER + ROW * index
+        for other in nodes.values()
+        if other.column < node.column
+        for index, row in enumerate(other.rows)
+        if row.target == node.name
+    ]
+    return sum(heights) / len(heights) if heights else 0.0
+
+
+def _arrows(nodes: dict[str, _Node]) -> tuple[list[str], float]:
+    """Paths, and how far down the picture reaches."""
+    bottom = max(node.y + node.height for node in nodes.values())
+    lane = bottom + 10
+    paths: list[str] = []
+    for node in nodes.values():
+        for index, row in enumerate(node.rows):
+            target = nodes.get(row.target)
+            if target is None:
+                continue
+            x1, y1 = node.x + node.width, node.y + HEADER + ROW * (index + 0.5)
+            x2, y2 = target.x, target.y + HEADER / 2
+            if target.column > node.column:
+                bend = max(40.0, (x2 - x1) / 2)
+                d = f"M{x1:.0f},{y1:.0f}C{x1 + bend:.0f},{y1:.0f} {x2 - bend:.0f},{y2:.0f} "
+                paths.append(_path(d + f"{x2:.0f},{y2:.0f}", row.kind))
+                continue
+            lane += LANE
+            out, back = x1 + 12 + lane % 30, max(8.0, x2 - 12 - lane % 24)
+            paths.append(
+                _path(
+                    f"M{x1:.0f},{y1:.0f}H{out:.0f}V{lane:.0f}H{back:.0f}V{y2:.0f}H{x2:.0f}",
+                    row.kind,
+                )
+            )
+    return paths, lane
+
+
+def _path(d: str, kind: str) -> str:
+    return f'<path class="way {kind}" d="{d}" marker-end="url(#tip)"/>'
+
+
+# ---------------------------------------------------------------- shapes
+
+
+def _box(node: _Node) -> str:
+    x, y, width = node.x, node.y, node.width
+    if not node.rows and node.css in {"end", "goal"}:
+        return (
+            f'<g><rect class="{node.css}" x="{x:.0f}" y="{y:.0f}" width="{width:.0f}" '
+            f'height="{HEADER}" rx="13"/>{_text(node.title, x + 12, y + 17)}</g>'
+        )
+    state = node.name.removeprefix("form ")
+    parts = [
+        f'<g class="{node.css}" data-state="{escape(state)}">',
+        f'<rect class="box" x="{x:.0f}" y="{y:.0f}" width="{width:.0f}" '
+        f'height="{node.height:.0f}" rx="4"/>',
+        f'<rect class="bar" x="{x:.0f}" y="{y:.0f}" width="{width:.0f}" height="{HEADER}" rx="4"/>',
+        _text(node.title, x + 12, y + 17, "head"),
+    ]
+    for index, row in enumerate(node.rows):
+        top = y + HEADER + ROW * index
+        if row.kind == "field" and not row.target:
+            parts.append(
+                f'<rect class="field" data-state="{escape(row.state)}" x="{x + 1:.0f}" '
+                f'y="{top + 1:.0f}" width="{width - 2:.0f}" height="{ROW - 2}"/>'
+            )
+        parts.append(_text(row.text, x + 12, top + 14, "exit" if row.target else ""))
+    return "".join([*parts, "</g>"])
+
+
+def _text(text: str, x: float, y: float, css: str = "", max_chars: int = MAX_CHARS) -> str:
+    short = text if len(text) <= max_chars else f"{text[: max_chars - 1]}…"
+    title = f"<title>{escape(text)}</title>" if short != text else ""
+    name = f' class="{css}"' if css else ""
+    return f'<text{name} x="{x:.0f}" y="{y:.0f}">{escape(short)}{title}</text>'
