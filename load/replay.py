@@ -25,6 +25,7 @@ from voicebot.telephony.twiml import is_loopback
 END_S = 10.0
 """How long calls may take to end once they are told to."""
 PROGRESS_S = 1.0
+VOICE_PATH, STATUS_PATH = "/twilio/voice", "/twilio/status"
 
 Progress = Callable[[str], None]
 
@@ -43,7 +44,7 @@ def webhook_of(url: str, *, allow_remote: bool) -> str:
             f"--to {url}: is another machine; add --allow-remote if it is yours to load"
         )
     if parts.path in {"", "/"}:
-        return f"{parts.scheme}://{parts.netloc}/twilio/voice"
+        return f"{parts.scheme}://{parts.netloc}{VOICE_PATH}"
     return url
 
 
@@ -65,9 +66,11 @@ async def probe(webhook_url: str, auth_token: str | None, *, allow_remote: bool)
         except ValueError as error:
             raise LoadMistake(f"{webhook_url} answers no TwiML: {error}") from None
         # The place it reserved must not stay taken until its token expires.
-        form["CallStatus"] = "canceled"
-        with suppress(LoadMistake):
-            await _post(http, webhook_url.replace("/voice", "/status"), form, auth_token)
+        if webhook_url.endswith(VOICE_PATH):
+            form["CallStatus"] = "canceled"
+            with suppress(LoadMistake):
+                status_url = webhook_url.removesuffix(VOICE_PATH) + STATUS_PATH
+                await _post(http, status_url, form, auth_token)
     if order is None:
         raise LoadMistake(f"{webhook_url} opens no media stream; is the server full or draining?")
     if not allow_remote and not is_loopback(order.url):
