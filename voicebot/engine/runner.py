@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicebot.audio import mulaw
+from voicebot.audio.pcm import to_float
 from voicebot.audio.resample import resample
 from voicebot.engine.scheduler import Job, JobKind
 from voicebot.events import SAMPLE_RATE_HZ, Hypothesis
@@ -90,7 +91,8 @@ class Runner:
         end = min(end_at, int(self._written[slot]))
         start = max(start_at, 0, end - self._ring)
         index = np.arange(start, max(start, end)) % self._ring
-        return self.near[slot, index]
+        samples: NDArray[np.int16] = self.near[slot, index]
+        return samples
 
     def advance_vad(self, slots: Sequence[int]) -> list[VadResult]:
         """Run every full window of these slots, all slots of one step in one batch."""
@@ -98,7 +100,7 @@ class Runner:
         while ready := [s for s in slots if self._written[s] - self._heard[s] >= WINDOW]:
             index = (self._heard[ready][:, None] + np.arange(WINDOW)) % self._ring
             rows = np.asarray(ready)
-            windows = self.near[rows[:, None], index].astype(np.float32) / 32768
+            windows = to_float(self.near[rows[:, None], index])
             probabilities = self._vad.probabilities(rows, windows)
             results += [
                 VadResult(slot, int(self._heard[slot]), float(probability))
@@ -117,7 +119,7 @@ class Runner:
             raise RuntimeError("no local recogniser is configured")
         audio = [
             resample(
-                self.span(job.slot, job.start_at, job.end_at).astype(np.float32) / 32768,
+                to_float(self.span(job.slot, job.start_at, job.end_at)),
                 SAMPLE_RATE_HZ,
                 RECOGNISER_HZ,
             )

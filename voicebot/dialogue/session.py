@@ -1,0 +1,59 @@
+"""One call's dialogue: turns and keys are interpreted, the machine answers with actions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from voicebot.events import (
+    Action,
+    CallerTurn,
+    DialogueEvent,
+    Expectation,
+    Hypothesis,
+    Interpretation,
+    KeysEntered,
+    Listen,
+)
+
+Interpret = Callable[[Hypothesis, Expectation], Interpretation]
+InterpretKeys = Callable[[str, Expectation], Interpretation]
+
+
+class Dialogue(Protocol):
+    """What the session needs of a machine."""
+
+    def handle(self, event: DialogueEvent) -> list[Action]:
+        """The actions that answer an event."""
+
+
+class Session:
+    """Remembers what the dialogue waits for, and understands the caller in its light."""
+
+    def __init__(
+        self, machine: Dialogue, *, interpret: Interpret, interpret_keys: InterpretKeys
+    ) -> None:
+        """`interpret` and `interpret_keys` are the room nlu's, with the call's date bound."""
+        self._machine = machine
+        self._interpret = interpret
+        self._interpret_keys = interpret_keys
+        self._expectation = Expectation()
+
+    @property
+    def expectation(self) -> Expectation:
+        """What the dialogue waited for last."""
+        return self._expectation
+
+    def handle(
+        self, event: DialogueEvent | CallerTurn | KeysEntered
+    ) -> list[Interpretation | Action]:
+        """The interpretation of a turn or key sequence, then the actions that answer it."""
+        if isinstance(event, CallerTurn):
+            event = self._interpret(event.hypothesis, self._expectation)
+        elif isinstance(event, KeysEntered):
+            event = self._interpret_keys(event.keys, self._expectation)
+        answer: list[Interpretation | Action] = list(self._machine.handle(event))
+        for action in answer:
+            if isinstance(action, Listen):
+                self._expectation = action.expectation
+        return [event, *answer] if isinstance(event, Interpretation) else answer

@@ -1,0 +1,54 @@
+"""The call's inbound clock, and where it stands between two chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from voicebot.events import SAMPLE_RATE_HZ
+
+GAP_MS = 60
+"""Twilio's timestamps jitter by a chunk or two; more is audio that Twilio dropped (31930)."""
+AHEAD_SAMPLES = SAMPLE_RATE_HZ
+"""No timestamp may push the clock further than this beyond the time that really passed."""
+
+
+class CallClock:
+    """Maps media messages and the loop's time to sample positions.
+
+    Positions count the samples received; where Twilio's timestamps show that some were
+    dropped, the clock skips them, so that silence timers and recordings keep true time.
+    """
+
+    def __init__(self, now_s: Callable[[], float]) -> None:
+        """`now_s`: a monotonic clock in seconds, the event loop's."""
+        self._now_s = now_s
+        self._next = 0
+        self._first_timestamp_ms: int | None = None
+        self._started_s: float | None = None
+
+    def place(self, length: int, timestamp_ms: int) -> int:
+        """Position of a chunk of `length` samples stamped `timestamp_ms` that arrives now."""
+        if self._first_timestamp_ms is None or self._started_s is None:
+            self._first_timestamp_ms = timestamp_ms
+            self._started_s = self._now_s() - length / SAMPLE_RATE_HZ
+        stamped = (timestamp_ms - self._first_timestamp_ms) * SAMPLE_RATE_HZ // 1000
+        if stamped - self._next > GAP_MS * SAMPLE_RATE_HZ // 1000:
+            self._next = max(self._next, min(stamped, self.now() + AHEAD_SAMPLES))
+        at = self._next
+        self._next += length
+        return at
+
+    def now(self) -> int:
+        """Sample position of this moment; 0 before the first chunk."""
+        if self._started_s is None:
+            return 0
+        return int((self._now_s() - self._started_s) * SAMPLE_RATE_HZ)
+
+    @property
+    def received(self) -> int:
+        """Samples received (and skipped) so far."""
+        return self._next
+
+    def lateness_ms(self) -> float:
+        """How far what was received lags behind real time, in ms (negative: ahead)."""
+        return (self.now() - self._next) * 1000 / SAMPLE_RATE_HZ

@@ -1,0 +1,129 @@
+"""The caller's audio to the engine, the engine's results to the listener, its events onwards."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from pipecat.frames.frames import CancelFrame, EndFrame, Frame, InputAudioRawFrame, StartFrame
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+
+from voicebot.audio import mulaw
+from voicebot.engine.engine import Engine, Recognised
+from voicebot.engine.runner import VadResult
+from voicebot.engine.scheduler import JobKind
+from voicebot.events import SAMPLE_RATE_HZ, Digit, Hypothesis, Listen, PromptEnded
+from voicebot.pipeline.clock import CallClock
+from voicebot.pipeline.frames import CallerAudioFrame, EventFrame
+from voicebot.turns.listener import Kind, Listener, Recognise
+
+KINDS: dict[Kind, JobKind] = {
+    "partial": JobKind.PARTIAL,
+    "speculative": JobKind.SPECULATIVE,
+    "final": JobKind.FINAL,
+}
+NAMES = {job: kind for kind, job in KINDS.items()}
+
+
+class Audible(Protocol):
+    """What the caller hears (audio.playout.Playout)."""
+
+    def is_audible(self, now: int) -> bool:
+        """Whether the caller hears the bot now."""
+
+
+class Hear(FrameProcessor):
+    """Engine results come as callbacks; a task of its own turns them into frames."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        listener: Listener,
+        clock: CallClock,
+        playout: Audible,
+        observe: Callable[[object], None],
+        *,
+        is_local: bool,
+    ) -> None:
+        """`is_local`: the engine recognises; otherwise audio goes on to a Pipecat STT service."""
+        super().__init__(enable_direct_mode=True)
+        self._engine = engine
+        self._listener = listener
+        self._clock = clock
+        self._playout = playout
+        self._observe = observe
+        self._is_local = is_local
+        self._handle = engine.open_call(self)
+        self._events: asyncio.Queue[object] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Audio and keys are taken here; what the dialogue waits for comes from downstream."""
+        await super().process_frame(frame, direction)
+        match frame:
+            case CallerAudioFrame():
+                await self._take_audio(frame)
+                return
+            case EventFrame(event=Digit() as digit):
+                self._observe(digit)
+                self._emit(self._listener.key(digit))
+            case EventFrame(event=Listen() as listen):
+                self._emit(self._listener.expect(listen.expectation, self._clock.received))
+            case EventFrame(event=PromptEnded() as ended):
+                self._observe(ended)
+                self._emit(self._listener.prompt_ended(self._clock.received))
+            case EventFrame(event=Hypothesis() as hypothesis):
+                self._emit(self._listener.transcribed(hypothesis, self._clock.received))
+            case StartFrame():
+                self._task = self.create_task(self._forward())
+                await self.push_frame(frame, direction)
+            case EndFrame() | CancelFrame():
+                self._engine.release(self._handle)
+                await self.push_frame(frame, direction)
+                if self._task is not None:
+                    await self.cancel_task(self._task)
+            case _:
+                await self.push_frame(frame, direction)
+
+    async def _take_audio(self, frame: CallerAudioFrame) -> None:
+        self._observe(frame)
+        self._engine.push(self._handle, frame.at, frame.mulaw)
+        self._emit(self._listener.tick(frame.at + len(frame.mulaw)))
+        if not self._is_local:
+            pcm = mulaw.decode(frame.mulaw).tobytes()
+            await self.push_frame(InputAudioRawFrame(pcm, SAMPLE_RATE_HZ, 1))
+
+    def on_vad(self, results: Sequence[VadResult]) -> None:
+        """From the engine: windows of this call."""
+        is_audible = self._playout.is_audible(self._clock.now())
+        for result in results:
+            self._emit(self._listener.hear(result.at, result.probability, is_audible=is_audible))
+
+    def on_recognised(self, result: Recognised) -> None:
+        """From the engine: an answer to a request of the listener."""
+        job = result.job
+        self._emit(
+            self._listener.recognised(
+                job.utterance, NAMES[job.kind], job.end_at, result.hypothesis, self._clock.received
+            )
+        )
+
+    def _emit(self, events: Sequence[object]) -> None:
+        for event in events:
+            if isinstance(event, Recognise):
+                if self._is_local:
+                    self._engine.recognise(
+                        self._handle,
+                        event.utterance,
+                        KINDS[event.kind],
+                        event.start_at,
+                        event.end_at,
+                    )
+            else:
+                self._observe(event)
+                self._events.put_nowait(event)
+
+    async def _forward(self) -> None:
+        while True:
+            await self.push_frame(EventFrame(await self._events.get()))
