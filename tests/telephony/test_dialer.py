@@ -12,9 +12,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
+from websockets.asyncio.server import ServerConnection, serve
 
 from voicebot.errors import ServiceFailed, UserMistake
-from voicebot.telephony import signature, twiml
+from voicebot.telephony import dialer, signature, twiml
 from voicebot.telephony.call_events import (
     BotSpeaks,
     BotStops,
@@ -257,6 +258,38 @@ async def test_an_abrupt_loss_sends_no_stop_and_asks_the_action() -> None:
     assert [error.code for error in record.errors] == [31903]
     assert not any(isinstance(event, Stopped) for event in bot.events)
     assert [path for path, _ in bot.forms] == ["/voice", "/action"]
+
+
+async def test_a_server_that_dies_loses_the_call() -> None:
+    async def die(socket: ServerConnection) -> None:
+        await socket.recv()
+        socket.transport.abort()
+
+    async with serve(die, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        bot = Bot(document=lambda url: twiml.answer(f"ws://127.0.0.1:{port}/", None))
+        record = await call(bot)
+    assert record.end_reason == "lost"
+    assert record.close_code == 1006
+    assert [error.code for error in record.errors] == [31903]
+
+
+async def test_a_server_that_reads_too_slowly_loses_audio(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any unsent byte count is above this limit, as behind a server that never reads."""
+    monkeypatch.setattr(dialer, "MAX_UNREAD_BYTES", -1)
+    bot = Bot(answers=9)
+    record = await call(bot, max_s=0.3)
+    assert [error.code for error in record.errors] == [31930]
+    assert not any(isinstance(event, Media) for event in bot.events)
+    assert len(record.caller_track) >= 1600
+
+
+async def test_a_caller_makes_one_call() -> None:
+    person = caller(patience_s=0.1)
+    async with serving(Bot(answers=9, greeting=VOICE)) as url:
+        await place_call(url, caller=person)
+        with pytest.raises(ValueError, match="one call"):
+            await place_call(url, caller=person)
 
 
 async def test_a_transfer_is_reported() -> None:

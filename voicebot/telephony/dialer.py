@@ -13,6 +13,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from time import perf_counter  # loop.time() counts whole milliseconds under uvloop
 from urllib.parse import urljoin, urlsplit
 from uuid import uuid4
 
@@ -41,6 +42,7 @@ CONNECT_TIMEOUT_S, TOTAL_TIMEOUT_S = 5.0, 15.0
 """Twilio's own limits for a webhook; it tries to connect twice."""
 MAX_UNREAD_BYTES = 256 * 1024
 """A server this far behind (some 15 s of messages) loses the caller's audio."""
+_WRITE_LIMIT_BYTES = 2 * MAX_UNREAD_BYTES  # so that a send never waits: audio is dropped first
 _MAX_BOT_MESSAGE_BYTES = 16 * 1024 * 1024
 _LEAVE_TIMEOUT_S = 2.0
 _PROPER_CLOSE_CODES = {CloseCode.NORMAL_CLOSURE, CloseCode.GOING_AWAY, CloseCode.NO_STATUS_RCVD}
@@ -97,11 +99,12 @@ async def place_call(
     wrong once the call is answered is in the record's `errors`.
     """
     tell = on_event or (lambda event: None)
-    now_s = asyncio.get_running_loop().time
+    if caller.now_s > 0:
+        raise ValueError("a ScriptedCaller makes one call; create another")
     record = CallRecord(call_sid=f"CA{uuid4().hex}")
     async with _http_client(webhook_url) as http:
         line = _Line(http, auth_token, record, from_, to)
-        began_s = now_s()
+        began_s = perf_counter()
         course = await line.fetch(webhook_url, "ringing")
         record.spoken += course.spoken
         if (order := course.stream) is None:
@@ -117,7 +120,7 @@ async def place_call(
                 record.end_reason = "refused"
                 line.note(HANDSHAKE_FAILED, f"{order.url}: {_reason(error)}")
             else:
-                record.connect_ms = (now_s() - began_s) * 1000
+                record.connect_ms = (perf_counter() - began_s) * 1000
                 line.enter("in-progress")
                 await talk.run(socket)
             await line.go_on(course, order, webhook_url)
@@ -242,15 +245,14 @@ class _Talk:
         )
         self._due_marks: list[str] = []
         self._is_dropping = False
-        self._now_s = asyncio.get_running_loop().time
-        self._t0_s = self._now_s()
+        self._t0_s = 0.0
 
     async def run(self, socket: ClientConnection) -> None:
         """From `start` to the end of the stream, whoever ends it; fills in the record."""
         receiver = asyncio.create_task(self._receive(socket))
         reason: EndReason | None = None
         try:
-            self._t0_s = self._now_s()
+            self._t0_s = perf_counter()
             for message in self._call.opening():
                 await socket.send(message)
             reason = await self._pace(socket, receiver)
@@ -269,8 +271,8 @@ class _Talk:
         """Sends every 20 ms until someone ends the stream; None when the server did."""
         while not receiver.done():
             due_s = self._t0_s + self._caller.now_s + CHUNK_S
-            await asyncio.sleep(max(0.0, due_s - self._now_s()))
-            elapsed_s = self._now_s() - self._t0_s
+            await asyncio.sleep(max(0.0, due_s - perf_counter()))
+            elapsed_s = perf_counter() - self._t0_s
             if elapsed_s >= self._abrupt_after_s:
                 self._call.lose(elapsed_s)
                 socket.transport.abort()
@@ -279,7 +281,7 @@ class _Talk:
                 return "max"
             if await self._tick(socket, elapsed_s):
                 return "hung_up"
-            self._record.send_lateness_ms.append((self._now_s() - due_s) * 1000)
+            self._record.send_lateness_ms.append((perf_counter() - due_s) * 1000)
         return None
 
     async def _tick(self, socket: ClientConnection, elapsed_s: float) -> bool:
@@ -306,7 +308,7 @@ class _Talk:
     async def _receive(self, socket: ClientConnection) -> None:
         with suppress(ConnectionClosed):
             async for message in socket:
-                self._due_marks += self._call.receive(message, self._now_s() - self._t0_s)
+                self._due_marks += self._call.receive(message, perf_counter() - self._t0_s)
 
     async def _leave(self, socket: ClientConnection) -> None:
         with suppress(ConnectionClosed, TimeoutError):
@@ -372,7 +374,7 @@ async def _open_stream(url: str, auth_token: str | None) -> ClientConnection:
         close_timeout=_LEAVE_TIMEOUT_S,
         ping_interval=None,
         max_size=_MAX_BOT_MESSAGE_BYTES,
-        write_limit=2 * MAX_UNREAD_BYTES,
+        write_limit=_WRITE_LIMIT_BYTES,
     )
 
 

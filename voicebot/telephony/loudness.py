@@ -1,7 +1,8 @@
 """Where a caller's recording begins and ends to be speech, by energy alone.
 
 Measurement must not depend on the VAD that is measured, so turns are timed with the
-simplest rule that works on telephone recordings.
+simplest rule that works on telephone recordings. On 400 keywords of real calls it meets the
+end marked by hand within 33 ms (median), 121 ms (p90); choices that lost are in LOG.md.
 """
 
 from __future__ import annotations
@@ -9,12 +10,15 @@ from __future__ import annotations
 FRAME_SAMPLES = 160
 SILENCE = 0xFF
 """The mu-law byte of a zero sample."""
-RANGE_DB = 30.0
+RANGE_DB = 25.0
 """Frames this far below the loudest one are not speech."""
-NOISE_MARGIN_DB = 6.0
+NOISE_MARGIN_DB = 10.0
 """Nor are frames this close to the recording's own background (its quietest tenth)."""
 LEAST_RANGE_DB = 12.0
 """But what is this close to the loudest frame is speech, however loud the background."""
+CLICK_FRAMES = 4
+"""Loud frames fewer than these, PAUSE_FRAMES away from any others, are a click of the line."""
+PAUSE_FRAMES = 10
 IDLE_POWER = 16.0**2
 """Two steps of mu-law around zero, where a silent line flickers (-66 dB of full scale)."""
 
@@ -46,4 +50,16 @@ def speech_span(mulaw: bytes) -> tuple[int, int] | None:
     loud = [index for index, power in enumerate(powers) if power >= threshold]
     if not loud:
         return None
+    loud = _without_clicks(loud)
     return loud[0] * FRAME_SAMPLES, min((loud[-1] + 1) * FRAME_SAMPLES, len(mulaw))
+
+
+def _without_clicks(loud: list[int]) -> list[int]:
+    """The loud frames without short isolated bursts, unless there is nothing else."""
+    bursts = [[loud[0]]]
+    for index in loud[1:]:
+        if index - bursts[-1][-1] > PAUSE_FRAMES:
+            bursts.append([])
+        bursts[-1].append(index)
+    kept = [index for burst in bursts if len(burst) >= CLICK_FRAMES for index in burst]
+    return kept or loud
