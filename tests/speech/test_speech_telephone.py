@@ -71,3 +71,12 @@ def test_silence_becomes_an_empty_prompt(samples: NDArray[np.int16]) -> None:
     prompt = to_telephone("...", Rendering(samples, 22050, (PhraseEnd(len(samples), 3),)))
     assert prompt.mulaw == b""
     assert prompt.word_ends == (PhraseEnd(0, 3),)
+
+
+def test_consonants_are_lifted() -> None:
+    """3300 Hz gains what the shelf says there over 300 Hz: 1 + 1.51 * 0.635 -> 5.8 dB."""
+    t = np.arange(16000) / 8000
+    tones = (3000 * (np.sin(2 * np.pi * 300 * t) + np.sin(2 * np.pi * 3300 * t))).astype("int16")
+    prompt = to_telephone("x", Rendering(tones, 8000, (PhraseEnd(16000, 1),)))
+    spectrum = np.abs(np.fft.rfft(decode(prompt.mulaw)[800:8800] * np.hanning(8000)))
+    assert 20 * np.log10(spectrum[3300] / spectrum[300]) == pytest.approx(5.8, abs=0.3)

@@ -1,4 +1,4 @@
-"""From a voice's samples to what Twilio plays: 8 kHz mu-law at a steady telephone level."""
+"""From a voice's samples to what Twilio plays: clear 8 kHz mu-law at a steady level."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from voicebot.speech.voices import Rendering
 ACTIVE_DBFS = -20.0
 """RMS of the speech itself, pauses left out; usual for announcements on the public network."""
 PEAK_DBFS = -3.0
+PRESENCE_DB = 8.0
+"""Lift above PRESENCE_HZ: the band ends where espeak's consonants begin (measured, see LOG.md)."""
+PRESENCE_HZ = 2500.0
 _KNEE = 0.5  # below this nothing is limited
 _LEAD_S = 0.02
 _TRAIL_S = 0.06
@@ -26,7 +29,7 @@ def to_telephone(text: str, rendering: Rendering) -> SpokenPrompt:
     """Resample, trim silence at both ends, level and encode; whole chunks of 20 ms."""
     samples = _resampled(rendering)
     begin, end = _speech_span(samples)
-    samples = _levelled(samples[begin:end])
+    samples = _levelled(_present(samples[begin:end]))
     pcm = np.round(samples * 32767).astype(np.int16)
     mulaw = encode_mulaw(pcm)
     mulaw += _SILENCE * (-len(mulaw) % CHUNK_SAMPLES)
@@ -75,6 +78,17 @@ def _speech_span(samples: NDArray[np.float32]) -> tuple[int, int]:
     begin = int(loud[0]) - int(_LEAD_S * SAMPLE_RATE_HZ)
     end = int(loud[-1]) + 1 + int(_TRAIL_S * SAMPLE_RATE_HZ)
     return max(begin, 0), min(end, len(samples))
+
+
+def _present(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Consonants lifted by a second-order shelf without phase; what is lower stays."""
+    if not samples.size:
+        return samples
+    padded = len(samples) + SAMPLE_RATE_HZ // 10  # so that the end does not ring into the start
+    spectrum = np.fft.rfft(samples, padded)
+    ratio = (np.fft.rfftfreq(padded, 1 / SAMPLE_RATE_HZ) / PRESENCE_HZ) ** 2
+    spectrum *= 1 + (10 ** (PRESENCE_DB / 20) - 1) * ratio / (1 + ratio)
+    return np.fft.irfft(spectrum, padded)[: len(samples)].astype(np.float32)
 
 
 def _levelled(samples: NDArray[np.float32]) -> NDArray[np.float32]:

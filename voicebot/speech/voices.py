@@ -46,12 +46,13 @@ class Voice(Protocol):
 class EspeakVoice:
     """espeak-ng in this process, about 700 times faster than real time on one core.
 
-    `voice` is a language with an optional variant ("en-us", "en-us+f3"), `words_per_minute`
+    `voice` is a language with an optional variant ("en-us", "en-us+steph": the clearest of some
+    thirty on the telephone, see LOG.md), `words_per_minute`
     80..400. ModelUnavailable when the voice or the library is not there. Thread-safe; voices
     share one library and take turns.
     """
 
-    def __init__(self, voice: str = "en-us", words_per_minute: int = 165) -> None:
+    def __init__(self, voice: str = "en-us+steph", words_per_minute: int = 165) -> None:
         self._engine = engine()
         self._engine.check(voice)
         self._voice = voice
