@@ -26,7 +26,7 @@ from voicebot.config import load_settings
 from voicebot.server.admission import AdmittedCall
 from voicebot.server.directory import CallDecision
 from voicebot.server.media_socket import MediaSocket
-from voicebot.server.ports import RunCall
+from voicebot.server.ports import RunCall, Uncounted
 from voicebot.server.serving import running_server
 from voicebot.telephony.media_stream import Media, MediaStream
 
@@ -34,14 +34,9 @@ TONE = mulaw.encode((8000 * np.sin(2 * np.pi * 440 * np.arange(1600) / 8000)).as
 QUIET_CHUNKS = 5
 
 
-class NoMetrics:
-    """Counts nothing; /metrics is there all the same."""
+class OnlyMemory(Uncounted):
+    """Counts nothing; /metrics has a sample all the same."""
 
-    def webhook(self, name: str, answer: str) -> None: ...
-    def fault(self, kind: str) -> None: ...
-    def refused(self, where: str, reason: str) -> None: ...
-    def call_started(self) -> None: ...
-    def call_ended(self, how: str) -> None: ...
     def exposition(self) -> tuple[bytes, str]:
         return b"process_resident_memory_bytes 1000\n", "text/plain"
 
@@ -78,7 +73,7 @@ def folder(tmp_path: Path) -> Path:
 async def server(run_call: RunCall = answer_every_turn, **more: Any) -> AsyncIterator[str]:
     limits = {"port": 0, **more.pop("server", {})}
     settings = load_settings(_env_file=None, server=limits, **more)
-    async with running_server(settings, run_call=run_call, metrics=NoMetrics()) as url:
+    async with running_server(settings, run_call=run_call, metrics=OnlyMemory()) as url:
         yield url
 
 

@@ -51,3 +51,26 @@ class Journal(Protocol):
 
     async def call(self, call_sid: str) -> Mapping[str, object] | None:
         """What is known of a call, JSON-able; None when unknown."""
+
+
+class Uncounted:
+    """Metrics that count nothing, for servers inside other programs and tests."""
+
+    def webhook(self, name: str, answer: str) -> None:
+        """Not counted."""
+
+    def fault(self, kind: str) -> None:
+        """Not counted."""
+
+    def refused(self, where: str, reason: str) -> None:
+        """Not counted."""
+
+    def call_started(self) -> None:
+        """Not counted."""
+
+    def call_ended(self, how: str) -> None:
+        """Not counted."""
+
+    def exposition(self) -> tuple[bytes, str]:
+        """Nothing."""
+        return b"", "text/plain; version=0.0.4"

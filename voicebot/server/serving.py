@@ -19,7 +19,7 @@ from voicebot.server.app import Lifespan, create_app
 from voicebot.server.directory import ACTION_WAIT_S
 from voicebot.server.drain import Drain, Phase, Step
 from voicebot.server.media import Calls
-from voicebot.server.ports import Journal, Metrics, RunCall
+from voicebot.server.ports import Journal, Metrics, RunCall, Uncounted
 
 DRAIN_LOOK_S = 0.05
 END_GRACE_S = 5.0
@@ -102,13 +102,17 @@ async def running_server(
     settings: Settings,
     *,
     run_call: RunCall,
-    metrics: Metrics,
+    metrics: Metrics | None = None,
     journal: Journal | None = None,
     lifespan: Lifespan | None = None,
 ) -> AsyncIterator[str]:
     """A server in this event loop, on the settings' port; yields its base URL once ready."""
     app = create_app(
-        settings, run_call=run_call, metrics=metrics, journal=journal, lifespan=lifespan
+        settings,
+        run_call=run_call,
+        metrics=metrics or Uncounted(),
+        journal=journal,
+        lifespan=lifespan,
     )
     bound = bind(settings.server.host, settings.server.port)
     with contextlib.closing(bound):
