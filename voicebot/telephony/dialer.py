@@ -288,7 +288,10 @@ class _Talk:
         """Sends what 20 ms bring; true when the caller hung up."""
         marks, self._due_marks = self._due_marks, []
         step = tick(self._call, self._caller, elapsed_s)
-        for message in [*marks, *self._keep_pace(socket, step.messages, elapsed_s)]:
+        messages = step.messages
+        if not step.is_hang_up:
+            messages = self._keep_pace(socket, messages, elapsed_s)
+        for message in [*marks, *messages]:
             await socket.send(message)
         for event in self._caller.take_events():
             self._tell(event)
