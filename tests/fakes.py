@@ -7,6 +7,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from voicebot.engine.engine import CallHandle, CallSink, Recognised
+from voicebot.engine.runner import Runner
+from voicebot.engine.scheduler import Job, JobKind
+from voicebot.engine.slots import SlotPool
 from voicebot.events import Alternative, Hypothesis
 
 
@@ -48,3 +52,34 @@ class ScriptedRecogniser:
             best = (Alternative(text, 0.9),) if text else ()
             found.append(Hypothesis(text, confidence=0.9 if text else 0.0, nbest=best * nbest))
         return found
+
+
+class InlineEngine:
+    """The engine without threads: every request is answered before the call returns."""
+
+    def __init__(self, runner: Runner, slots: int = 8) -> None:
+        self.runner = runner
+        self.pool = SlotPool(slots)
+        self.recognised: list[Job] = []
+
+    def open_call(self, sink: CallSink) -> CallHandle:
+        handle = CallHandle(self.pool.acquire(), 1, sink)
+        self.runner.reset(handle.slot)
+        return handle
+
+    def release(self, handle: CallHandle) -> None:
+        self.pool.release(handle.slot)
+
+    def push(self, handle: CallHandle, at: int, payload: bytes) -> None:
+        self.runner.write(handle.slot, at, payload)
+        results = self.runner.advance_vad([handle.slot])
+        if results:
+            handle.sink.on_vad(results)
+
+    def recognise(
+        self, handle: CallHandle, utterance: int, kind: JobKind, start_at: int, end_at: int
+    ) -> None:
+        job = Job(handle.slot, 1, utterance, kind, start_at, end_at)
+        self.recognised.append(job)
+        (hypothesis,) = self.runner.recognise([job])
+        handle.sink.on_recognised(Recognised(job, hypothesis, 0.0))

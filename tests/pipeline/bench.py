@@ -1,0 +1,185 @@
+"""Whole calls in virtual time: real pipeline, rooms and protocol; scripted ears and voice.
+
+The caller's turns are tones, each of its own length, and the scripted recogniser knows the
+words by the length of the tone. The bot's prompts are 50 ms of tone a character.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from fakes import InlineEngine, LoudnessVad, ScriptedRecogniser
+from numpy.typing import NDArray
+
+from voicebot.audio import mulaw
+from voicebot.audio.playout import Playout
+from voicebot.dialogue.machine import Machine
+from voicebot.dialogue.plan import load_plan
+from voicebot.dialogue.session import Session
+from voicebot.engine.runner import Runner
+from voicebot.events import CallStarted, PhraseEnd, Say, SpokenPrompt
+from voicebot.nlu.interpreter import completeness, interpret, interpret_keys
+from voicebot.pipeline.build import Decision, Parts, build
+from voicebot.pipeline.clock import CallClock
+from voicebot.pipeline.transport import Line
+from voicebot.telephony.media_stream import MediaStream
+from voicebot.telephony.simulator import CallerTurn, ScriptedCaller, SimulatedCall, tick
+from voicebot.turns.barge_in import BargeInPolicy
+from voicebot.turns.endpointer import Endpointer
+from voicebot.turns.listener import Listener
+from voicebot.turns.vad import SpeechDetector
+
+SAMPLES_PER_CHAR = 400
+TODAY = date(2026, 11, 20)
+
+
+def tone(samples: int) -> bytes:
+    wave = np.sin(np.arange(samples) * 2 * np.pi * 440 / 8000) * 8000
+    return mulaw.encode(wave.astype(np.int16))
+
+
+class Script:
+    """What the caller says: (words | keys, seconds into the prompt | None) in order."""
+
+    def __init__(self, *turns: tuple[str, float | None], pause_in: int | None = None) -> None:
+        self.turns: list[CallerTurn] = []
+        self.words: list[str] = []
+        for words, over_s in turns:
+            if set(words) <= set("0123456789*#"):
+                self.turns.append(CallerTurn(keys=words, over_s=over_s, label=words))
+                continue
+            self.words.append(words)
+            audio = tone(4000 + 1600 * len(self.words))  # its length tells which turn it is
+            self.turns.append(CallerTurn(audio=audio, over_s=over_s, label=words))
+
+    def recognise(self, samples: NDArray[np.float32]) -> str:
+        """The words of the turn whose tone is in these 16 kHz samples; of a partial, none."""
+        loud = np.flatnonzero(np.abs(samples) > 0.05)
+        if not len(loud):
+            return ""
+        length = (loud[-1] - loud[0]) / 2
+        turn = round((length - 4000) / 1600) - 1
+        return self.words[turn] if 0 <= turn < len(self.words) else ""
+
+
+def render(parts: Sequence[str | Say]) -> SpokenPrompt:
+    text = "".join(part if isinstance(part, str) else part.value for part in parts)
+    ends = [index for index, char in enumerate(text) if char == " "] + [len(text)]
+    word_ends = tuple(PhraseEnd(end * SAMPLES_PER_CHAR, end) for end in ends)
+    return SpokenPrompt(text, tone(len(text) * SAMPLES_PER_CHAR), word_ends)
+
+
+@dataclass
+class Outcome:
+    """What happened."""
+
+    decision: Decision
+    events: list[object]
+    call: SimulatedCall
+    caller: ScriptedCaller
+    machine: Machine
+    sent: list[str] = field(default_factory=list)
+
+    def of(self, kind: type) -> list:  # type: ignore[type-arg]
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+class Wire:
+    """Between the pipeline and the simulated Twilio; `hostile` messages come in as well."""
+
+    def __init__(self, call: SimulatedCall, caller: ScriptedCaller) -> None:
+        self.call = call
+        self.caller = caller
+        self.inbox: asyncio.Queue[str | bytes | None] = asyncio.Queue()
+        self.sent: list[str] = []
+        self.hostile: list[str | bytes] = []
+        self.lose_at_s: float | None = None
+        self.drop: tuple[float, float] = (0.0, 0.0)  # audio lost between these times
+        self._ticks = 0
+
+    async def receive(self) -> str | bytes | None:
+        return await self.inbox.get()
+
+    async def send(self, text: str) -> None:
+        self.sent.append(text)
+        for mark in self.call.receive(text, self._now_s):
+            self.inbox.put_nowait(mark)
+
+    @property
+    def _now_s(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    async def run(self) -> None:
+        while not self.call.is_over:
+            now_s = self._ticks * 0.02
+            await asyncio.sleep(max(0.0, now_s + 0.02 - self._now_s))
+            self._ticks += 1
+            if self.lose_at_s is not None and now_s >= self.lose_at_s:
+                self.inbox.put_nowait(None)
+                return
+            for message in self.hostile:
+                self.inbox.put_nowait(message)
+            step = tick(self.call, self.caller)
+            is_dropped = self.drop[0] <= now_s < self.drop[1]
+            for message in step.messages:
+                if not (is_dropped and '"media"' in message[:16]):
+                    self.inbox.put_nowait(message)
+
+
+async def call(
+    plan: Path,
+    script: Script,
+    *,
+    replies: Mapping[str, Mapping[str, object]] | None = None,
+    patience_s: float = 20.0,
+    hostile: Sequence[str | bytes] = (),
+    lose_at_s: float | None = None,
+    drop: tuple[float, float] = (0.0, 0.0),
+) -> Outcome:
+    """Run one call to its end."""
+    simulated = SimulatedCall(call_sid="CA1", stream_sid="MZ1")
+    caller = ScriptedCaller(script.turns, patience_s=patience_s)
+    wire = Wire(simulated, caller)
+    wire.hostile, wire.lose_at_s, wire.drop = list(hostile), lose_at_s, drop
+    stream = MediaStream()
+    for message in simulated.opening():
+        stream.receive(message)
+    events: list[object] = []
+    machine = Machine(load_plan(plan), datetime(2026, 11, 20, 9, 30))
+    clock, playout = CallClock(asyncio.get_running_loop().time), Playout()
+    runner = Runner(8, LoudnessVad(), ScriptedRecogniser(script.recognise))  # type: ignore[arg-type]
+
+    async def service(name: str, arguments: Mapping[str, str]) -> Mapping[str, object]:
+        return (replies or {})[name]
+
+    async def render_later(parts: tuple[str | Say, ...]) -> SpokenPrompt:
+        return render(parts)
+
+    built = build(
+        Parts(
+            line=Line(wire, stream, clock, playout),
+            engine=InlineEngine(runner),  # type: ignore[arg-type]
+            listener=Listener(
+                completeness=completeness,
+                detector=SpeechDetector(),
+                endpointer=Endpointer(),
+                barge_in=BargeInPolicy(),
+            ),
+            session=Session(
+                machine, interpret=partial(interpret, today=TODAY), interpret_keys=interpret_keys
+            ),
+            service=service,
+            render=render_later,
+            observe=events.append,
+        )
+    )
+    twilio = asyncio.create_task(wire.run())
+    decision = await built.run(CallStarted())
+    twilio.cancel()
+    return Outcome(decision, events, simulated, caller, machine, wire.sent)
