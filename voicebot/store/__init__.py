@@ -1,0 +1,1 @@
+"""What calls leave behind: the journal, stereo recordings, timelines."""
