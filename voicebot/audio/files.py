@@ -38,7 +38,9 @@ def read_audio(path: str | Path) -> tuple[NDArray[np.float32], int]:
     except OSError as error:
         raise AudioFileError(f"{path}: cannot be read: {error.strerror or error}") from None
     except (sf.SoundFileError, ValueError, TypeError) as error:
-        reason = "is empty" if path.stat().st_size == 0 else f"is not readable audio ({error})"
+        # libsndfile's own words, without the repr of the Python file that it was given.
+        words = getattr(error, "error_string", str(error)).rstrip(".")
+        reason = "is empty" if path.stat().st_size == 0 else f"is not readable audio ({words})"
         reason = " ".join(reason.split())
         raise AudioFileError(f"{path}: {reason}; give {FORMATS}") from None
     if len(samples) == 0:
