@@ -2,8 +2,8 @@
 
     python dialplans/bank_backend.py --port 9000
 
-answers `POST /balance` with `{"account": "savings"}` and so on for each function. Data come
-from bank_data.json; what calls change (transfers, blocked cards) lives as long as the process.
+answers `POST /balance` with the body `{"arguments": {"account": "savings"}}`, and so on for each
+function. Data come from bank_data.json; what calls change lives as long as the process.
 """
 
 from __future__ import annotations
@@ -123,9 +123,10 @@ def answer(path: str, body: bytes) -> tuple[int, Mapping[str, object]]:
     if function is None:
         return 404, {"error": f"no function {path!r}; there are {', '.join(FUNCTIONS)}"}
     try:
-        arguments = json.loads(body)
+        request = json.loads(body)
+        arguments = request.get("arguments") if isinstance(request, dict) else None
         if not isinstance(arguments, dict):
-            raise ValueError("the body must be a JSON object of arguments")
+            raise ValueError('the body must be a JSON object with "arguments"')
         texts = {name: str(value) for name, value in arguments.items()}
         inspect.signature(function).bind(**texts)
         return 200, function(**texts)
@@ -134,7 +135,7 @@ def answer(path: str, body: bytes) -> tuple[int, Mapping[str, object]]:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """POST /function with a JSON object of arguments."""
+    """POST /function with `{"arguments": {...}}`."""
 
     timeout = 10
 

@@ -21,7 +21,6 @@ MAX_MISSES = 12
 """So many noinputs and nomatches in a row, wherever, end the call: no plan loops for ever."""
 MAX_STEPS = 500
 """Steps without waiting for anyone; beyond is a loop that the checks could not see."""
-SERVICE_TIMEOUT_MS = 5000
 
 
 def prompt(text: str) -> list[PromptPart]:

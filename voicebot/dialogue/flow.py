@@ -47,7 +47,7 @@ def _form_edges(name: str, form: FormKeys, follower: str | None) -> Iterator[Edg
     yield from _step_edges(name, "", form.enter or [], (*at, "enter"))
     for index, entry in enumerate(form.menu or ()):
         label = f"key {entry.dtmf}" if entry.dtmf else "said"
-        yield Edge(name, "", "menu", label, (*at, "menu", index), entry.goto)
+        yield Edge(name, "", "menu", label, (*at, "menu", index, "goto"), entry.goto)
     for field, field_keys in form.fields.items():
         here: Key = (*at, "fields", field)
         yield from _step_edges(name, field, field_keys.filled or [], (*here, "filled"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -234,9 +233,7 @@ def _check_function(checker: Checker, key: Key, module: str, function: str) -> N
     file = Path(checker.source.path).parent / f"{module.replace('.', '/')}.py"
     here = (*key, "python")
     if not file.is_file():
-        if _is_installed(module.split(".")[0]):
-            return
-        checker.report(here, f"no module '{module}': neither {file} nor installed")
+        checker.report(here, f"{file} does not exist; put the module beside the plan")
         return
     try:
         tree = ast.parse(file.read_bytes())
@@ -248,10 +245,3 @@ def _check_function(checker: Checker, key: Key, module: str, function: str) -> N
     ]
     if function not in names:
         checker.report(here, f"{file} has no function '{function}'{did_you_mean(function, names)}")
-
-
-def _is_installed(package: str) -> bool:
-    try:
-        return importlib.util.find_spec(package) is not None
-    except (ImportError, ValueError):
-        return False

@@ -14,24 +14,12 @@ from typing import Any, Literal
 from voicebot.dialogue import checks, defaults, routes, schema, templates
 from voicebot.dialogue.expectations import expectation, places
 from voicebot.dialogue.inherit import ladder
-from voicebot.dialogue.schema import FormKeys, PlanKeys, PromptPart
+from voicebot.dialogue.schema import FormKeys, PlanKeys, PromptPart, Service
 from voicebot.dialogue.source import Problem, read_source
 from voicebot.errors import PlanError
 from voicebot.events import Expectation
 
-__all__ = ["Plan", "Problem", "ServiceSpec", "check", "json_schema", "load_plan"]
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceSpec:
-    """A declared call-out: either `python` (module:function, the module beside the plan in
-    `folder` or installed) or `webhook` (URL that gets the arguments as a JSON object)."""
-
-    name: str
-    python: str | None
-    webhook: str | None
-    timeout_s: float
-    folder: Path
+__all__ = ["Plan", "Problem", "check", "json_schema", "load_plan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +50,10 @@ class Plan:
         return self.keys.forms
 
     @property
-    def services(self) -> dict[str, ServiceSpec]:
-        """Declared call-outs by name."""
-        folder = self.path.resolve().parent
-        return {
-            name: ServiceSpec(
-                name,
-                service.python,
-                service.webhook,
-                (service.timeout or defaults.SERVICE_TIMEOUT_MS) / 1000,
-                folder,
-            )
-            for name, service in self.keys.services.items()
-        }
+    def services(self) -> dict[str, dict[str, object]]:
+        """Declared call-outs by name: `python` (module:function, the module beside the plan) or
+        `webhook` (URL), and `timeout_s` where the plan says so."""
+        return {name: _definition(service) for name, service in self.keys.services.items()}
 
     def states(self) -> list[str]:
         """Names of all places where the plan waits for the caller, as in Expectation.state."""
@@ -106,6 +85,17 @@ class Plan:
                 texts = tuple(str(text) for text in template.render(lambda value: None))
                 found.setdefault(texts)
         return list(found)
+
+
+def _definition(service: Service) -> dict[str, object]:
+    definition: dict[str, object] = {}
+    if service.python is not None:
+        definition["python"] = service.python
+    if service.webhook is not None:
+        definition["webhook"] = service.webhook
+    if service.timeout is not None:
+        definition["timeout_s"] = service.timeout / 1000
+    return definition
 
 
 def all_prompt_parts(keys: PlanKeys) -> Iterator[PromptPart]:

@@ -8,7 +8,7 @@ defaults: what is missing is found by `checks`, which knows when it matters.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
@@ -67,11 +67,11 @@ def _listed(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-def _wrap(key: str) -> BeforeValidator:
+def _wrap(key: str, model: type[BaseModel]) -> BeforeValidator:
     def wrap(value: object) -> object:
         return {key: _key_text(value)} if isinstance(value, str | int) else value
 
-    return BeforeValidator(wrap, json_schema_input_type=str | dict[str, Any])
+    return BeforeValidator(wrap, json_schema_input_type=str | model)
 
 
 def _same_names(value: object) -> object:
@@ -172,8 +172,8 @@ class DisconnectAs(Keys):
 
 
 Goto = Annotated[Name, Field(description="form to go on with")]
-TransferKey = Annotated[TransferTo, _wrap("to")]
-DisconnectKey = Annotated[DisconnectAs, _wrap("outcome")]
+TransferKey = Annotated[TransferTo, _wrap("to", TransferTo)]
+DisconnectKey = Annotated[DisconnectAs, _wrap("outcome", DisconnectAs)]
 
 
 class Exit(Keys):
@@ -445,7 +445,7 @@ class FormKeys(Inherited):
         None, description="the menu's question, or an open question before the fields"
     )
     reprompt: Prompt | None = Field(None, description="the same, asked again")
-    menu: list[Annotated[MenuEntry, _wrap("goto")]] | None = Field(
+    menu: list[Annotated[MenuEntry, _wrap("goto", MenuEntry)]] | None = Field(
         None, description="forms the caller may choose from"
     )
     fields: dict[Variable, FieldKeys] = Field({}, description="slots to fill, in order")
@@ -469,12 +469,16 @@ class Service(Keys):
     python: str | None = Field(
         None,
         pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$",
-        description="module:function; the module stands next to the plan or is installed",
+        description="module:function; the module stands beside the plan",
     )
     webhook: str | None = Field(
-        None, pattern=r"^https?://[^\s/]+", description="URL that gets the arguments as JSON"
+        None,
+        pattern=r"^https?://[^\s/]+",
+        description="URL that gets the arguments by POST, as JSON",
     )
-    timeout: Duration | None = Field(None, description="how long it may take; default 5s")
+    timeout: Duration | None = Field(
+        None, description="how long it may take; default: the server's setting"
+    )
 
 
 class PlanKeys(Inherited):

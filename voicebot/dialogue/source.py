@@ -140,6 +140,8 @@ def _yaml_problem(path: str, error: yaml.YAMLError) -> Problem:
         problem = "a tab cannot indent YAML; use spaces"
     elif "mapping values are not allowed" in problem:
         problem = "a ': ' too many; put text that holds a colon in quotes"
+    elif "but got '?'" in problem:
+        problem = "text with '?' inside {...} or [...] must stand in quotes"
     elif "could not find expected ':'" in problem:
         problem = "a key without ':' (or text that continues without indentation)"
     elif isinstance(error, yaml.reader.ReaderError):

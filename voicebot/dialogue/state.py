@@ -88,6 +88,11 @@ class State(_Record):
             if key.rsplit(":", 1)[0] != state and not key.startswith(f"{state}/")
         }
 
+    def forget_misses(self, state: str) -> None:
+        """Drop the noinput and nomatch counters of a place, but not that it was asked."""
+        for kind in ("noinput", "nomatch"):
+            self.counts.pop(f"{state}:{kind}", None)
+
     def visit(self, place: Place) -> None:
         """Note where the dialogue waits now."""
         here = Visit(form=place.form, kind=place.kind, field=place.field)

@@ -81,7 +81,7 @@ class Taker:
         state.is_changing = False
         rejected = self._reject([slot.name for slot in self._matching(heard.denied)])
         if self._merge(heard.values, by_key=by_key) or rejected:
-            state.forget_counts(place.state)
+            state.forget_misses(place.state)
             return True
         if place.kind == "review" and heard.answer == "yes":
             state.is_reviewed = True
@@ -132,7 +132,7 @@ class Taker:
             value=slot.value, text=slot.text, confidence=min(max(slot.confidence, 0.0), 1.0)
         )
         place = Place(state.form, "field", name)
-        state.forget_counts(place.state)
+        state.forget_misses(place.state)
         rule = inherit.confirm(self._performer.keys, place)
         was_denied = slot.value in state.denied.get(name, ())
         bounded = rule.mode == "by_confidence" and not by_key
