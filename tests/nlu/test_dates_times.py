@@ -1,0 +1,77 @@
+import pytest
+from nlu_expectations import value
+
+from voicebot.events import SlotType
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("today", "2026-11-18"),
+        ("tomorrow", "2026-11-19"),
+        ("the day after tomorrow", "2026-11-20"),
+        ("yesterday", "2026-11-17"),
+        ("Friday", "2026-11-20"),
+        ("this Friday", "2026-11-20"),
+        ("next Friday", "2026-11-27"),
+        ("Friday next week", "2026-11-27"),
+        ("last Friday", "2026-11-13"),
+        ("Wednesday", "2026-11-25"),
+        ("next week", "2026-11-25"),
+        ("in three days", "2026-11-21"),
+        ("two weeks from now", "2026-12-02"),
+        ("a week ago", "2026-11-11"),
+        ("in a month", "2026-12-18"),
+        ("three months ago", "2026-08-18"),
+        ("the third of May", "2027-05-03"),
+        ("May 3rd", "2027-05-03"),
+        ("Dec. 24", "2026-12-24"),
+        ("may third twenty twenty eight", "2028-05-03"),
+        ("december twenty fourth nineteen eighty", "1980-12-24"),
+        ("12/24/2027", "2027-12-24"),
+        ("3/5", "2027-03-05"),
+        ("2026-12-24", "2026-12-24"),
+        ("the fifteenth", "2026-12-15"),
+        ("the thirty first", "2026-12-31"),
+        ("February 29", "2028-02-29"),
+        ("Friday the 20th of November", "2026-11-20"),
+        ("31 February", None),
+        ("13/13/2026", None),
+        ("2026-99-99", None),
+        ("the first one", None),
+        ("I may do that", None),
+    ],
+)
+def test_dates(text: str, expected: str | None) -> None:
+    assert value(text, SlotType.DATE) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("two thirty pm", "14:30"),
+        ("2:30 P.M.", "14:30"),
+        ("half past two", "14:30"),
+        ("a quarter to five", "16:45"),
+        ("quarter past nine", "09:15"),
+        ("ten minutes to one", "12:50"),
+        ("14:30", "14:30"),
+        ("08:05", "08:05"),
+        ("noon", "12:00"),
+        ("midnight", "00:00"),
+        ("12 am", "00:00"),
+        ("three o'clock", "15:00"),
+        ("eight", "08:00"),
+        ("8 in the morning", "08:00"),
+        ("at eight tonight", "20:00"),
+        ("nine fifteen", "09:15"),
+        ("five oh five", "17:05"),
+        ("fourteen thirty", "14:30"),
+        ("25:00", None),
+        ("thirty", None),
+    ],
+)
+def test_times(text: str, expected: str | None) -> None:
+    assert value(text, SlotType.TIME) == expected

@@ -1,0 +1,102 @@
+"""What the words around a value say about it: whose it is, that it is denied or corrected."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from voicebot.nlu.matcher import Candidate
+from voicebot.nlu.similarity import Heard
+from voicebot.nlu.words import word_set
+
+CUE = 0.6
+"""Gain for a value behind a word of its slot's name: "to savings" fills `to_account`."""
+_BETWEEN = word_set("the my a an for it is it's of from to with account into in")
+_DENIALS = frozenset(("not", "isn't", "wasn't", "without", "aren't"))
+_TWO_WORD_DENIALS = frozenset(
+    (("instead", "of"), ("rather", "than"), ("don't", "want"), ("don't", "mean"), ("not", "want"),
+     ("didn't", "say"), ("didn't", "mean"), ("didn't", "want"))
+)  # fmt: skip
+_MARKERS = (
+    ("no",), ("sorry",), ("actually",), ("wait",), ("rather",), ("correction",), ("i", "mean"),
+    ("i", "meant"), ("make", "that"), ("make", "it"), ("scratch", "that"), ("instead",),
+    ("change", "that"), ("i", "said"),
+)  # fmt: skip
+SURE = 0.8
+"""Quality above which a value is certain enough to correct, or be corrected by, another."""
+
+
+def name_words(slot: str) -> frozenset[str]:
+    """Words of a slot's name: "from_account" and "fromAccount" give from, account."""
+    return frozenset(w.lower() for w in re.findall(r"[A-Za-z][a-z]*|[A-Z]+", slot))
+
+
+def cues(heard: Heard, candidate: Candidate, slots: Iterable[str]) -> frozenset[str]:
+    """Slots whose name's first words stand right before the candidate."""
+    names = {slot: name_words(slot) for slot in slots}
+    shared = frozenset.intersection(*names.values()) if len(names) > 1 else frozenset()
+    index = _first_word(heard, candidate)
+    for back in range(1, 4):
+        if index - back < 0:
+            break
+        word = heard.words[index - back]
+        cued = frozenset(slot for slot, words in names.items() if word in words - shared)
+        if cued:
+            return cued
+        if word not in _BETWEEN:
+            break
+    return frozenset()
+
+
+def is_denied(heard: Heard, candidate: Candidate, *, no_is_answer: bool, pauses: set[int]) -> bool:
+    """True behind "not", "instead of", "don't want"; behind "no" unless that answers a question."""
+    index = _first_word(heard, candidate)
+    for back in range(1, 4):
+        at = index - back
+        if at < 0:
+            return False
+        word = heard.words[at]
+        if word in _DENIALS:
+            return True
+        if at > 0 and (heard.words[at - 1], word) in _TWO_WORD_DENIALS:
+            return True
+        if word == "no" and back == 1:
+            return not no_is_answer and heard.token_of[at] not in pauses
+        if word not in _BETWEEN:
+            return False
+    return False
+
+
+def corrected(
+    heard: Heard, candidates: Sequence[Candidate], answers: frozenset[str] = frozenset()
+) -> list[Candidate]:
+    """Denies what was said before "no", "sorry", "I mean" when the same slot is said again.
+
+    `answers` are the slots of yes and no: those words mark corrections themselves.
+    """
+    marks = [
+        heard.starts[i]
+        for i in range(len(heard.words))
+        for marker in _MARKERS
+        if heard.words[i : i + len(marker)] == marker
+    ]
+    if not marks:
+        return list(candidates)
+    out: list[Candidate] = []
+    for candidate in candidates:
+        slots = {fill.slot for fill in candidate.fills} - answers
+        is_corrected = bool(slots) and not candidate.is_denied and any(
+            other.start >= mark >= candidate.end
+            and not other.is_denied
+            and other.quality >= SURE
+            and slots <= {fill.slot for fill in other.fills}
+            for mark in marks
+            for other in candidates
+        )  # fmt: skip
+        out.append(replace(candidate, is_denied=True) if is_corrected else candidate)
+    return out
+
+
+def _first_word(heard: Heard, candidate: Candidate) -> int:
+    return heard.word_at[candidate.start]

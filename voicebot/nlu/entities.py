@@ -1,0 +1,179 @@
+"""Values that no list of phrases can hold: numbers, amounts, the second one.
+
+Each function returns every place where a value of its kind was said. Digit strings, letters,
+dates and times have modules of their own; yes and no are phrases (answers.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from voicebot.nlu.numbers import MAX_NUMBER, UNITS, cardinal, ordinal
+from voicebot.nlu.text import Token
+from voicebot.nlu.words import word_set
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A value said by tokens start..end. `is_bare`: nothing but context tells its kind."""
+
+    start: int
+    end: int
+    value: str
+    is_bare: bool = False
+
+
+CENT = Decimal("0.01")
+_MAJOR = word_set("dollar dollars buck bucks pound pounds euro euros quid usd")
+_MINOR = word_set("cent cents penny pennies pence")
+_PRONOUNS = word_set("that this which the a any another every each")
+
+ZERO = word_set("oh o zero nought naught")
+
+
+def digit(text: str) -> str | None:
+    """One digit as a character, from its word or numeral."""
+    if text in ZERO:
+        return "0"
+    if text in UNITS:
+        return str(UNITS[text])
+    return text if len(text) == 1 and text.isascii() and text.isdigit() else None
+
+
+# ---------------------------------------------------------------- numbers and amounts
+
+
+def numbers(tokens: Sequence[Token]) -> Iterator[Span]:
+    """Cardinals as plain decimals: "forty two" -> "42", "two and a half" -> "2.5"."""
+    at = 0
+    while at < len(tokens):
+        found = cardinal(tokens, at)
+        if found is None:
+            at += 1
+            continue
+        value, end = found
+        yield Span(at, end, format(value.normalize(), "f"), is_bare=True)
+        at = end
+
+
+def amounts(tokens: Sequence[Token]) -> Iterator[Span]:
+    """Money with two places; without a currency word the span is bare."""
+    at = 0
+    while at < len(tokens):
+        found = _amount(tokens, at)
+        if found is None:
+            at += 1
+            continue
+        value, end, is_bare = found
+        if 0 <= value < MAX_NUMBER:
+            yield Span(at, end, str(value.quantize(CENT)), is_bare)
+        at = max(end, at + 1)
+
+
+def _amount(tokens: Sequence[Token], at: int) -> tuple[Decimal, int, bool] | None:
+    token = tokens[at]
+    if token.kind == "money":
+        digits = token.text[1:].strip()
+        if len(digits) > 15:
+            return None
+        value, end = _scaled(Decimal(digits), tokens, at + 1)
+        return (*_with_cents(value, tokens, end), False)
+    if token.text in {"a", "one"} and at + 1 < len(tokens) and tokens[at + 1].text in _MAJOR:
+        return (*_with_cents(Decimal(1), tokens, at + 2), False)
+    found = cardinal(tokens, at)
+    if found is None:
+        return None
+    value, end = found
+    following = tokens[end].text if end < len(tokens) else ""
+    if following in _MAJOR:
+        return (*_with_cents(value, tokens, end + 1), False)
+    if following in _MINOR or (end < len(tokens) and tokens[end].kind == "cents"):
+        return value / 100, end + 1, False
+    cents = _bare_cents(tokens, end)
+    if cents is not None and value == int(value) and 0 < value < 1000:
+        value, end = value + cents[0], cents[1]
+        if end < len(tokens) and tokens[end].text in _MAJOR:  # "fifteen fifty dollars"
+            return value, end + 1, False
+    return value, end, True
+
+
+def _scaled(value: Decimal, tokens: Sequence[Token], at: int) -> tuple[Decimal, int]:
+    scales = {"hundred": 100, "thousand": 1000, "grand": 1000, "k": 1000, "million": 10**6}
+    if at < len(tokens) and tokens[at].text in scales:
+        return value * scales[tokens[at].text], at + 1
+    return value, at
+
+
+def _with_cents(value: Decimal, tokens: Sequence[Token], at: int) -> tuple[Decimal, int]:
+    """Adds "[and] fifty [cents]" or "and a half" to whole dollars already read."""
+    if value != int(value):
+        return value, at
+    texts = [t.text for t in tokens[at : at + 3]]
+    if texts == ["and", "a", "half"] or texts == ["and", "a", "quarter"]:
+        return value + Decimal("0.5" if texts[2] == "half" else "0.25"), at + 3
+    begin = at + 1 if texts[:1] == ["and"] else at
+    found = cardinal(tokens, begin) if begin < len(tokens) else None
+    if found is None or not 0 < found[0] < 100 or found[0] != int(found[0]):
+        return value, at
+    end = found[1]
+    is_named = end < len(tokens) and (tokens[end].text in _MINOR or tokens[end].kind == "cents")
+    if is_named:
+        return value + found[0] / 100, end + 1
+    if end < len(tokens) and tokens[end].text in _MAJOR:
+        return value, at
+    has_break = tokens[begin - 1].breaks_after
+    return (value + found[0] / 100, end) if found[0] >= 10 and not has_break else (value, at)
+
+
+def _bare_cents(tokens: Sequence[Token], at: int) -> tuple[Decimal, int] | None:
+    """The second half of "fifteen fifty", "seven ninety nine" or "ten oh five"."""
+    if at >= len(tokens) or tokens[at - 1].breaks_after:
+        return None
+    if tokens[at].text in ZERO and at + 1 < len(tokens):
+        unit = digit(tokens[at + 1].text)
+        return (Decimal(unit) / 100, at + 2) if unit else None
+    found = cardinal(tokens, at)
+    if found and 10 <= found[0] < 100 and found[0] == int(found[0]):
+        return found[0] / 100, found[1]
+    return None
+
+
+def is_idle_number(tokens: Sequence[Token], span: Span) -> bool:
+    """True for "one" as in "that one": a number only where a number was asked for."""
+    if span.end - span.start > 1:
+        return False
+    text = tokens[span.start].text
+    before = tokens[span.start - 1].text if span.start else ""
+    return text in {"one", "oh", "a", "o"} or before in _PRONOUNS
+
+
+# ---------------------------------------------------------------- choice by place
+
+_LAST = frozenset(("last", "latter"))
+_NOUNS = word_set("one option choice item")
+
+
+def places(tokens: Sequence[Token], count: int) -> Iterator[tuple[int, int, int]]:
+    """(index, start, end) of "the second one", "option two", "number 3", "the last one"."""
+    for at, token in enumerate(tokens):
+        following = tokens[at + 1].text if at + 1 < len(tokens) else ""
+        if token.text in {"option", "number", "choice", "item"} and at + 1 < len(tokens):
+            found = cardinal(tokens, at + 1)
+            if found and found[0] == int(found[0]) and 1 <= found[0] <= count:
+                yield int(found[0]) - 1, at, found[1]
+            continue
+        before = tokens[at - 1].text if at else ""
+        is_referring = following in _NOUNS or before == "the" or len(tokens) == 1
+        if not is_referring:
+            continue
+        start = at - 1 if before == "the" else at
+        end = at + 2 if following in _NOUNS else at + 1
+        place = ordinal(tokens, at)
+        if place and place[1] == at + 1 and 1 <= place[0] <= count:
+            yield place[0] - 1, start, end
+        elif token.text in _LAST:
+            yield count - 1, start, end
+        elif token.text == "former" and count >= 1:
+            yield 0, start, end

@@ -1,0 +1,167 @@
+"""The meaning of an utterance, given what the dialogue waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from math import log
+
+from voicebot.events import (
+    Expectation,
+    Hypothesis,
+    Interpretation,
+    Reading,
+    SlotType,
+    SlotValue,
+)
+from voicebot.nlu.compiled import CompiledExpectation, compile_expectation
+from voicebot.nlu.completeness import completeness
+from voicebot.nlu.keys import interpret_keys
+from voicebot.nlu.segmenter import Segmentation
+from voicebot.nlu.understanding import Understanding, understand, unexplained
+from voicebot.nlu.words import word_set
+
+__all__ = ["completeness", "interpret", "interpret_keys"]
+
+MAX_ALTERNATIVES = 5
+ALTERNATIVE = 1.5
+"""Gain lost per nat of recogniser confidence between the best text and an alternative."""
+MAX_READINGS = 5
+_TEXT_CARRIER = word_set("it's its is my name this i'm am i the uh um er called")
+
+
+def interpret(hypothesis: Hypothesis, expectation: Expectation, *, today: date) -> Interpretation:
+    """Intent and slots of what was heard; nomatch when nothing expected was said.
+
+    Every slot of the Expectation may be filled. Never raises, whatever the text. Alternatives
+    of the recogniser count when the grammar explains them better than the first text.
+    """
+    compiled = compile_expectation(expectation)
+    understood = understand(hypothesis.text, compiled, today)
+    confidence = hypothesis.confidence
+    if not understood.is_explained:
+        for alternative in hypothesis.nbest[:MAX_ALTERNATIVES]:
+            if alternative.text == hypothesis.text:
+                continue
+            other = understand(alternative.text, compiled, today)
+            floor = 1e-3
+            loss = ALTERNATIVE * log(
+                max(hypothesis.confidence, floor) / max(alternative.confidence, floor)
+            )
+            if other.gain - max(loss, 0.05) > understood.gain:
+                understood, confidence = other, alternative.confidence
+    return _interpretation(hypothesis, compiled, understood, confidence)
+
+
+# ---------------------------------------------------------------- to the dialogue's values
+
+
+def _interpretation(
+    hypothesis: Hypothesis,
+    compiled: CompiledExpectation,
+    understood: Understanding,
+    confidence: float,
+) -> Interpretation:
+    readings: list[Reading] = []
+    best = understood.gain
+    denied: tuple[SlotValue, ...] = ()
+    universal = False
+    for segmentation in understood.segmentations:
+        reading, rejected, is_universal = _reading(segmentation, compiled, understood, confidence)
+        share = 1.0 / (1.0 + max(0.0, best - segmentation.gain)) if readings else 1.0
+        reading = Reading(reading.intent, reading.slots, round(reading.confidence * share, 4))
+        if not readings:
+            denied, universal = rejected, is_universal
+        if all(_meaning(reading) != _meaning(r) for r in readings):
+            readings.append(reading)
+        if len(readings) == MAX_READINGS:
+            break
+    text_slot = _text_slot(compiled, understood, readings, confidence)
+    if text_slot is not None:
+        readings = [Reading(None, (text_slot,), text_slot.confidence)]
+        denied, universal = (), False
+    first = readings[0] if readings else Reading(None)
+    return Interpretation(
+        intent=first.intent,
+        slots=first.slots,
+        confidence=first.confidence,
+        nbest=tuple(readings),
+        text=hypothesis.text,
+        is_universal=universal,
+        denied=denied,
+    )
+
+
+def _meaning(reading: Reading) -> tuple[object, ...]:
+    return reading.intent, frozenset((s.name, s.value) for s in reading.slots)
+
+
+def _reading(
+    segmentation: Segmentation,
+    compiled: CompiledExpectation,
+    understood: Understanding,
+    confidence: float,
+) -> tuple[Reading, tuple[SlotValue, ...], bool]:
+    slots: list[SlotValue] = []
+    denied: list[SlotValue] = []
+    intent, is_universal, scores = None, False, []
+    for candidate in segmentation.candidates:
+        if candidate.intent is not None:
+            intent, is_universal = candidate.intent, candidate.is_universal
+            scores.append(combined(candidate.quality, confidence))
+        for fill in candidate.fills:
+            text = understood.words_of(fill.start, fill.end)
+            value = fill.value
+            if compiled.slots[fill.slot].type is SlotType.TEXT:
+                value = text
+            sure = combined(fill.quality, confidence)
+            scores.append(sure)
+            (denied if candidate.is_denied else slots).append(
+                SlotValue(fill.slot, value, text, round(sure, 4))
+            )
+    if intent is None:
+        intent = _intent_of_slots(compiled, {s.name for s in slots})
+    score = sum(scores) / len(scores) if scores else 0.0
+    return Reading(intent, tuple(slots), round(score, 4)), tuple(denied), is_universal
+
+
+def combined(quality: float, confidence: float) -> float:
+    """Confidence in a value: how well it matched, and how sure the recogniser was.
+
+    Half of the recogniser's doubt is lifted by the words being expected ones.
+    """
+    return quality * (0.5 + 0.5 * min(1.0, max(0.0, confidence)))
+
+
+def _intent_of_slots(compiled: CompiledExpectation, filled: set[str]) -> str | None:
+    """The intent that slots alone mean: by its pattern, or as the only one that speaks of them
+    all when the question was another ("downtown" said at a menu)."""
+    for name, needed in compiled.slot_only:
+        if needed <= filled:
+            return name
+    if compiled.focus is not None and compiled.focus.name in filled:
+        return None
+    speaking = [compiled.mentioned_by[name] for name in filled if compiled.mentioned_by[name]]
+    common = set.intersection(*speaking) if speaking else set()
+    return common.pop() if len(common) == 1 else None
+
+
+def _text_slot(
+    compiled: CompiledExpectation,
+    understood: Understanding,
+    readings: Sequence[Reading],
+    confidence: float,
+) -> SlotValue | None:
+    """The whole utterance, where free words were asked for and nothing else explains them."""
+    if compiled.focus is None or compiled.focus.type is not SlotType.TEXT or not understood.tokens:
+        return None
+    if understood.segmentations:
+        parts = understood.segmentations[0].candidates
+        rest = len(unexplained(understood.heard, parts))
+        if any(f.slot == compiled.focus.name for c in parts for f in c.fills) or rest <= 1:
+            return None
+    tokens = list(understood.tokens)
+    while len(tokens) > 1 and tokens[0].text in _TEXT_CARRIER:
+        tokens.pop(0)
+    text = " ".join(token.raw for token in tokens)
+    return SlotValue(compiled.focus.name, text, text, round(combined(1.0, confidence), 4))

@@ -1,0 +1,122 @@
+"""Times of day as callers say them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from voicebot.nlu.entities import Span
+from voicebot.nlu.numbers import UNITS, cardinal
+from voicebot.nlu.text import Token, Words
+
+_MERIDIEM = frozenset(("am", "pm"))
+_PARTS = {"morning": "am", "afternoon": "pm", "evening": "pm", "night": "pm", "tonight": "pm"}
+
+
+def times(tokens: Sequence[Token]) -> Iterator[Span]:
+    """Times of day as HH:MM. Without "am" or "pm" one to six are taken for the afternoon and
+    the others as said, as shops and offices would."""
+    at = 0
+    while at < len(tokens):
+        found = _time(tokens, at)
+        if found is None:
+            at += 1
+            continue
+        hour, minute, end, is_bare = found
+        yield Span(at, end, f"{hour:02d}:{minute:02d}", is_bare)
+        at = end
+
+
+def _time(tokens: Sequence[Token], at: int) -> tuple[int, int, int, bool] | None:
+    words = Words(tokens)
+    if words[at] in {"noon", "midday"}:
+        return 12, 0, at + 1, False
+    if words[at] == "midnight":
+        return 0, 0, at + 1, False
+    found = _relative(tokens, words, at) or _clock(tokens, words, at)
+    if found is None:
+        return None
+    hour, minute, end, is_bare, is_24 = found
+    meridiem, after = _meridiem(words, end)
+    if meridiem and 1 <= hour <= 12:
+        return hour % 12 + (12 if meridiem == "pm" else 0), minute, after, False
+    if not is_24 and 1 <= hour <= 6:
+        hour += 12
+    return hour, minute, end, is_bare
+
+
+def _relative(
+    tokens: Sequence[Token], words: Words, at: int
+) -> tuple[int, int, int, bool, bool] | None:
+    """ "half past two", "quarter to five", "ten past three"."""
+    begin = at + 1 if words[at] == "a" and words[at + 1] == "quarter" else at
+    if words[begin] in {"half", "quarter"}:
+        minute, middle = (30, begin + 1) if words[begin] == "half" else (15, begin + 1)
+    else:
+        found = cardinal(tokens, begin)
+        if found is None or not 1 <= found[0] < 60 or found[0] != int(found[0]):
+            return None
+        minute, middle = int(found[0]), found[1]
+        middle = middle + 1 if words[middle] in {"minutes", "minute"} else middle
+    link = words[middle]
+    if link not in {"past", "after", "to", "before", "till", "of"} or middle + 1 >= len(tokens):
+        return None
+    hours = cardinal(tokens, middle + 1)
+    if hours is None or not 1 <= hours[0] <= 12 or hours[0] != int(hours[0]):
+        return None
+    hour = int(hours[0])
+    if link not in {"past", "after"}:
+        hour, minute = (hour - 2) % 12 + 1, 60 - minute
+    return hour, minute % 60, hours[1], False, False
+
+
+def _clock(
+    tokens: Sequence[Token], words: Words, at: int
+) -> tuple[int, int, int, bool, bool] | None:
+    token = tokens[at]
+    if token.kind == "time":
+        hour, minute = (int(p) for p in token.text.split(":"))
+        is_24 = token.text[0] == "0" or hour > 12
+        return (hour, minute, at + 1, False, is_24) if hour < 24 and minute < 60 else None
+    found = _hour(tokens, at)
+    if found is None:
+        return None
+    hour, end = found
+    if words[end] in {"o'clock", "oclock"}:
+        return hour, 0, end + 1, False, hour > 12
+    if words[end] == "hundred":
+        return None
+    if words[end] in {"oh", "o"} and words[end + 1] in UNITS:
+        return hour, UNITS[words[end + 1]], end + 2, False, hour > 12
+    second = cardinal(tokens, end) if end < len(tokens) and not token.breaks_after else None
+    if second and 10 <= second[0] < 60 and second[0] == int(second[0]):
+        return hour, int(second[0]), second[1], False, hour > 12
+    return hour, 0, end, True, hour > 12 or hour == 0
+
+
+def _hour(tokens: Sequence[Token], at: int) -> tuple[int, int] | None:
+    token = tokens[at]
+    if token.kind == "number":
+        if token.text.isdigit() and len(token.text) <= 2 and int(token.text) < 24:
+            return int(token.text), at + 1
+        return None
+    found = cardinal(tokens, at)
+    if found is None or found[0] != int(found[0]):
+        return None
+    if found[0] < 24:
+        # "twenty" before a unit is one number; before "thirty" an hour and its minutes.
+        return int(found[0]), found[1]
+    return None
+
+
+def _meridiem(words: Words, at: int) -> tuple[str | None, int]:
+    if words[at] in _MERIDIEM:
+        return words[at], at + 1
+    if words[at] in {"a", "p"} and words[at + 1] == "m":
+        return words[at] + "m", at + 2
+    if words[at] == "in" and words[at + 1] == "the" and words[at + 2] in _PARTS:
+        return _PARTS[words[at + 2]], at + 3
+    if words[at] == "at" and words[at + 1] == "night":
+        return "pm", at + 2
+    if words[at] in _PARTS:
+        return _PARTS[words[at]], at + 1
+    return None, at

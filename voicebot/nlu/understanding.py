@@ -1,0 +1,183 @@
+"""All ways to read one text against a compiled Expectation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+from voicebot.events import SlotType
+from voicebot.nlu import context, values
+from voicebot.nlu.compiled import CompiledExpectation
+from voicebot.nlu.matcher import FILLERS, Candidate, Fill, by_word
+from voicebot.nlu.segmenter import (
+    ALONE,
+    IN_CONTEXT,
+    Segmentation,
+    Terms,
+    gain_of,
+    segment,
+)
+from voicebot.nlu.similarity import STOP_WORDS, Heard
+from voicebot.nlu.text import Token, tokenize
+
+FOCUS = 0.4
+"""Gain for filling the slot that was asked for."""
+LATER = 1e-4
+"""Gain per sound of lateness: of equals, the last word counts."""
+UNSURE_ANSWER = 0.3
+"""Price of each other word beside a yes or no that was not said exactly: they are so short that
+something always resembles them."""
+UNIVERSAL_REST = 0.3
+"""Price of each other telling word beside a universal: "help" in a long sentence is no cry."""
+MAX_READINGS = 15
+SOLID_COST, SOLID_WEIGHT = 0.15, 2.5
+"""A candidate this close and this long shows that the caller is answering."""
+
+
+@dataclass(frozen=True, slots=True)
+class Understanding:
+    """One text and the ways to read it, best first."""
+
+    text: str
+    tokens: tuple[Token, ...]
+    heard: Heard
+    segmentations: tuple[Segmentation, ...]
+
+    @property
+    def gain(self) -> float:
+        return self.segmentations[0].gain if self.segmentations else 0.0
+
+    def words_of(self, start: int, end: int) -> str:
+        """The written words behind a span of sounds."""
+        if end <= start:
+            return ""
+        first, last = (self.heard.token_of[self.heard.word_at[at]] for at in (start, end - 1))
+        return " ".join(token.raw for token in self.tokens[first : last + 1])
+
+    @property
+    def is_explained(self) -> bool:
+        """True when every telling word was understood exactly."""
+        if not self.segmentations:
+            return False
+        parts = self.segmentations[0].candidates
+        return all(c.cost == 0 for c in parts) and not unexplained(self.heard, parts)
+
+
+def understand(text: str, compiled: CompiledExpectation, today: date) -> Understanding:
+    """All readings of one text."""
+    tokens = tokenize(text)
+    spoken = [(word, i) for i, token in enumerate(tokens) for word in token.words]
+    heard = Heard([word for word, _ in spoken], [i for _, i in spoken])
+    if not heard.sounds:
+        return Understanding(text, tokens, heard, ())
+    hits = by_word(compiled.lexicon.hits(heard))
+    found = compiled.plain.match(heard, hits)
+    ordinary = [c for c in found if not c.is_universal]
+    for slot in compiled.slots.values():
+        is_focus = slot is compiled.focus
+        ordinary += values.candidates(slot, tokens, heard, today, is_focus=is_focus)
+    ordinary = _in_context(ordinary, compiled, heard, tokens)
+    universals = [c for c in found if c.is_universal]
+    if compiled.framed is not None:
+        framed = compiled.framed.match(heard, hits, _by_slot(ordinary, compiled, heard))
+        ordinary += [c for c in framed if not c.is_universal]
+        universals += [c for c in framed if c.is_universal]
+    readings = _readings(ordinary, universals, compiled, heard)
+    return Understanding(text, tokens, heard, tuple(readings))
+
+
+def _in_context(
+    candidates: Sequence[Candidate],
+    compiled: CompiledExpectation,
+    heard: Heard,
+    tokens: Sequence[Token],
+) -> list[Candidate]:
+    """Candidates with denials and corrections marked, and strangers to their cue dropped."""
+    pauses = {i for i, token in enumerate(tokens) if token.breaks_after}
+    out: list[Candidate] = []
+    rivals: dict[tuple[int, int, str], set[str]] = {}
+    for candidate in candidates:
+        for fill in candidate.fills:
+            rivals.setdefault((fill.start, fill.end, fill.value), set()).add(fill.slot)
+    for candidate in candidates:
+        if not candidate.fills:
+            out.append(candidate)
+            continue
+        fill = candidate.fills[0]
+        slot, same = fill.slot, rivals[fill.start, fill.end, fill.value]
+        if len(same) > 1:
+            cued = context.cues(heard, candidate, same)
+            if cued and slot not in cued:
+                continue
+        denied = compiled.slots[slot].type is not SlotType.YES_NO and context.is_denied(
+            heard, candidate, no_is_answer=bool(compiled.answers), pauses=pauses
+        )
+        out.append(replace(candidate, is_denied=True) if denied else candidate)
+    return context.corrected(heard, out, compiled.answers)
+
+
+def _by_slot(
+    candidates: Sequence[Candidate], compiled: CompiledExpectation, heard: Heard
+) -> dict[str, list[Candidate]]:
+    grouped: dict[str, list[Candidate]] = {}
+    for candidate in candidates:
+        if len(candidate.fills) == 1 and not candidate.is_denied:
+            grouped.setdefault(candidate.fills[0].slot, []).append(candidate)
+    for slot in compiled.slots.values():
+        if slot.type is SlotType.TEXT:
+            end = len(heard.sounds)
+            grouped[slot.name] = [
+                Candidate(start, end, 0.5, 0.0, (Fill(slot.name, "", start, end, 1.0),))
+                for start in heard.starts
+                if start < end
+            ]
+    return grouped
+
+
+def _readings(
+    ordinary: Sequence[Candidate],
+    universals: Sequence[Candidate],
+    compiled: CompiledExpectation,
+    heard: Heard,
+) -> list[Segmentation]:
+    """Ways to read the candidates; a universal is a reading of its own."""
+    readings = segment(_with_gains(ordinary, compiled, heard, ALONE), compiled.bits)
+    if any(c.cost <= SOLID_COST and c.weight >= SOLID_WEIGHT for c in readings[0].candidates):
+        readings = segment(_with_gains(ordinary, compiled, heard, IN_CONTEXT), compiled.bits)
+    readings = [r for r in readings if r.candidates]
+    for candidate in universals:
+        rest = len(unexplained(heard, (candidate,)))
+        gain = gain_of(candidate) - UNIVERSAL_REST * rest
+        if gain > 0:
+            readings.append(Segmentation((candidate,), gain))
+    return sorted(readings, key=lambda r: -r.gain)[:MAX_READINGS]
+
+
+def _with_gains(
+    candidates: Sequence[Candidate], compiled: CompiledExpectation, heard: Heard, terms: Terms
+) -> list[tuple[Candidate, float]]:
+    focus = compiled.focus.name if compiled.focus else None
+    out = []
+    for candidate in candidates:
+        gain = gain_of(candidate, terms) + LATER * candidate.start
+        if candidate.cost > 0 and any(fill.slot in compiled.answers for fill in candidate.fills):
+            beside = sum(not candidate.start <= at < candidate.end for at in heard.starts[:-1])
+            gain -= UNSURE_ANSWER * beside
+        if any(fill.slot == focus for fill in candidate.fills):
+            gain += FOCUS * candidate.quality
+        if candidate.intent is not None and candidate.fills:
+            gain += context.CUE
+        out.append((candidate, gain))
+    return out
+
+
+def unexplained(heard: Heard, parts: Sequence[Candidate]) -> list[str]:
+    """Telling words that no candidate covers."""
+    return [
+        word
+        for i, word in enumerate(heard.words)
+        if word not in STOP_WORDS
+        and word not in FILLERS
+        and not any(c.start <= heard.starts[i] < c.end for c in parts)
+    ]

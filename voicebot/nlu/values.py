@@ -1,0 +1,86 @@
+"""Candidates for slots that no phrase list can hold, out of the entity readers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+
+from voicebot.events import SlotSpec, SlotType
+from voicebot.nlu import dates, digits, entities, letters, times
+from voicebot.nlu.entities import Span
+from voicebot.nlu.matcher import Candidate, Fill
+from voicebot.nlu.similarity import Heard
+from voicebot.nlu.text import Token
+
+BARE = 0.85
+"""Quality of a value that would fit other slots as well, where it was not asked for."""
+
+
+def spans(
+    slot: SlotSpec, tokens: Sequence[Token], today: date, *, is_focus: bool
+) -> Iterator[Span]:
+    """Every value of the slot's type that fits its length, wherever it was said."""
+    shortest, longest = slot.min_length, slot.max_length
+    match slot.type:
+        case SlotType.DIGITS:
+            for run in digits.digit_runs(tokens, lenient=is_focus):
+                value = digits.fitting(run, shortest, longest)
+                if value is not None:
+                    yield Span(run.start, run.end, value, is_bare=True)
+        case SlotType.NUMBER:
+            yield from entities.numbers(tokens)
+        case SlotType.AMOUNT:
+            yield from entities.amounts(tokens)
+        case SlotType.DATE:
+            yield from dates.dates(tokens, today)
+        case SlotType.TIME:
+            yield from times.times(tokens)
+        case SlotType.PHONE:
+            yield from digits.phones(tokens, shortest, longest)
+        case SlotType.LETTERS:
+            for span, is_sure in letters.letter_runs(tokens):
+                fits = (shortest or 1) <= len(span.value) <= (longest or letters.MAX_LETTERS)
+                if fits and (is_focus or (is_sure and len(span.value) > 1)):
+                    yield Span(span.start, span.end, span.value, is_bare=not is_sure)
+        case SlotType.CHOICE if is_focus:
+            for index, start, end in entities.places(tokens, len(slot.choices)):
+                yield Span(start, end, slot.choices[index].value)
+            yield from _spoken_keys(slot, tokens)
+        case _:
+            return
+
+
+def _spoken_keys(slot: SlotSpec, tokens: Sequence[Token]) -> Iterator[Span]:
+    """ "press two", "two" alone: a choice named by its key."""
+    keys = {choice.dtmf: choice.value for choice in slot.choices if choice.dtmf}
+    if not keys:
+        return
+    for run in digits.digit_runs(tokens):
+        before = tokens[run.start - 1].text if run.start else ""
+        is_named = before in {"press", "option", "number", "key", "dial"}
+        if is_named or run.end - run.start == len(tokens):
+            value = keys.get(run.readings[0])
+            if value is not None:
+                yield Span(run.start - is_named, run.end, value)
+
+
+def candidates(
+    slot: SlotSpec, tokens: Sequence[Token], heard: Heard, today: date, *, is_focus: bool
+) -> Iterator[Candidate]:
+    """The spans as candidates; idle numbers only where a number was asked for."""
+    first_word: dict[int, int] = {}
+    last_word: dict[int, int] = {}
+    for word, token in enumerate(heard.token_of):
+        first_word.setdefault(token, word)
+        last_word[token] = word
+    for span in spans(slot, tokens, today, is_focus=is_focus):
+        if span.is_bare and not is_focus and entities.is_idle_number(tokens, span):
+            continue
+        start = heard.starts[first_word[span.start]]
+        end = heard.starts[last_word[span.end - 1] + 1]
+        if end <= start:
+            continue
+        weight = max(heard.weight(start, end), 1.0)
+        quality = BARE if span.is_bare and not is_focus else 1.0
+        fill = Fill(slot.name, span.value, start, end, quality)
+        yield Candidate(start, end, weight, (1 - quality) * weight, (fill,))
