@@ -20,10 +20,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from voicebot.asr.moonshine import Dimensions, Moonshine
+from voicebot.asr.quantise import equalise
 from voicebot.asr.reference import from_reference
 from voicebot.errors import ModelUnavailable
 
-FILE_NAME = "moonshine-tiny-en-0.0.62.v1.safetensors"
+FILE_NAME = "moonshine-tiny-en-0.0.62.v2.safetensors"
 _TOKEN_BYTES, _TOKEN_ENDS = "vocabulary.bytes", "vocabulary.ends"
 
 
@@ -42,7 +43,7 @@ class Weights:
 def load_weights(cache_dir: Path | str, dims: Dimensions | None = None) -> Weights:
     """Weights from `cache_dir`, or from the installed wheel, kept in `cache_dir` for next time.
 
-    A cache that cannot be written costs the conversion (about 2 s) at each start, no more.
+    A cache that cannot be written costs the conversion (about 3 s) at each start, no more.
     Raises ModelUnavailable (one line) when there is neither a sound cache nor the wheel.
     """
     path = Path(cache_dir) / FILE_NAME
@@ -56,8 +57,10 @@ def _converted(path: Path) -> Weights:
     # Imported here: reading the wheel's format loads onnxruntime, needed once per machine.
     from voicebot.asr import wheel
 
-    reference, tokens = wheel.read_model(wheel.find_folder())
+    folder = wheel.find_folder()
+    reference, tokens = wheel.read_model(folder)
     weights = Weights(from_reference(reference), tokens)
+    equalise(build(weights), wheel.read_speech(folder))  # in place: the network shares the state
     try:
         write(path, weights)
     except OSError as error:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from voicebot.asr.decoder import Decoded
+
 
 def word_confidence(log_probs: Sequence[float]) -> float:
-    """Confidence of a word whose tokens have these log-probabilities."""
+    """Probability of the least probable token of a word."""
     return math.exp(min(log_probs, default=0.0))
 
 
-def utterance_confidence(log_probs: Sequence[float]) -> float:
-    """Confidence of an utterance: the geometric mean over its tokens; 0 without any."""
+def utterance_confidence(pieces: Sequence[Decoded]) -> float:
+    """Geometric mean over the tokens of an utterance (its pieces, ends included); 0 if empty."""
+    log_probs = [log_prob for piece in pieces for log_prob in piece.log_probs]
     if not log_probs:
         return 0.0
+    log_probs += [piece.end_log_prob for piece in pieces if piece.end_log_prob is not None]
     return math.exp(sum(log_probs) / len(log_probs))

@@ -135,10 +135,11 @@ class CrossAttention(nn.Module):
         return k, v
 
     def forward(self, x: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor | None) -> Tensor:
-        """x [R, T, C] -> [R, T, C]."""
-        q = self.q(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        """x [R, T, C] -> [R, T, C]; R may be B, or with T = 1 a multiple of it (beams)."""
+        grouped = x.reshape(memory[0].shape[0], -1, x.shape[2])
+        q = self.q(grouped).unflatten(-1, (self.heads, -1)).transpose(1, 2)
         seen = F.scaled_dot_product_attention(q, *memory, mask)
-        return cast(Tensor, self.out(seen.transpose(1, 2).flatten(2)))
+        return cast(Tensor, self.out(seen.transpose(1, 2).flatten(2))).view_as(x)
 
 
 class EncoderLayer(nn.Module):
@@ -226,7 +227,8 @@ class DecoderLayer(nn.Module):
 class DecoderState:
     """What decoding remembers: the utterances' cross-attention memory and a key/value cache.
 
-    `length` counts the tokens seen so far, at most `capacity`.
+    `length` counts the tokens seen so far, at most `capacity`. Capacity 0 keeps nothing: for a
+    single pass over whole sentences, as in training.
     """
 
     def __init__(
@@ -234,18 +236,22 @@ class DecoderState:
         memory: list[tuple[Tensor, Tensor]],
         memory_mask: Tensor | None,
         capacity: int,
+        beams: int = 1,
     ) -> None:
         key = memory[0][0]
-        shape = (len(memory), 2, key.shape[0], key.shape[1], capacity, key.shape[3])
+        shape = (len(memory), 2, key.shape[0] * beams, key.shape[1], capacity, key.shape[3])
         self.cache = key.new_empty(shape)
+        self.capacity = capacity
         self.memory = memory
         self.memory_mask = memory_mask
         self.length = 0
 
     def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Store the new k and v [R, H, T, D]; return all of the layer's, [R, H, length + T, D]."""
+        if self.capacity == 0:
+            return k, v
         end = self.length + k.shape[2]
-        keys, values = self.cache[layer]
+        keys, values = self.cache[layer, 0], self.cache[layer, 1]
         keys[:, :, self.length : end] = k
         values[:, :, self.length : end] = v
         return keys[:, :, :end], values[:, :, :end]
@@ -257,12 +263,16 @@ class DecoderState:
         seen = torch.ones(tokens, self.length + tokens, dtype=torch.bool, device=self.cache.device)
         return seen.tril(self.length)
 
-    def keep(self, rows: Tensor) -> None:
-        """Go on with these rows (int64 indices, repeats allowed) in this order."""
-        self.cache = self.cache[:, :, rows]
-        self.memory = [(k[rows], v[rows]) for k, v in self.memory]
+    def reorder(self, rows: Tensor) -> None:
+        """Go on with these rows of the cache (int64 indices, repeats allowed) in this order."""
+        self.cache[:, :, : len(rows), :, : self.length] = self.cache[:, :, rows, :, : self.length]
+        self.cache = self.cache[:, :, : len(rows)]
+
+    def keep(self, utterances: Tensor) -> None:
+        """Go on with the memory of these utterances (ascending int64 indices)."""
+        self.memory = [(k[utterances], v[utterances]) for k, v in self.memory]
         if self.memory_mask is not None:
-            self.memory_mask = self.memory_mask[rows]
+            self.memory_mask = self.memory_mask[utterances]
 
 
 class Decoder(nn.Module):
@@ -274,12 +284,13 @@ class Decoder(nn.Module):
         self.embedding = nn.Embedding(dims.vocabulary, dims.width)
         self.layers = nn.ModuleList(DecoderLayer(dims) for _ in range(dims.decoder_layers))
         self.norm = nn.LayerNorm(dims.width, bias=False)
+        self.head: nn.Module | None = None  # a faster stand-in for the output matrix
 
-    def start(self, encoded: Encoded, capacity: int) -> DecoderState:
+    def start(self, encoded: Encoded, capacity: int, beams: int = 1) -> DecoderState:
         """Fresh state for the utterances of `encoded`, up to `capacity` tokens each."""
         layers = [cast(DecoderLayer, layer) for layer in self.layers]
         memory = [layer.cross.memory(encoded.frames) for layer in layers]
-        return DecoderState(memory, encoded.mask(), capacity)
+        return DecoderState(memory, encoded.mask(), capacity, beams)
 
     def forward(self, tokens: Tensor, state: DecoderState) -> Tensor:
         """tokens int64 [R, T], following those in `state` -> logits [R, T, vocabulary]."""
@@ -289,7 +300,8 @@ class Decoder(nn.Module):
         for index, layer in enumerate(self.layers):
             x = layer(x, rotation, state, index)
         state.length = end
-        return F.linear(self.norm(x), self.embedding.weight)
+        x = self.norm(x)
+        return F.linear(x, self.embedding.weight) if self.head is None else self.head(x)
 
 
 class Moonshine(nn.Module):

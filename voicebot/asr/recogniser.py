@@ -2,84 +2,141 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
 
-from voicebot.asr import checkpoint, confidence
-from voicebot.asr.decoder import Decoded, greedy, token_limit
-from voicebot.asr.moonshine import SAMPLE_RATE_HZ, Encoded
+from voicebot.asr import checkpoint, quantise
+from voicebot.asr.confidence import utterance_confidence, word_confidence
+from voicebot.asr.decoder import Decoded, search, token_limit
+from voicebot.asr.moonshine import SAMPLE_RATE_HZ, Encoded, Moonshine
+from voicebot.asr.utterance import Samples, prepare
 from voicebot.asr.vocabulary import Vocabulary
 from voicebot.events import Alternative, Hypothesis, Word
 
-Samples = NDArray[np.float32]
-MIN_SAMPLES = SAMPLE_RATE_HZ // 10
-SILENCE_RMS = 10 ** (-60 / 20)
+Precision = Literal["auto", "float32", "int8"]
+MAX_PADDING = 0.15
+"""Share of the longest item that a shorter one may be padded by to be encoded with it."""
+BEAMS = 4
+"""Beams behind an n-best list; a longer list takes as many as it has entries."""
 
 
 class Recogniser:
-    """Moonshine on one thread's behalf: call it from a single thread."""
+    """Moonshine for many callers. Call it from one thread at a time.
 
-    def __init__(self, cache_dir: Path | str, threads: int = 1) -> None:
-        torch.set_num_threads(max(1, threads))
+    `threads`: CPU threads; 0 takes all cores but one. `precision`: "auto" computes in int8
+    where the CPU has instructions for it, else in float32. `cache_problem` says in one line
+    why the converted weights could not be kept, if so.
+    """
+
+    def __init__(
+        self, cache_dir: Path | str, threads: int = 0, *, precision: Precision = "auto"
+    ) -> None:
+        torch.set_num_threads(threads or max(1, (os.cpu_count() or 2) - 1))
         weights = checkpoint.load_weights(cache_dir)
-        self.model = checkpoint.build(weights)
-        self.vocabulary = Vocabulary(weights.tokens)
+        self._setup(checkpoint.build(weights), Vocabulary(weights.tokens), precision)
+        self.cache_problem = weights.cache_problem
+
+    @classmethod
+    def of(cls, model: Moonshine, vocabulary: Vocabulary) -> Recogniser:
+        """A recogniser on a network in memory, as it is."""
+        recogniser = cls.__new__(cls)
+        recogniser._setup(model, vocabulary, "float32")
+        recogniser.cache_problem = None
+        return recogniser
+
+    def _setup(self, model: Moonshine, vocabulary: Vocabulary, precision: Precision) -> None:
+        if precision == "int8" or (precision == "auto" and quantise.is_worthwhile()):
+            model = quantise.quantise(model)
+        self.model, self.vocabulary = model, vocabulary
 
     def warm_up(self) -> None:
-        """Run once, so that the first caller does not wait for allocations."""
-        noise = np.random.default_rng(0).normal(0, 0.05, SAMPLE_RATE_HZ).astype(np.float32)
-        self.transcribe([noise, noise[: SAMPLE_RATE_HZ // 2]])
+        """Run once, so that the first caller does not wait for allocations and kernels."""
+        noise = np.random.default_rng(0).normal(0, 0.05, 2 * SAMPLE_RATE_HZ).astype(np.float32)
+        self.transcribe([noise, noise[:SAMPLE_RATE_HZ]], nbest=2)
+        self.transcribe([noise])
 
     @torch.inference_mode()
     def transcribe(
-        self,
-        batch: Sequence[Samples],
-        *,
-        nbest: int = 1,
-        max_tokens: int | None = None,
+        self, batch: Sequence[Samples], *, nbest: int = 1, max_tokens: int | None = None
     ) -> list[Hypothesis]:
-        """One hypothesis per array (float32 mono, 16 kHz); empty for silence."""
-        cleaned = [_cleaned(samples) for samples in batch]
-        audible = [index for index, samples in enumerate(cleaned) if samples is not None]
-        found = [Hypothesis("")] * len(batch)
-        if audible:
-            decoded = self._decode([s for s in cleaned if s is not None], max_tokens)
-            for index, best in zip(audible, decoded, strict=True):
-                found[index] = self._hypothesis(best)
-        return found
+        """One hypothesis per array (float32 mono, 16 kHz), `at` fields 0.
 
-    def _decode(self, batch: list[Samples], max_tokens: int | None) -> list[Decoded]:
-        limits = [token_limit(len(samples) / SAMPLE_RATE_HZ) for samples in batch]
+        `nbest=1` decodes greedily, the cheap way for partials; more searches with a beam and
+        fills `Hypothesis.nbest`. Empty, silent or too short audio gives an empty text; longer
+        than 20 s is cut at a quiet point and joined again. Samples that are not finite count
+        as zero.
+        """
+        pieces = [prepare(samples) for samples in batch]
+        flat = [piece for of_one in pieces for piece in of_one]
+        decoded = iter(self._decode(flat, nbest, max_tokens) if flat else ())
+        return [self._hypothesis([next(decoded) for _ in of_one], nbest) for of_one in pieces]
+
+    def _decode(
+        self, pieces: list[Samples], nbest: int, max_tokens: int | None
+    ) -> list[list[Decoded]]:
+        limits = [token_limit(len(piece) / SAMPLE_RATE_HZ) for piece in pieces]
         if max_tokens is not None:
             limits = [min(limit, max_tokens) for limit in limits]
-        return greedy(self.model.decoder, self._encode(batch), limits)
+        beams = 1 if nbest <= 1 else max(nbest, BEAMS)
+        return search(self.model.decoder, self._encode(pieces), limits, beams)
 
-    def _encode(self, batch: list[Samples]) -> Encoded:
-        padded = torch.zeros(len(batch), max(map(len, batch)))
-        for row, samples in zip(padded, batch, strict=True):
-            row[: len(samples)] = torch.from_numpy(samples)
-        encoded: Encoded = self.model.encoder(padded, [len(samples) for samples in batch])
-        return encoded
+    def _encode(self, pieces: list[Samples]) -> Encoded:
+        """All pieces, those of similar length together, as one padded whole."""
+        frames: list[Tensor] = [torch.empty(0)] * len(pieces)
+        for group in _similar([len(piece) for piece in pieces]):
+            padded = torch.zeros(len(group), max(len(pieces[index]) for index in group))
+            for row, index in zip(padded, group, strict=True):
+                row[: len(pieces[index])] = torch.from_numpy(pieces[index])
+            encoded = self.model.encoder(padded, [len(pieces[index]) for index in group])
+            for row, index in enumerate(group):
+                frames[index] = encoded.frames[row, : encoded.lengths[row]]
+        lengths = tuple(len(item) for item in frames)
+        longest = max(lengths)
+        padded = torch.stack([F.pad(item, (0, 0, 0, longest - len(item))) for item in frames])
+        return Encoded(padded, lengths)
 
-    def _hypothesis(self, best: Decoded) -> Hypothesis:
-        words = tuple(
-            Word(text, confidence.word_confidence([best.log_probs[i] for i in indices]))
-            for text, indices in self.vocabulary.words(best.tokens)
-        )
+    def _hypothesis(self, pieces: list[list[Decoded]], nbest: int) -> Hypothesis:
+        """Of an utterance, from the sentences of its pieces."""
+        words = tuple(word for piece in pieces for word in self._words(piece[0]))
+        if not words:
+            return Hypothesis("")
         text = " ".join(word.text for word in words)
-        score = confidence.utterance_confidence([*best.log_probs, best.end_log_prob])
-        return Hypothesis(text, words, score, (Alternative(text, score),))
+        confidence = utterance_confidence([piece[0] for piece in pieces])
+        alternatives = {_plain(text): Alternative(text, confidence)}
+        for rank in range(1, max((len(piece) for piece in pieces), default=0)):
+            chosen = [piece[min(rank, len(piece) - 1)] for piece in pieces]
+            other = " ".join(word.text for piece in chosen for word in self._words(piece))
+            if _plain(other):
+                other_confidence = min(confidence, utterance_confidence(chosen))
+                alternatives.setdefault(_plain(other), Alternative(other, other_confidence))
+        ranked = tuple(alternatives.values())[:nbest]
+        return Hypothesis(text, words, confidence, ranked)
+
+    def _words(self, decoded: Decoded) -> list[Word]:
+        return [
+            Word(text, word_confidence([decoded.log_probs[index] for index in indices]))
+            for text, indices in self.vocabulary.words(decoded.tokens)
+        ]
 
 
-def _cleaned(samples: Samples) -> Samples | None:
-    """The samples made finite, None when there is nothing to hear."""
-    if len(samples) < MIN_SAMPLES:
-        return None
-    clean = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0).astype(np.float32)
-    if float(np.sqrt(np.mean(clean**2))) < SILENCE_RMS:
-        return None
-    return clean
+def _similar(lengths: Sequence[int]) -> list[list[int]]:
+    """Indices grouped so that none is padded by more than MAX_PADDING of the longest."""
+    groups: list[list[int]] = []
+    for index in sorted(range(len(lengths)), key=lambda i: lengths[i], reverse=True):
+        if groups and lengths[index] >= (1 - MAX_PADDING) * lengths[groups[-1][0]]:
+            groups[-1].append(index)
+        else:
+            groups.append([index])
+    return groups
+
+
+def _plain(text: str) -> str:
+    """Without case and punctuation, in which alternatives may not merely differ."""
+    return " ".join("".join(c for c in word if c.isalnum()) for word in text.casefold().split())

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import soundfile
 import torch
 from numpy.typing import NDArray
 from onnxruntime.tools.ort_format_model.ort_flatbuffers_py.fbs.InferenceSession import (
@@ -23,12 +24,14 @@ from onnxruntime.tools.ort_format_model.ort_flatbuffers_py.fbs.InferenceSession 
 )
 from torch import Tensor
 
+from voicebot.asr.moonshine import SAMPLE_RATE_HZ
 from voicebot.errors import ModelUnavailable
 
 PACKAGE = "moonshine_voice"
 VERSION = "0.0.62"
 FOLDER = Path("assets", "tiny-en")
 ENCODER, DECODER, VOCABULARY = "encoder_model.ort", "decoder_model_merged.ort", "tokenizer.bin"
+SPEECH = Path("..", "beckett.wav")
 SHA256: dict[str, str] = {
     # Of the files in the wheel on PyPI: another wheel may name its tensors differently.
     ENCODER: "94e90a4654fc45cdfedb77c4c08e1739f48862998e58fada384b25118134f221",
@@ -63,6 +66,19 @@ def read_model(folder: Path) -> tuple[dict[str, Tensor], list[bytes]]:
     state = _encoder_state(_graph(files[ENCODER])) | _decoder_state(_graph(files[DECODER]))
     tensors = {name: torch.from_numpy(np.array(value)) for name, value in state.items()}
     return tensors, parse_vocabulary(files[VOCABULARY])
+
+
+def read_speech(folder: Path) -> Tensor:
+    """Ten seconds of speech that come with the model, [1, N] at 16 kHz."""
+    try:
+        samples, rate = soundfile.read(folder / SPEECH, dtype="float32")
+    except (OSError, soundfile.SoundFileError) as error:
+        raise ModelUnavailable(
+            f"{folder / SPEECH}: cannot read the speech that the weights are calibrated with; "
+            f"run `pip install --force-reinstall moonshine-voice=={VERSION}`"
+        ) from error
+    assert rate == SAMPLE_RATE_HZ
+    return torch.from_numpy(samples)[None]
 
 
 def parse_vocabulary(raw: bytes) -> list[bytes]:

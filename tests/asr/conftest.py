@@ -1,0 +1,61 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+import torch
+from numpy.typing import NDArray
+
+from voicebot.asr.checkpoint import Weights
+from voicebot.asr.moonshine import Dimensions, Moonshine
+from voicebot.asr.recogniser import Recogniser
+
+RECORDINGS = Path(__file__).parents[2].parent / "shared" / "audio"
+SMALL = Dimensions(
+    width=64, inner=96, heads=4, encoder_layers=2, decoder_layers=2, vocabulary=100, rotary=0.9
+)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def small_model() -> Moonshine:
+    """A network of random weights, lively enough that its outputs differ."""
+    torch.manual_seed(0)
+    model = Moonshine(SMALL).eval().requires_grad_(False)
+    for parameter in model.parameters():
+        parameter.copy_(torch.randn_like(parameter) * 0.2)
+    return model
+
+
+@pytest.fixture(scope="session")
+def small_weights(small_model: Moonshine) -> Weights:
+    tokens = [b"<unk>", b"<s>", b"</s>"] + [f"\u2581w{i}".encode() for i in range(97)]
+    return Weights(dict(small_model.state_dict()), tokens)
+
+
+@pytest.fixture(scope="session")
+def recogniser(tmp_path_factory: pytest.TempPathFactory) -> Recogniser:
+    """The real one: the wheel is converted once per test session."""
+    return Recogniser(tmp_path_factory.mktemp("weights"), threads=1)
+
+
+@pytest.fixture(scope="session")
+def phone_sentences() -> list[tuple[NDArray[np.float32], str]]:
+    """Twelve real telephone sentences, 8 kHz mu-law brought to 16 kHz, with their texts."""
+    folder = RECORDINGS / "phone_calls"
+    if not folder.is_dir():
+        pytest.skip("needs the recordings in ../shared/audio")
+    rows = [json.loads(line) for line in (folder / "transcripts.jsonl").open()]
+    chosen = [r for r in rows if r["kind"] == "sentence" and r["duration_s"] < 6][10:610:50]
+    return [(telephone(folder / row["file"]), row["text"]) for row in chosen]
+
+
+def telephone(path: Path) -> NDArray[np.float32]:
+    samples, rate = soundfile.read(path, dtype="float32")
+    return np.asarray(soxr.resample(samples, rate, 16000), np.float32)

@@ -1,0 +1,108 @@
+"""Matrices in int8, for CPUs that multiply them faster than float32.
+
+Weights are rounded once, per output channel; activations at run time, per row, symmetrically,
+so that a row's result does not depend on its neighbours in the batch. (One scale for the whole
+matrix, as ONNX Runtime and torch's dynamic quantisation take, costs accuracy: see LOG.md.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from voicebot.asr.decoder import search, token_limit
+from voicebot.asr.moonshine import SAMPLE_RATE_HZ, DecoderLayer, EncoderLayer, Moonshine
+
+LEVELS = 127
+MIGRATION = 0.55
+"""Share of the spread that moves from activations to weights."""
+
+
+class Int8Linear(nn.Module):
+    """y = x W^T + b with W in int8."""
+
+    columns: Tensor
+    scale: Tensor
+    bias: Tensor | None
+
+    def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
+        super().__init__()
+        scale = weight.abs().amax(dim=1).clamp_min(1e-12) / LEVELS
+        rounded = (weight / scale[:, None]).round().to(torch.int8)
+        self.register_buffer("columns", rounded.contiguous().t())
+        self.register_buffer("scale", scale)
+        self.register_buffer("bias", bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x [..., inputs] float32 -> [..., outputs] float32."""
+        rows = x.reshape(-1, x.shape[-1])
+        scale = rows.abs().amax(dim=1, keepdim=True).clamp_min_(1e-12).div_(LEVELS)
+        rounded = (rows / scale).round_().to(torch.int8)
+        y = torch._int_mm(rounded, self.columns).float().mul_(scale).mul_(self.scale)
+        if self.bias is not None:
+            y += self.bias
+        return y.view(*x.shape[:-1], -1)
+
+
+def is_worthwhile() -> bool:
+    """Whether this CPU has int8 dot products (VNNI); without them int8 is slower or saturates."""
+    return bool(torch.cpu._is_vnni_supported())
+
+
+@torch.no_grad()
+def equalise(model: Moonshine, samples: Tensor) -> None:
+    """Shift outlying channels from activations to weights, in place: what the network computes
+    stays, what int8 loses shrinks (SmoothQuant, Xiao et al. 2023, arXiv:2211.10438).
+
+    `samples` [B, N] is speech, 16 kHz, on which activations are measured.
+    """
+    peaks = _measured(model, samples)
+    for norm, linears in _normed_linears(model):
+        reach = torch.stack([linear.weight.abs().amax(dim=0) for linear in linears]).amax(dim=0)
+        scale = peaks[norm] ** MIGRATION / reach ** (1 - MIGRATION)
+        scale = scale.clamp_min(1e-5)
+        norm.weight.div_(scale)
+        for linear in linears:
+            linear.weight.mul_(scale)
+
+
+def _normed_linears(model: Moonshine) -> Iterator[tuple[nn.LayerNorm, list[nn.Linear]]]:
+    """Each norm with the projections that read it."""
+    for encoder_layer in cast(Iterable[EncoderLayer], model.encoder.layers):
+        yield encoder_layer.attention_norm, [encoder_layer.attention.qkv]
+        yield encoder_layer.mlp_norm, [encoder_layer.up]
+    layers = list(cast(Iterable[DecoderLayer], model.decoder.layers))
+    yield model.encoder.norm, [layer.cross.kv for layer in layers]
+    for layer in layers:
+        yield layer.attention_norm, [layer.attention.qkv]
+        yield layer.cross_norm, [layer.cross.q]
+        yield layer.mlp_norm, [layer.up]
+
+
+def _measured(model: Moonshine, samples: Tensor) -> dict[nn.Module, Tensor]:
+    """Largest magnitude of each channel that leaves each norm, over a greedy transcription."""
+    peaks: dict[nn.Module, Tensor] = {}
+
+    def note(norm: nn.Module, _inputs: object, output: Tensor) -> None:
+        peak = output.detach().abs().flatten(0, -2).amax(dim=0).clamp_min(1e-5)
+        peaks[norm] = torch.maximum(peaks[norm], peak) if norm in peaks else peak
+
+    hooks = [norm.register_forward_hook(note) for norm, _ in _normed_linears(model)]
+    limits = [token_limit(samples.shape[1] / SAMPLE_RATE_HZ)] * samples.shape[0]
+    search(model.decoder, model.encoder(samples), limits)
+    for hook in hooks:
+        hook.remove()
+    return peaks
+
+
+def quantise(model: Moonshine) -> Moonshine:
+    """Replace the projections of encoder and decoder and the output matrix, in place."""
+    for module in list(model.modules()):
+        for name, child in list(module.named_children()):
+            if isinstance(child, nn.Linear):
+                setattr(module, name, Int8Linear(child.weight, child.bias))
+    model.decoder.head = Int8Linear(model.decoder.embedding.weight)
+    return model

@@ -1,0 +1,82 @@
+"""What reaches the network: finite samples, audible, neither too short nor too long."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voicebot.asr.moonshine import SAMPLE_RATE_HZ
+
+Samples = NDArray[np.float32]
+
+MIN_SAMPLES = SAMPLE_RATE_HZ // 10
+"""Shorter than any word."""
+WINDOW_SAMPLES = 20 * SAMPLE_RATE_HZ
+"""Longest piece given to the network; attention's cost grows with the square."""
+CUT_FROM = 14 * SAMPLE_RATE_HZ
+"""A longer utterance is cut at its quietest point from here to the window's end."""
+COMFORTABLE_SAMPLES = SAMPLE_RATE_HZ * 3 // 2
+"""Shorter ones are set in quiet: alone, half of the spoken digits come out wrong (LOG.md)."""
+SILENCE = 10 ** (-50 / 20)
+"""Loudest 20 ms (RMS) of audio in which nobody speaks: -50 dBFS. Telephone speech reaches -35."""
+FRAME = SAMPLE_RATE_HZ // 50
+_DIGITAL_ZERO = 1e-4
+_MAX_FLOOR = 0.005
+
+
+def prepare(samples: Samples) -> list[Samples]:
+    """Pieces to recognise, in order; none when there is nothing to hear."""
+    clean = np.nan_to_num(np.asarray(samples, np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+    if clean.ndim != 1 or len(clean) < MIN_SAMPLES:
+        return []
+    np.clip(clean, -1.0, 1.0, out=clean)
+    return [set_in_quiet(piece) for piece in split(clean) if is_audible(piece)]
+
+
+def is_audible(samples: Samples) -> bool:
+    """Whether any 20 ms are loud enough to be speech."""
+    return len(samples) >= MIN_SAMPLES and float(_levels(samples).max()) >= SILENCE
+
+
+def split(samples: Samples) -> list[Samples]:
+    """Pieces of at most WINDOW_SAMPLES, cut where it is quietest."""
+    pieces = []
+    while len(samples) > WINDOW_SAMPLES:
+        levels = _levels(samples[CUT_FROM:WINDOW_SAMPLES])
+        smooth = np.convolve(levels**2, np.ones(10), mode="same")  # over 200 ms
+        cut = CUT_FROM + FRAME * int(smooth[5:-5].argmin() + 5)
+        pieces.append(samples[:cut])
+        samples = samples[cut:]
+    return [*pieces, samples]
+
+
+def set_in_quiet(samples: Samples) -> Samples:
+    """A short utterance in the middle of noise as quiet as its own background."""
+    missing = COMFORTABLE_SAMPLES - len(samples)
+    if missing <= 0:
+        return samples
+    quiet = noise_floor(samples) * _NOISE
+    before = missing // 2
+    inside = quiet[before : before + len(samples)]
+    zero = np.repeat(_levels(samples) < _DIGITAL_ZERO, FRAME)[: len(samples)]
+    zero = np.pad(zero, (0, len(samples) - len(zero)))
+    quiet[before : before + len(samples)] = np.where(zero, inside, samples)
+    return quiet
+
+
+def noise_floor(samples: Samples) -> float:
+    """RMS of the quietest tenth of 20 ms frames, digital silence aside."""
+    levels = _levels(samples)
+    levels = levels[levels > _DIGITAL_ZERO]
+    return min(_MAX_FLOOR, float(np.percentile(levels, 10))) if len(levels) else 0.0
+
+
+def _levels(samples: Samples) -> Samples:
+    """RMS of each whole 20 ms frame."""
+    frames = samples[: len(samples) // FRAME * FRAME].reshape(-1, FRAME)
+    return np.asarray(np.sqrt(np.mean(frames**2, axis=1)), np.float32)
+
+
+_NOISE = np.random.default_rng(1).normal(0.0, 1.0, COMFORTABLE_SAMPLES).astype(np.float32)
+"""White, beyond the telephone's band too: band-limited noise did worse. Always the same, so that
+a recorded call replays to the same words."""
