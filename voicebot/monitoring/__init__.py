@@ -1,0 +1,1 @@
+"""What operators see: logs with personal data left out, and metrics."""
