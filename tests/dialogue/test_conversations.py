@@ -314,8 +314,10 @@ def next_event(draw: st.DrawFn, waits_for: Expectation, pending: str) -> Dialogu
 def feed(plan: Plan, data: st.DataObject) -> None:
     machine = Machine(plan, NOW)
     waits_for, pending, states = Expectation(), "", set(plan.states())
-    for _ in range(data.draw(st.integers(0, 25))):
-        actions = machine.handle(data.draw(next_event(waits_for, pending)))
+    for turn in range(data.draw(st.integers(0, 25))):
+        begins = turn == 0 and data.draw(st.integers(0, 9)) > 0
+        event = CallStarted() if begins else data.draw(next_event(waits_for, pending))
+        actions = machine.handle(event)
         for action in actions[:-1]:
             assert not isinstance(action, Listen | CallService | Disconnect | Transfer)
         for action in actions:

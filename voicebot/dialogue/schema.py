@@ -7,11 +7,12 @@ defaults: what is missing is found by `checks`, which knows when it matters.
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
+from voicebot.dialogue import short_forms
+from voicebot.dialogue.short_forms import DtmfKey, Duration, Expression, Phrases, Text
 from voicebot.events import BargeInMode, SlotType
 
 NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_-]*$"
@@ -19,7 +20,6 @@ MAX_LADDER = 10
 
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 
 
 class Keys(BaseModel):
@@ -31,113 +31,11 @@ class Keys(BaseModel):
 # ---------------------------------------------------------------- short forms
 
 
-def _duration(value: object) -> object:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?(ms|s)", value) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError("a duration is written like 2s or 500ms")
-    number = float(match[1])
-    return round(number if match[2] == "ms" else number * 1000)
-
-
-def _key_text(value: object) -> object:
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def _say_parts(value: object) -> object:
-    if isinstance(value, str):
-        value = [value]
-    if isinstance(value, list):
-        return [{"say": part} if isinstance(part, str) else part for part in value]
-    return value
-
-
-def _ladder(value: object) -> object:
-    if not isinstance(value, list):
-        value = [value]
-    return [{"prompt": entry} if isinstance(entry, str) else entry for entry in value]
-
-
-def _steps(value: object) -> object:
-    if not isinstance(value, list):
-        value = [value]
-    return [{"say": step} if isinstance(step, str) else step for step in value]
-
-
-def _listed(value: object) -> object:
-    return [value] if isinstance(value, str) else value
-
-
 def _wrap(key: str, model: type[BaseModel]) -> BeforeValidator:
     def wrap(value: object) -> object:
-        return {key: _key_text(value)} if isinstance(value, str | int) else value
+        return {key: short_forms.key_text(value)} if isinstance(value, str | int) else value
 
     return BeforeValidator(wrap, json_schema_input_type=str | model)
-
-
-def _same_names(value: object) -> object:
-    if isinstance(value, str):
-        value = [value]
-    if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return {item: item for item in value}
-    return value
-
-
-def _expressions(value: object) -> object:
-    if isinstance(value, dict):
-        return {
-            key: str(item).lower() if isinstance(item, bool) else _number_text(item)
-            for key, item in value.items()
-        }
-    return value
-
-
-def _number_text(value: object) -> object:
-    return str(value) if isinstance(value, int | float) else value
-
-
-def _choices(value: object) -> object:
-    if isinstance(value, list):
-        value = {str(item): None for item in value}
-    if isinstance(value, dict):
-        return {key: _choice(item) for key, item in value.items()}
-    return value
-
-
-def _choice(value: object) -> object:
-    if value is None:
-        return {}
-    return {"phrases": _listed(value)} if isinstance(value, str | list) else value
-
-
-def _length(value: object) -> object:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return {"min": value, "max": value}
-    return value
-
-
-def _confirm(value: object) -> object:
-    if isinstance(value, bool):
-        value = "always" if value else "never"
-    return {"mode": value} if isinstance(value, str) else value
-
-
-Duration = Annotated[
-    int,
-    BeforeValidator(
-        _duration,
-        json_schema_input_type=Annotated[str, Field(pattern=r"^\d+(\.\d+)? ?(ms|s)$")],
-    ),
-]
-"""Milliseconds; written `2s` or `500ms`."""
-DtmfKey = Annotated[
-    str,
-    StringConstraints(pattern=r"^[0-9*#A-D]{1,4}$"),
-    BeforeValidator(_key_text, json_schema_input_type=str | int),
-]
-Expression = Annotated[
-    str, BeforeValidator(_number_text, json_schema_input_type=str | int | float | bool)
-]
-Phrases = Annotated[list[Text], BeforeValidator(_listed, json_schema_input_type=Text | list[Text])]
 
 
 # ---------------------------------------------------------------- prompts and exits
@@ -152,7 +50,7 @@ class PromptPart(Keys):
 
 Prompt = Annotated[
     list[PromptPart],
-    BeforeValidator(_say_parts, json_schema_input_type=Text | list[Text | PromptPart]),
+    BeforeValidator(short_forms.say_parts, json_schema_input_type=Text | list[Text | PromptPart]),
 ]
 
 
@@ -201,7 +99,9 @@ class LadderEntry(Exit):
 
 Ladder = Annotated[
     list[LadderEntry],
-    BeforeValidator(_ladder, json_schema_input_type=Text | LadderEntry | list[Text | LadderEntry]),
+    BeforeValidator(
+        short_forms.ladder, json_schema_input_type=Text | LadderEntry | list[Text | LadderEntry]
+    ),
 ]
 
 
@@ -234,7 +134,7 @@ class Dtmf(Keys):
     max: int | None = Field(None, ge=0, le=40, description="at most so many keys; 0: none at all")
     min: int | None = Field(None, ge=1, le=40, description="at least so many keys")
     terminator: Annotated[
-        str | None, BeforeValidator(_key_text, json_schema_input_type=str | None)
+        str | None, BeforeValidator(short_forms.key_text, json_schema_input_type=str | None)
     ] = Field(None, pattern=r"^[0-9*#A-D]$", description="key that ends the input; default #")
     interdigit: Duration | None = Field(None, description="pause that ends the input; default 2s")
 
@@ -281,7 +181,7 @@ class Inherited(Keys):
     confirm: Annotated[
         Confirm | None,
         BeforeValidator(
-            _confirm,
+            short_forms.confirm,
             json_schema_input_type=Confirm
             | bool
             | Literal["always", "never", "by_confidence"]
@@ -322,13 +222,15 @@ class Step(Keys):
     set: Annotated[
         dict[Variable, Expression] | None,
         BeforeValidator(
-            _expressions,
+            short_forms.expressions,
             json_schema_input_type=dict[Variable, str | int | float | bool] | None,
         ),
     ] = Field(None, description="variables and the expressions they get")
     clear: Annotated[
         list[Variable] | None,
-        BeforeValidator(_listed, json_schema_input_type=Variable | list[Variable] | None),
+        BeforeValidator(
+            short_forms.listed, json_schema_input_type=Variable | list[Variable] | None
+        ),
     ] = Field(None, description="fields and variables to empty; fields are asked again")
     record: bool | None = Field(None, description="recording on or off")
     goal: Name | None = Field(None, description="a goal reached, even if the caller then hangs up")
@@ -336,7 +238,7 @@ class Step(Keys):
     with_: Annotated[
         dict[Variable, Expression] | None,
         BeforeValidator(
-            lambda value: _expressions(_same_names(value)),
+            lambda value: short_forms.expressions(short_forms.same_names(value)),
             json_schema_input_type=Variable
             | list[Variable]
             | dict[Variable, str | int | float | bool]
@@ -346,7 +248,7 @@ class Step(Keys):
     assign: Annotated[
         dict[Variable, Text] | None,
         BeforeValidator(
-            _same_names,
+            short_forms.same_names,
             json_schema_input_type=Variable | list[Variable] | dict[Variable, Text] | None,
         ),
     ] = Field(None, description="variables and the keys of the reply they get")
@@ -364,7 +266,7 @@ class Step(Keys):
 
 Steps = Annotated[
     list[Step],
-    BeforeValidator(_steps, json_schema_input_type="Text | Step | list[Text | Step]"),
+    BeforeValidator(short_forms.steps, json_schema_input_type="Text | Step | list[Text | Step]"),
 ]
 
 
@@ -384,7 +286,7 @@ class ChoiceKeys(Keys):
 Choices = Annotated[
     dict[Text, ChoiceKeys],
     BeforeValidator(
-        _choices,
+        short_forms.choices,
         json_schema_input_type=list[Text | int] | dict[Text, Text | list[Text] | ChoiceKeys | None],
     ),
 ]
@@ -405,7 +307,7 @@ class FieldKeys(Inherited):
     list: Name | None = Field(None, description="one of the plan's lists, instead of choices")
     length: Annotated[
         Length | None,
-        BeforeValidator(_length, json_schema_input_type=int | Length | None),
+        BeforeValidator(short_forms.length, json_schema_input_type=int | Length | None),
     ] = Field(None, description="how many digits or letters the slot holds")
     optional: bool = Field(False, description="taken when heard, never asked for")
     when: str | None = Field(None, description="condition under which the field is asked for")

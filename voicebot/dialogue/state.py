@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue
@@ -103,7 +104,9 @@ class State(_Record):
 
 def plain(value: object, depth: int = 0) -> JsonValue:
     """Any value as JSON; what JSON does not know, as text."""
-    if value is None or isinstance(value, str | bool | int | float):
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, str | bool | int):
         return value
     if isinstance(value, dict) and depth < 8:
         return {str(key): plain(item, depth + 1) for key, item in value.items()}

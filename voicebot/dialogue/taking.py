@@ -129,7 +129,9 @@ class Taker:
             if name in queue:
                 queue.remove(name)
         state.slots[name] = Filled(
-            value=slot.value, text=slot.text, confidence=min(max(slot.confidence, 0.0), 1.0)
+            value=slot.value,
+            text=slot.text,
+            confidence=slot.confidence if 0.0 <= slot.confidence <= 1.0 else 0.0,  # NaN too
         )
         place = Place(state.form, "field", name)
         state.forget_misses(place.state)
