@@ -309,3 +309,7 @@ def test_broken_patterns_and_lists_for_tuples_do_not_end_a_call() -> None:
     )
     assert slots("red", broken) == {"x": "(red"}
     assert heard("paint", broken).intent == "paint"
+
+
+def test_a_resemblance_behind_no_denies_nothing() -> None:
+    assert heard("no saplings", TRANSFER).denied == ()

@@ -18,6 +18,7 @@ from voicebot.nlu.compiled import CompiledExpectation, compile_expectation
 from voicebot.nlu.completeness import completeness
 from voicebot.nlu.keys import interpret_keys
 from voicebot.nlu.segmenter import Segmentation
+from voicebot.nlu.text import tokenize
 from voicebot.nlu.understanding import Understanding, understand, unexplained
 from voicebot.nlu.words import word_set
 
@@ -26,6 +27,9 @@ __all__ = ["completeness", "interpret", "interpret_keys"]
 MAX_ALTERNATIVES = 5
 ALTERNATIVE = 1.5
 """Gain lost per nat of recogniser confidence between the best text and an alternative."""
+LEAST_GAIN = 0.05
+FLOOR = 1e-3
+"""An alternative must explain this much more; confidences below the floor count as the floor."""
 MAX_READINGS = 5
 _TEXT_CARRIER = word_set("it's its is my name this i'm am i the uh um er called")
 
@@ -40,15 +44,18 @@ def interpret(hypothesis: Hypothesis, expectation: Expectation, *, today: date) 
     understood = understand(hypothesis.text, compiled, today)
     confidence = hypothesis.confidence
     if not understood.is_explained:
+        tried = {understood.heard.words}
         for alternative in hypothesis.nbest[:MAX_ALTERNATIVES]:
-            if alternative.text == hypothesis.text:
-                continue
+            tokens = tokenize(alternative.text)
+            words = tuple(word for token in tokens for word in token.words)
+            if words in tried:
+                continue  # differs in spelling only
+            tried.add(words)
             other = understand(alternative.text, compiled, today)
-            floor = 1e-3
             loss = ALTERNATIVE * log(
-                max(hypothesis.confidence, floor) / max(alternative.confidence, floor)
+                max(hypothesis.confidence, FLOOR) / max(alternative.confidence, FLOOR)
             )
-            if other.gain - max(loss, 0.05) > understood.gain:
+            if other.gain - max(loss, LEAST_GAIN) > understood.gain:
                 understood, confidence = other, alternative.confidence
     return _interpretation(hypothesis, compiled, understood, confidence)
 

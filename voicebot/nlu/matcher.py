@@ -122,7 +122,6 @@ class _Walk:
                 continue
             weight = self.weights[word]
             for hit in self.hits.get(word, ()):
-                # A stop word heard badly costs no more than one not heard at all.
                 self._step(child, path, hit.start, hit.end, weight, hit.cost, ())
             if word in STOP_WORDS and child.children:
                 self._skip(child, path)

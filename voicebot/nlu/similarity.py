@@ -28,7 +28,7 @@ INSIDE_WORD = 0.45
 """Cost of beginning or ending inside a heard word."""
 HOMOPHONE = 0.03
 """Cost, per unit of weight, of the same sounds spelled differently."""
-WORST = 0.5
+WORST = 0.42
 """A word that costs more than this share of its weight was not heard."""
 STOP_WORDS = word_set(
     "a an the i i'd i'm i'll it it's is to of for with and or my me you your he she we they "
@@ -146,7 +146,10 @@ class Lexicon:
                 found[word, start] = Hit(word, start, heard.starts[i + 1], 0.0)
         exact = {(hit.word, hit.end) for hit in found.values()}
         exact |= {(word, end + shift) for word, end in exact for shift in (-1, 1)}
+        closed = self._closed(heard)
         for end, index in self._ends_heard(heard):
+            if end in closed:
+                continue
             sounds, spellings = self._patterns[index]
             if all((word, end) in exact for word in spellings):
                 continue
@@ -163,6 +166,16 @@ class Lexicon:
                 if best is None or cost < best.cost:
                     found[word, start] = Hit(word, start, end, cost)
         return list(found.values())
+
+    def _closed(self, heard: Heard) -> set[int]:
+        """Positions inside words that were recognised as expected or everyday ones: nothing ends
+        there."""
+        return {
+            position
+            for i, word in enumerate(heard.words)
+            if word in self.sounds or word in STOP_WORDS
+            for position in range(heard.starts[i] + 1, heard.starts[i + 1])
+        }
 
     def _ends_heard(self, heard: Heard) -> Iterable[tuple[int, int]]:
         """(end, pattern index) wherever a pattern ends within its allowed errors."""

@@ -31,6 +31,8 @@ something always resembles them."""
 UNIVERSAL_REST = 0.3
 """Price of each other telling word beside a universal: "help" in a long sentence is no cry."""
 MAX_READINGS = 15
+CROWD, FEW = 0.2, 3
+"""Added to the price of a guess for each telling word beyond a few that was not understood."""
 SOLID_COST, SOLID_WEIGHT = 0.15, 2.5
 """A candidate this close and this long shows that the caller is answering."""
 
@@ -113,7 +115,10 @@ def _in_context(
         denied = compiled.slots[slot].type is not SlotType.YES_NO and context.is_denied(
             heard, candidate, no_is_answer=bool(compiled.answers), pauses=pauses
         )
-        out.append(replace(candidate, is_denied=True) if denied else candidate)
+        if not denied:
+            out.append(candidate)
+        elif candidate.quality >= context.SURE:  # a guess is no denial
+            out.append(replace(candidate, is_denied=True))
     return context.corrected(heard, out, compiled.answers)
 
 
@@ -142,9 +147,8 @@ def _readings(
     heard: Heard,
 ) -> list[Segmentation]:
     """Ways to read the candidates; a universal is a reading of its own."""
-    readings = segment(_with_gains(ordinary, compiled, heard, ALONE), compiled.bits)
-    if any(c.cost <= SOLID_COST and c.weight >= SOLID_WEIGHT for c in readings[0].candidates):
-        readings = segment(_with_gains(ordinary, compiled, heard, IN_CONTEXT), compiled.bits)
+    terms = _terms(ordinary, compiled, heard)
+    readings = segment(_with_gains(ordinary, compiled, heard, terms), compiled.bits)
     readings = [r for r in readings if r.candidates]
     for candidate in universals:
         rest = len(unexplained(heard, (candidate,)))
@@ -152,6 +156,17 @@ def _readings(
         if gain > 0:
             readings.append(Segmentation((candidate,), gain))
     return sorted(readings, key=lambda r: -r.gain)[:MAX_READINGS]
+
+
+def _terms(candidates: Sequence[Candidate], compiled: CompiledExpectation, heard: Heard) -> Terms:
+    """How readily to guess: readily beside what was said exactly, hardly in a long sentence about
+    something else, where chance finds resemblances."""
+    close = [c for c in candidates if c.cost <= SOLID_COST]
+    said = segment(_with_gains(close, compiled, heard, ALONE), compiled.bits)[0].candidates
+    rest = len(unexplained(heard, said))
+    is_answering = any(c.weight >= SOLID_WEIGHT for c in said)
+    terms = IN_CONTEXT if is_answering else ALONE
+    return Terms(terms.gain, terms.guess + CROWD * max(0, rest - FEW))
 
 
 def _with_gains(
