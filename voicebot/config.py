@@ -82,7 +82,7 @@ class SpeechSettings(_Room):
     """The voice."""
 
     voice: str = Field(
-        "espeak:en-us",
+        "espeak:en-us+steph",
         description="`espeak:VOICE`, or a Pipecat TTS service as `pipecat:package.module:Class`",
     )
     voice_options: dict[str, str] = Field({}, description="keyword arguments of that service")

@@ -81,6 +81,8 @@ def test_recogniser_gets_the_span_at_its_own_rate() -> None:
     made = runner()
     made.write(0, 0, tone(8000))
     jobs = [Job(0, 1, 1, JobKind.PARTIAL, 800, 4800), Job(0, 1, 1, JobKind.FINAL, 0, 8000)]
-    assert [found.text for found in made.recognise(jobs)] == ["8000", "16000"]
+    found = made.recognise(jobs)
+    assert [hypothesis.text for hypothesis in found] == ["8000", "16000"]
+    assert [(one.start_at, one.end_at) for one in found] == [(800, 4800), (0, 8000)]
     assert len(made.recognise(jobs)[1].nbest) == 3
     assert len(made.recognise(jobs[:1])[0].nbest) == 1

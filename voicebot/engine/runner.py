@@ -8,7 +8,7 @@ Place kept for the echo canceller: between `write` and `advance_vad`, on `near`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -126,4 +126,8 @@ class Runner:
             for job in jobs
         ]
         wanted = 1 if all(job.kind is JobKind.PARTIAL for job in jobs) else nbest
-        return self._recogniser.transcribe(audio, nbest=wanted)
+        heard = self._recogniser.transcribe(audio, nbest=wanted)
+        return [
+            replace(hypothesis, start_at=job.start_at, end_at=job.end_at)
+            for job, hypothesis in zip(jobs, heard, strict=True)
+        ]

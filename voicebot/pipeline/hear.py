@@ -121,9 +121,12 @@ class Hear(FrameProcessor):
                         event.end_at,
                     )
             else:
-                self._observe(event)
                 self._events.put_nowait(event)
 
     async def _forward(self) -> None:
         while True:
-            await self.push_frame(EventFrame(await self._events.get()))
+            event = await self._events.get()
+            # Observed here, not when it was noticed: what one event sets off (a cut prompt)
+            # is on record before the next.
+            self._observe(event)
+            await self.push_frame(EventFrame(event))

@@ -51,9 +51,11 @@ EXTERNAL_CONFIDENCE = 0.9
 """Most services give no confidence for a final; low enough that a plan may still confirm."""
 
 
-def load_service(
-    setting: str, path: str, options: Mapping[str, str]
-) -> Callable[[], FrameProcessor]:
+Factory = Callable[[], FrameProcessor]
+"""Makes one call's own instance of a Pipecat service."""
+
+
+def load_service(setting: str, path: str, options: Mapping[str, str]) -> Factory:
     """A factory of the Pipecat service at `package.module:Class`; SettingsError in one line."""
     module_name, _, class_name = path.partition(":")
     try:

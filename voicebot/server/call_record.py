@@ -24,7 +24,6 @@ from voicebot.events import (
     PromptStarted,
     Say,
     SlotValue,
-    TurnEnded,
 )
 
 
@@ -40,7 +39,7 @@ class Turn:
     intent: str | None = None
     slots: tuple[SlotValue, ...] = ()
     by: str = ""  # speech, dtmf, noinput; "" for the greeting
-    was_barge_in: bool = False
+    barge_in_ms: float | None = None  # onset to `clear`, where the caller cut a prompt
     onset_at: int | None = None
     speech_end_at: int | None = None
     ended_at: int | None = None
@@ -48,6 +47,7 @@ class Turn:
     answered_at: int | None = None  # first sample of the bot's answer
     bot_text: str = ""
     heard: list[str] = field(default_factory=list)
+    was_cut: bool = False  # the caller interrupted this answer
 
     @property
     def response_ms(self) -> float | None:
@@ -66,6 +66,7 @@ class CallRecord:
         self._text_of = text_of
         self._turn = Turn(0)
         self._barge_in: BargeIn | None = None
+        self._cut_ms: float | None = None
         self._state = ""
         self.slots: dict[str, str] = {}
 
@@ -77,11 +78,11 @@ class CallRecord:
             case CallerTurn():
                 return self._caller_spoke(event)
             case KeysEntered():
-                return self._begin(by="dtmf", caller_text=event.keys, ended_at=event.at)
+                return self._begin(
+                    by="dtmf", caller_text=event.keys, confidence=1.0, ended_at=event.at
+                )
             case NoInput():
                 return self._begin(by="noinput", ended_at=event.at)
-            case TurnEnded():
-                self._turn_ended = event
             case Interpretation():
                 self._understood(event)
             case Play():
@@ -92,6 +93,9 @@ class CallRecord:
                     self._turn.answered_at = event.at
             case PromptHeard():
                 self._turn.heard.append(event.text)
+                self._turn.was_cut = self._turn.was_cut or event.was_cut
+                if event.was_cut and self._barge_in is not None:
+                    self._cut_ms = (event.at - self._barge_in.at) * 1000 / SAMPLE_RATE_HZ
             case Listen():
                 self._state = event.expectation.state
         return None
@@ -101,16 +105,14 @@ class CallRecord:
         return self._turn
 
     def _begin(self, **values: object) -> Turn:
-        done, barge_in = self._turn, self._barge_in
-        self._barge_in = None
+        done = self._turn
         self._turn = Turn(done.number + 1, state=self._state, **values)  # type: ignore[arg-type]
-        if barge_in is not None:
-            self._turn.was_barge_in, self._turn.onset_at = True, barge_in.at
+        self._turn.barge_in_ms, self._cut_ms, self._barge_in = self._cut_ms, None, None
         return done
 
     def _caller_spoke(self, event: CallerTurn) -> Turn:
         said, ended = event.hypothesis, event.ended
-        done = self._begin(
+        return self._begin(
             by="speech",
             caller_text=said.text,
             confidence=said.confidence,
@@ -118,9 +120,8 @@ class CallRecord:
             speech_end_at=ended.speech_end_at,
             ended_at=ended.at,
             end_reason=ended.reason.value,
+            onset_at=ended.speech_start_at,
         )
-        self._turn.onset_at = ended.speech_start_at
-        return done
 
     def _understood(self, event: Interpretation) -> None:
         self._turn.intent = event.intent

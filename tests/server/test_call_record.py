@@ -1,0 +1,99 @@
+"""Events in, turns out."""
+
+import pytest
+
+from voicebot.events import (
+    BargeIn,
+    CallerTurn,
+    Expectation,
+    Hypothesis,
+    Interpretation,
+    KeysEntered,
+    Listen,
+    NoInput,
+    Play,
+    PromptHeard,
+    PromptStarted,
+    SlotValue,
+    TurnEnded,
+    TurnEndReason,
+)
+from voicebot.server.call_record import CallRecord, Turn
+
+pytestmark = pytest.mark.unit
+
+
+def record() -> CallRecord:
+    return CallRecord(lambda parts: "".join(str(part) for part in parts))
+
+
+def turns_of(events: list[object]) -> list[Turn]:
+    made = record()
+    done = [turn for event in events if (turn := made.observe(event)) is not None]
+    return [*done, made.close()]
+
+
+def spoke(text: str, start: int, end: int, at: int) -> CallerTurn:
+    ended = TurnEnded(at, TurnEndReason.COMPLETE, start, end)
+    return CallerTurn(ended, Hypothesis(text, confidence=0.8))
+
+
+GREETING = [
+    Play(("Hello.",)),
+    Listen(Expectation(state="main")),
+    PromptStarted(0),
+]
+
+
+def test_a_turn_is_what_the_caller_said_and_what_the_bot_answered() -> None:
+    greeting, turn = turns_of(
+        [
+            *GREETING,
+            PromptHeard(4000, "Hello.", was_cut=False),
+            spoke("yes", 8000, 12000, 14400),
+            Interpretation(None, (SlotValue("ok", "yes"),), 0.8),
+            Play(("Fine.",)),
+            Play(("Bye.",)),
+            PromptStarted(14480),
+            PromptHeard(20000, "Fine.", was_cut=False),
+            PromptHeard(24000, "Bye.", was_cut=False),
+        ]
+    )
+    assert (greeting.number, greeting.bot_text, greeting.heard) == (0, "Hello.", ["Hello."])
+    assert greeting.response_ms is None
+    assert (turn.number, turn.state, turn.by, turn.caller_text) == (1, "main", "speech", "yes")
+    assert (turn.bot_text, turn.heard) == ("Fine. Bye.", ["Fine.", "Bye."])
+    assert turn.slots == (SlotValue("ok", "yes"),)
+    assert turn.response_ms == (14480 - 12000) / 8
+    assert turn.barge_in_ms is None
+
+
+def test_an_interruption_belongs_to_both_turns() -> None:
+    greeting, turn = turns_of(
+        [
+            *GREETING,
+            BargeIn(3000, "speech"),
+            PromptHeard(4600, "Hel", was_cut=True),
+            spoke("stop", 3000, 6000, 8000),
+        ]
+    )
+    assert greeting.was_cut
+    assert greeting.heard == ["Hel"]
+    assert turn.barge_in_ms == (4600 - 3000) / 8
+    assert not turn.was_cut
+
+
+def test_keys_and_silence_are_turns_too() -> None:
+    _, keys, silence = turns_of([*GREETING, KeysEntered("42", 9000), NoInput(90000)])
+    assert (keys.by, keys.caller_text, keys.confidence) == ("dtmf", "42", 1.0)
+    assert (silence.by, silence.caller_text, silence.number) == ("noinput", "", 2)
+
+
+def test_the_answer_to_keys_is_timed_from_the_last_key() -> None:
+    _, keys = turns_of([*GREETING, KeysEntered("1", 8000), Play(("One.",)), PromptStarted(8240)])
+    assert keys.response_ms == 30.0
+
+
+def test_a_call_that_ends_at_once_has_one_empty_turn() -> None:
+    (only,) = turns_of([])
+    assert only == Turn(0)

@@ -1,0 +1,214 @@
+"""What `voicebot serve` is made of: models loaded once, and a call run for each caller."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+from starlette.applications import Starlette
+
+from voicebot.config import Settings
+from voicebot.dialogue.plan import Plan, load_plan
+from voicebot.engine.engine import Engine
+from voicebot.engine.runner import Runner
+from voicebot.monitoring.logs import bind_call, configure_logging
+from voicebot.monitoring.metrics import Metrics
+from voicebot.pipeline.services import load_service
+from voicebot.server.admission import AdmittedCall
+from voicebot.server.app import create_app
+from voicebot.server.call import CallParts, plan_folder, render_ahead, run_call
+from voicebot.server.call_observer import CallObserver, Keeping
+from voicebot.server.directory import CallDecision
+from voicebot.server.media_socket import MediaSocket
+from voicebot.server.services import Services
+from voicebot.server.serving import running_server, serve
+from voicebot.server.voice import make_prompts
+from voicebot.store.journal import Journal
+from voicebot.store.recordings import StereoRecording
+from voicebot.store.records import CallStart
+from voicebot.store.timeline import Timeline
+from voicebot.telephony.media_stream import MediaStream
+from voicebot.turns.vad import SileroVad
+
+if TYPE_CHECKING:
+    from voicebot.asr.recogniser import Recogniser
+
+log = structlog.get_logger(__name__)
+Tap = Callable[[object], None]
+
+
+class Answering:
+    """Everything that the calls of one process share; `open` loads it, `run_call` uses it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        plan: Plan,
+        *,
+        live: Callable[[str], object] | None = None,
+        tap: Tap | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        """`live` is told the progress of loading; `tap` sees every call's events; `folder`
+        keeps the one call that is made there (`voicebot demo`) whatever the settings say."""
+        self._settings = settings
+        self._plan = plan
+        self._say = live or (lambda text: None)
+        self._tap = tap
+        self._folder = folder
+        self.metrics = Metrics()
+        self.journal = Journal(settings.store.journal)
+        self._parts: CallParts | None = None
+
+    @asynccontextmanager
+    async def open(self, app: Starlette) -> AsyncIterator[None]:
+        """Load models, voice and services; close them at the end."""
+        settings, plan = self._settings, self._plan
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self.journal)
+            services = Services(
+                plan.services,
+                plan_folder(plan),
+                settings.dialogue.webhook_timeout_s,
+            )
+            stack.push_async_callback(services.aclose)
+            self._say("loading the recogniser and the voice ...")
+            recogniser = await asyncio.to_thread(_load_recogniser, settings)
+            prompts, tts = await asyncio.to_thread(make_prompts, settings, plan.language)
+            if tts is None:
+                await asyncio.to_thread(render_ahead, prompts, plan)
+            slots = settings.server.max_calls
+            runner = Runner(slots, SileroVad(slots), recogniser)
+            engine = Engine(runner, slots=slots, observer=self.metrics)
+            engine.start()
+            stack.push_async_callback(engine.close)
+            stt = None
+            if recogniser is None:
+                stt = load_service(
+                    "asr.service", settings.asr.service, settings.asr.service_options
+                )
+            self._parts = CallParts(settings, plan, engine, prompts, services, stt, tts)
+            log.info("ready", plan=plan.name)
+            yield
+
+    async def run_call(
+        self, socket: MediaSocket, stream: MediaStream, admitted: AdmittedCall
+    ) -> CallDecision:
+        """One call, kept from its first to its last event."""
+        parts = self._parts
+        assert parts is not None, "calls are taken only while open"
+        with bind_call(stream.call_sid):
+            start = CallStart(
+                call_sid=stream.call_sid,
+                stream_sid=stream.stream_sid,
+                from_=admitted.parameters.get("from", ""),
+                to=admitted.parameters.get("to", ""),
+                dialplan=self._plan.name,
+                started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            )
+            observer = CallObserver(
+                self._keeping(stream.call_sid), start, parts.prompts.text, self._tap
+            )
+            writing = asyncio.create_task(observer.run())
+            log.info("call started")
+            try:
+                return await run_call(parts, observer, socket, stream, admitted)
+            finally:
+                await asyncio.shield(_finish(observer, writing))
+
+    def _keeping(self, call_sid: str) -> Keeping:
+        store = self._settings.store
+        folder = self._folder or store.recordings_dir / call_sid
+        keeps_audio = store.recordings or self._folder is not None
+        keeps_times = store.timelines or self._folder is not None
+        return Keeping(
+            self.journal,
+            self.metrics,
+            StereoRecording(folder / "recording.wav") if keeps_audio else None,
+            Timeline(folder / "timeline.jsonl") if keeps_times else None,
+        )
+
+
+async def _finish(observer: CallObserver, writing: asyncio.Task[None]) -> None:
+    await observer.close()
+    await writing
+
+
+def _load_recogniser(settings: Settings) -> Recogniser | None:
+    if settings.asr.service != "local":
+        return None
+    from voicebot.asr.recogniser import Recogniser
+
+    threads = settings.asr.threads or max(1, (os.cpu_count() or 2) - 1)
+    recogniser = Recogniser(settings.asr.cache_dir, threads)
+    recogniser.warm_up()
+    return recogniser
+
+
+# ---------------------------------------------------------------- processes
+
+
+def serve_calls(settings: Settings, plan_path: Path) -> int:
+    """`voicebot serve`: returns the exit code once drained."""
+    plan = load_plan(plan_path)
+    configure_logging(
+        settings.monitoring.log_level,
+        settings.monitoring.log_format,
+        log_personal_data=settings.monitoring.log_personal_data,
+    )
+    answering = Answering(settings, plan)
+    app = create_app(
+        settings,
+        run_call=answering.run_call,
+        metrics=answering.metrics,
+        journal=answering.journal,
+        lifespan=answering.open,
+    )
+    return serve(app, settings, announce=lambda url: print(console_hint(settings, plan, url)))
+
+
+def console_hint(settings: Settings, plan: Plan, url: str) -> str:
+    """What to enter in Twilio's console."""
+    public = (settings.server.public_url or "https://YOUR-PUBLIC-ADDRESS").rstrip("/")
+    lines = [
+        f"voicebot answers with {plan.name!r} on {url}",
+        "In Twilio's console, Phone Numbers > your number > Voice configuration:",
+        f"  A call comes in:      Webhook, {public}/twilio/voice, HTTP POST",
+        f"  Call status changes:  {public}/twilio/status, HTTP POST",
+    ]
+    if settings.server.public_url is None:
+        lines.append(
+            "Twilio needs a public https address that leads here; "
+            "set it as VOICEBOT_SERVER__PUBLIC_URL"
+        )
+    lines.append(f"Try it without Twilio:  voicebot call --to {url} --say 'hello'")
+    return "\n".join(lines)
+
+
+@asynccontextmanager
+async def in_process(
+    settings: Settings,
+    plan: Plan,
+    *,
+    live: Callable[[str], object] | None = None,
+    tap: Tap | None = None,
+    folder: Path | None = None,
+) -> AsyncIterator[str]:
+    """A server in this event loop on a free loopback port; yields its base URL."""
+    server = settings.server.model_copy(update={"host": "127.0.0.1", "port": 0, "public_url": None})
+    local = settings.model_copy(update={"server": server})
+    answering = Answering(local, plan, live=live, tap=tap, folder=folder)
+    async with running_server(
+        local,
+        run_call=answering.run_call,
+        metrics=answering.metrics,
+        journal=answering.journal,
+        lifespan=answering.open,
+    ) as url:
+        yield url

@@ -1,0 +1,134 @@
+"""Runs one admitted call: builds its parts, observes it, and turns its end into a decision."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from voicebot.audio.playout import Playout
+from voicebot.config import Settings
+from voicebot.dialogue.machine import Machine
+from voicebot.dialogue.plan import Plan
+from voicebot.dialogue.session import Session
+from voicebot.engine.engine import Engine
+from voicebot.events import SAMPLE_RATE_HZ, CallStarted, Say, SpokenPrompt, Transfer
+from voicebot.nlu.interpreter import completeness, interpret, interpret_keys
+from voicebot.pipeline.build import Decision, Parts, build
+from voicebot.pipeline.clock import CallClock
+from voicebot.pipeline.services import FromStt, FromTts, ToStt, ToTts
+from voicebot.pipeline.transport import Line
+from voicebot.server.admission import AdmittedCall
+from voicebot.server.call_observer import CallObserver
+from voicebot.server.directory import CallDecision
+from voicebot.server.media_socket import MediaSocket
+from voicebot.server.services import Services
+from voicebot.speech.prompts import Prompts
+from voicebot.telephony.media_stream import MediaStream
+from voicebot.turns.barge_in import BargeInPolicy
+from voicebot.turns.endpointer import Endpointer
+from voicebot.turns.listener import Listener
+from voicebot.turns.vad import SpeechDetector
+
+if TYPE_CHECKING:
+    from pipecat.processors.frame_processor import FrameProcessor
+
+Spoken = tuple[str | Say, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CallParts:
+    """What all calls of a process share. `stt`, `tts`: factories of Pipecat services, if any."""
+
+    settings: Settings
+    plan: Plan
+    engine: Engine
+    prompts: Prompts
+    services: Services
+    stt: Callable[[], FrameProcessor] | None = None
+    tts: Callable[[], FrameProcessor] | None = None
+
+
+async def run_call(
+    parts: CallParts,
+    observer: CallObserver,
+    socket: MediaSocket,
+    stream: MediaStream,
+    admitted: AdmittedCall,
+) -> CallDecision:
+    """Answer the caller and converse until the dialogue, or the caller, ends the call."""
+    settings = parts.settings
+    started_at = datetime.now().astimezone()
+    clock = CallClock(asyncio.get_running_loop().time)
+    playout = Playout(ahead_samples=settings.speech.ahead_ms * SAMPLE_RATE_HZ // 1000)
+    line = Line(socket, stream, clock, playout)
+    machine = Machine(parts.plan, started_at)
+    observer.attach(clock, playout, machine)
+    call = build(
+        Parts(
+            line=line,
+            engine=parts.engine,
+            listener=_listener(settings),
+            session=_session(machine, started_at.date()),
+            service=partial(_call_service, parts.services, stream.call_sid),
+            render=partial(_render, parts),
+            observe=observer.observe,
+            stt=[ToStt(), parts.stt(), FromStt()] if parts.stt else [],
+            tts=[ToTts(), parts.tts(), FromTts()] if parts.tts else [],
+        )
+    )
+    decision = await call.run(CallStarted(0, admitted.parameters))
+    observer.decided(decision)
+    return _decision(decision)
+
+
+def _listener(settings: Settings) -> Listener:
+    return Listener(
+        completeness=completeness,
+        detector=SpeechDetector(),
+        endpointer=Endpointer(),
+        barge_in=BargeInPolicy(),
+        partial_interval_ms=settings.asr.partial_interval_ms,
+    )
+
+
+def _session(machine: Machine, today: date) -> Session:
+    return Session(
+        machine, interpret=partial(interpret, today=today), interpret_keys=interpret_keys
+    )
+
+
+async def _call_service(
+    services: Services, call_sid: str, name: str, arguments: Mapping[str, str]
+) -> Mapping[str, object]:
+    return await services.call(name, arguments, call_sid=call_sid)
+
+
+async def _render(parts: CallParts, spoken: Spoken) -> SpokenPrompt:
+    """Audio of a prompt; only its text where a Pipecat service will speak it."""
+    if parts.tts is not None:
+        return SpokenPrompt(parts.prompts.text(spoken), b"")
+    if parts.prompts.is_ready(spoken):
+        return parts.prompts.render(spoken)  # from memory or a small file
+    return await asyncio.to_thread(parts.prompts.render, spoken)
+
+
+def _decision(decision: Decision) -> CallDecision:
+    if isinstance(decision, Transfer):
+        return CallDecision(transfer_to=decision.destination)
+    return CallDecision()
+
+
+def render_ahead(prompts: Prompts, plan: Plan) -> None:
+    """Render the plan's fixed prompts, so that no caller waits for one."""
+    for spoken in plan.static_prompts():
+        prompts.render(spoken)
+
+
+def plan_folder(plan: Plan) -> Path:
+    """Where the plan's Python services are looked for."""
+    return plan.path.resolve().parent
