@@ -1,0 +1,1 @@
+"""What calls and models are worth: pictures of calls, error rates."""
