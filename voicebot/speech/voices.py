@@ -44,7 +44,7 @@ class Voice(Protocol):
 
 
 class EspeakVoice:
-    """espeak-ng in this process, about 700 times faster than real time on one core.
+    """espeak-ng in this process, several hundred times faster than real time on one core.
 
     `voice` is a language with an optional variant ("en-us", "en-us+steph": the clearest of some
     thirty on the telephone, see LOG.md), `words_per_minute`
