@@ -7,7 +7,7 @@ is tested against this module.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
@@ -70,7 +70,9 @@ class AsrSettings(_Room):
         description="`local`, or a Pipecat STT service as `package.module:Class` (its own settings "
         "from `asr.service_options`)",
     )
-    service_options: dict[str, str] = Field({}, description="keyword arguments of that service")
+    service_options: dict[str, Any] = Field(
+        {}, description="keyword arguments of that service, as JSON; `settings` may be an object"
+    )
     cache_dir: Path = Field(
         Path(platformdirs.user_cache_dir("voicebot")), description="converted weights, prompts"
     )
@@ -85,7 +87,9 @@ class SpeechSettings(_Room):
         "espeak:en-us+steph",
         description="`espeak:VOICE`, or a Pipecat TTS service as `pipecat:package.module:Class`",
     )
-    voice_options: dict[str, str] = Field({}, description="keyword arguments of that service")
+    voice_options: dict[str, Any] = Field(
+        {}, description="keyword arguments of that service, as JSON; `settings` may be an object"
+    )
     words_per_minute: int = Field(165, ge=80, le=400, description="speaking rate (espeak)")
     ahead_ms: int = Field(400, ge=100, le=2000, description="audio sent ahead of the caller's ear")
 

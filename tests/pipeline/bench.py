@@ -7,7 +7,7 @@ words by the length of the tone. The bot's prompts are 50 ms of tone a character
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import partial
@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from fakes import InlineEngine, LoudnessVad, ScriptedRecogniser
 from numpy.typing import NDArray
+from pipecat.processors.frame_processor import FrameProcessor
 
 from voicebot.audio import mulaw
 from voicebot.audio.playout import Playout
@@ -27,6 +28,7 @@ from voicebot.events import CallStarted, PhraseEnd, Say, SpokenPrompt
 from voicebot.nlu.interpreter import completeness, interpret, interpret_keys
 from voicebot.pipeline.build import Decision, Parts, build
 from voicebot.pipeline.clock import CallClock
+from voicebot.pipeline.services import FromStt, FromTts, ToStt, ToTts
 from voicebot.pipeline.transport import Line
 from voicebot.telephony.media_stream import MediaStream
 from voicebot.telephony.simulator import CallerTurn, ScriptedCaller, SimulatedCall, tick
@@ -141,6 +143,8 @@ async def call(
     hostile: Sequence[str | bytes] = (),
     lose_at_s: float | None = None,
     drop: tuple[float, float] = (0.0, 0.0),
+    stt: Callable[[], FrameProcessor] | None = None,
+    tts: Callable[[], FrameProcessor] | None = None,
 ) -> Outcome:
     """Run one call to its end."""
     simulated = SimulatedCall(call_sid="CA1", stream_sid="MZ1")
@@ -159,7 +163,8 @@ async def call(
         return (replies or {})[name]
 
     async def render_later(parts: tuple[str | Say, ...]) -> SpokenPrompt:
-        return render(parts)
+        prompt = render(parts)
+        return prompt if tts is None else SpokenPrompt(prompt.text, b"")
 
     built = build(
         Parts(
@@ -177,6 +182,8 @@ async def call(
             service=service,
             render=render_later,
             observe=events.append,
+            stt=[ToStt(), stt(), FromStt()] if stt else [],
+            tts=[ToTts(), tts(), FromTts()] if tts else [],
         )
     )
     twilio = asyncio.create_task(wire.run())

@@ -42,7 +42,7 @@ class CallClock:
         """Sample position of this moment; 0 before the first chunk."""
         if self._started_s is None:
             return 0
-        return int((self._now_s() - self._started_s) * SAMPLE_RATE_HZ)
+        return round((self._now_s() - self._started_s) * SAMPLE_RATE_HZ)
 
     @property
     def received(self) -> int:

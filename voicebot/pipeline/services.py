@@ -26,8 +26,6 @@ from pipecat.frames.frames import (
     VADUserStoppedSpeakingFrame,
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
-from pipecat.services.stt_service import STTService
-from pipecat.services.tts_service import TTSService
 
 from voicebot.audio import mulaw
 from voicebot.audio.pcm import to_float, to_int16
@@ -55,8 +53,12 @@ Factory = Callable[[], FrameProcessor]
 """Makes one call's own instance of a Pipecat service."""
 
 
-def load_service(setting: str, path: str, options: Mapping[str, str]) -> Factory:
+def load_service(setting: str, path: str, options: Mapping[str, Any]) -> Factory:
     """A factory of the Pipecat service at `package.module:Class`; SettingsError in one line."""
+    # Imported only where such a service is configured: they warn about themselves.
+    from pipecat.services.stt_service import STTService
+    from pipecat.services.tts_service import TTSService
+
     module_name, _, class_name = path.partition(":")
     try:
         found: Any = getattr(importlib.import_module(module_name), class_name or "?")
@@ -70,11 +72,16 @@ def load_service(setting: str, path: str, options: Mapping[str, str]) -> Factory
         raise SettingsError(f"{setting}: {path!r} is not a Pipecat STT or TTS service")
 
     make_it: Callable[..., FrameProcessor] = found
+    make_settings: Callable[..., object] = getattr(found, "Settings", dict)
 
     def make() -> FrameProcessor:
+        arguments = dict(options)
         try:
-            return make_it(**options)
-        except TypeError as error:
+            if isinstance(arguments.get("settings"), Mapping):
+                # Pipecat's way to name model, voice and language: an object of the service's own.
+                arguments["settings"] = make_settings(**arguments["settings"])
+            return make_it(**arguments)
+        except (TypeError, ValueError) as error:
             raise SettingsError(f"{setting}: {path}: {error}") from None
 
     return make

@@ -1,0 +1,52 @@
+import pytest
+
+from voicebot.pipeline.clock import CallClock
+
+pytestmark = pytest.mark.unit
+
+
+class Wall:
+    def __init__(self) -> None:
+        self.s = 100.0
+
+    def __call__(self) -> float:
+        return self.s
+
+
+def test_positions_count_samples_and_time_goes_on_between_chunks() -> None:
+    wall = Wall()
+    clock = CallClock(wall)
+    assert clock.now() == 0
+    assert clock.place(160, 0) == 0
+    assert clock.now() == 160  # the chunk has just been spoken
+    wall.s += 0.02
+    assert clock.place(160, 20) == 160
+    wall.s += 0.5
+    assert clock.now() == 4320
+    assert clock.lateness_ms() == pytest.approx(500)
+
+
+def test_jitter_of_a_chunk_or_two_moves_nothing() -> None:
+    wall = Wall()
+    clock = CallClock(wall)
+    stamps = [0, 20, 60, 40, 100, 100, 120]
+    assert [clock.place(160, stamp) for stamp in stamps] == [160 * n for n in range(7)]
+
+
+def test_dropped_audio_is_skipped() -> None:
+    wall = Wall()
+    clock = CallClock(wall)
+    clock.place(160, 1000)
+    wall.s += 1.0
+    assert clock.place(160, 2000) == 8000
+    assert clock.received == 8160
+
+
+def test_no_timestamp_pushes_the_clock_far_ahead_of_real_time_nor_back() -> None:
+    wall = Wall()
+    clock = CallClock(wall)
+    clock.place(160, 0)
+    far = clock.place(160, 10**12)
+    assert far <= 160 + 8000
+    again = clock.place(160, 0)
+    assert again == far + 160
