@@ -7,6 +7,7 @@ import soundfile
 import soxr
 import torch
 from numpy.typing import NDArray
+from transformers import MoonshineConfig, MoonshineForConditionalGeneration
 
 from voicebot.asr.checkpoint import Weights
 from voicebot.asr.moonshine import Dimensions, Moonshine
@@ -34,6 +35,34 @@ def small_model() -> Moonshine:
 
 
 @pytest.fixture(scope="session")
+def lively_model(small_model: Moonshine) -> Moonshine:
+    """One whose sentences vary: larger embeddings make its choices sharp."""
+    model = Moonshine(SMALL).eval().requires_grad_(False)
+    model.load_state_dict(small_model.state_dict())
+    model.decoder.embedding.weight.mul_(5)
+    return model
+
+
+@pytest.fixture(scope="session")
+def reference() -> MoonshineForConditionalGeneration:
+    """The reference implementation, as small, with random weights."""
+    torch.manual_seed(1)
+    config = MoonshineConfig(
+        vocab_size=SMALL.vocabulary,
+        hidden_size=SMALL.width,
+        intermediate_size=SMALL.inner,
+        encoder_num_hidden_layers=SMALL.encoder_layers,
+        decoder_num_hidden_layers=SMALL.decoder_layers,
+        encoder_num_attention_heads=SMALL.heads,
+        decoder_num_attention_heads=SMALL.heads,
+    )
+    model = MoonshineForConditionalGeneration(config).eval().requires_grad_(False)
+    for parameter in model.parameters():
+        parameter.copy_(torch.randn_like(parameter) * 0.2)
+    return model
+
+
+@pytest.fixture(scope="session")
 def small_weights(small_model: Moonshine) -> Weights:
     tokens = [b"<unk>", b"<s>", b"</s>"] + [f"\u2581w{i}".encode() for i in range(97)]
     return Weights(dict(small_model.state_dict()), tokens)
@@ -42,7 +71,7 @@ def small_weights(small_model: Moonshine) -> Weights:
 @pytest.fixture(scope="session")
 def recogniser(tmp_path_factory: pytest.TempPathFactory) -> Recogniser:
     """The real one: the wheel is converted once per test session."""
-    return Recogniser(tmp_path_factory.mktemp("weights"), threads=1)
+    return Recogniser(tmp_path_factory.getbasetemp() / "recogniser", threads=1)
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +80,7 @@ def phone_sentences() -> list[tuple[NDArray[np.float32], str]]:
     folder = RECORDINGS / "phone_calls"
     if not folder.is_dir():
         pytest.skip("needs the recordings in ../shared/audio")
-    rows = [json.loads(line) for line in (folder / "transcripts.jsonl").open()]
+    rows = [json.loads(line) for line in (folder / "transcripts.jsonl").read_text().splitlines()]
     chosen = [r for r in rows if r["kind"] == "sentence" and r["duration_s"] < 6][10:610:50]
     return [(telephone(folder / row["file"]), row["text"]) for row in chosen]
 

@@ -1,29 +1,11 @@
 import pytest
 import torch
-from transformers import MoonshineConfig, MoonshineForConditionalGeneration
+from transformers import MoonshineForConditionalGeneration
 
 from voicebot.asr.moonshine import MIN_SAMPLES, Dimensions, Moonshine, frame_count
 from voicebot.asr.reference import from_reference
 
 pytestmark = pytest.mark.unit
-
-
-@pytest.fixture(scope="module")
-def reference() -> MoonshineForConditionalGeneration:
-    torch.manual_seed(1)
-    config = MoonshineConfig(
-        vocab_size=100,
-        hidden_size=64,
-        intermediate_size=96,
-        encoder_num_hidden_layers=2,
-        decoder_num_hidden_layers=2,
-        encoder_num_attention_heads=4,
-        decoder_num_attention_heads=4,
-    )
-    model = MoonshineForConditionalGeneration(config).eval().requires_grad_(False)
-    for parameter in model.parameters():
-        parameter.copy_(torch.randn_like(parameter) * 0.2)
-    return model
 
 
 def loaded(reference: MoonshineForConditionalGeneration, dims: Dimensions) -> Moonshine:

@@ -47,20 +47,19 @@ def load_weights(cache_dir: Path | str, dims: Dimensions | None = None) -> Weigh
     Raises ModelUnavailable (one line) when there is neither a sound cache nor the wheel.
     """
     path = Path(cache_dir) / FILE_NAME
-    kept = read(path, dims or Dimensions())
-    if kept is not None:
-        return kept
-    return _converted(path)
+    dims = dims or Dimensions()
+    return read(path, dims) or _converted(path, dims)
 
 
-def _converted(path: Path) -> Weights:
+def _converted(path: Path, dims: Dimensions) -> Weights:
     # Imported here: reading the wheel's format loads onnxruntime, needed once per machine.
     from voicebot.asr import wheel
 
     folder = wheel.find_folder()
     reference, tokens = wheel.read_model(folder)
     weights = Weights(from_reference(reference), tokens)
-    equalise(build(weights), wheel.read_speech(folder))  # in place: the network shares the state
+    # In place: the network shares the tensors.
+    equalise(build(weights, dims), wheel.read_speech(folder))
     try:
         write(path, weights)
     except OSError as error:

@@ -1,4 +1,9 @@
-"""Token log-probabilities -> confidence of words and utterances, 0..1."""
+"""Token log-probabilities -> confidence of words and utterances, 0..1.
+
+Not calibrated yet, but close on telephone sentences (LOG.md): words at 0.9 and more are right
+in 93 % of cases, those below 0.3 in 40 %; over all, 0.80 on average with 79 % right. An
+utterance's confidence estimates the share of its words that are right, not that all are.
+"""
 
 from __future__ import annotations
 

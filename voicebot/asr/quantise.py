@@ -57,6 +57,7 @@ def equalise(model: Moonshine, samples: Tensor) -> None:
     """Shift outlying channels from activations to weights, in place: what the network computes
     stays, what int8 loses shrinks (SmoothQuant, Xiao et al. 2023, arXiv:2211.10438).
 
+    The encoder's own output is rescaled too, and the decoder's reading of it the other way.
     `samples` [B, N] is speech, 16 kHz, on which activations are measured.
     """
     peaks = _measured(model, samples)

@@ -45,8 +45,9 @@ def from_reference(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """State of MoonshineForConditionalGeneration -> state of `moonshine.Moonshine`.
 
     Query, key and value matrices are stacked; the tied output matrix is dropped.
+    The result shares no memory with `state`.
     """
-    ours = {name: state["model." + theirs] for name, theirs in _TOP.items()}
+    ours = {name: state["model." + theirs].clone() for name, theirs in _TOP.items()}
     for side, names in _LAYER.items():
         for layer in range(_layer_count(state, side)):
             for name, theirs in names.items():

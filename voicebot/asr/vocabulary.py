@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 SPACE = "\u2581".encode()
+BEYOND_LATIN = "\u0250"
+"""The model speaks English: music notes and words in other scripts are what it makes of noise."""
 _SILENT = re.compile(rb"<unk>|</?s>|<<ST_\d+>>")
 
 
@@ -37,4 +39,6 @@ class Vocabulary:
 
 def _readable(raw: bytearray) -> str:
     text = raw.decode("utf-8", "replace").replace("\u2581", " ").replace("\ufffd", "")
-    return "".join(character for character in text if character.isprintable()).strip()
+    text = "".join(character for character in text if character.isprintable()).strip()
+    letters = [character for character in text if character.isalnum()]
+    return text if letters and max(letters) < BEYOND_LATIN else ""

@@ -1,0 +1,67 @@
+import pytest
+import torch
+
+from voicebot.asr.moonshine import Moonshine
+from voicebot.asr.quantise import Int8Linear, equalise, quantise
+
+pytestmark = pytest.mark.unit
+
+
+def generator(seed):
+    return torch.Generator().manual_seed(seed)
+
+
+def copied(model):
+    copy = Moonshine(model.dims).eval().requires_grad_(False)
+    copy.load_state_dict(model.state_dict())
+    return copy
+
+
+def logits(model, seed=1):
+    encoded = model.encoder(torch.randn(2, 8000, generator=generator(seed)))
+    tokens = torch.tensor([[1, 5, 9, 20]] * 2)
+    return model.decoder(tokens, model.decoder.start(encoded, 4))
+
+
+def test_int8_is_close_to_float():
+    weight, bias = torch.randn(40, 64, generator=generator(0)), torch.randn(40)
+    x = torch.randn(3, 5, 64, generator=generator(1)) * 7
+    exact = torch.nn.functional.linear(x, weight, bias)
+    error = Int8Linear(weight, bias)(x) - exact
+    assert error.norm() / exact.norm() < 0.015
+
+
+def test_a_row_does_not_depend_on_its_neighbours():
+    linear = Int8Linear(torch.randn(40, 64, generator=generator(0)))
+    rows = torch.randn(4, 64, generator=generator(1)) * torch.tensor([[1.0], [100.0], [0.0], [1]])
+    torch.testing.assert_close(linear(rows)[:1], linear(rows[:1]))
+    assert linear(rows)[2].abs().max() == 0
+
+
+def test_equalising_keeps_what_the_network_computes(small_model):
+    equal = copied(small_model)
+    equalise(equal, torch.randn(1, 8000, generator=generator(2)))
+    layer = "encoder.layers.0.mlp_norm.weight"
+    assert not torch.allclose(equal.state_dict()[layer], small_model.state_dict()[layer])
+    torch.testing.assert_close(logits(equal), logits(small_model), atol=1e-4, rtol=1e-3)
+
+
+def test_equalising_helps_where_channels_stand_out(small_model):
+    spiky = copied(small_model)
+    for layer in spiky.encoder.layers:
+        layer.mlp_norm.weight.fill_(1.0)
+        layer.mlp_norm.weight[3] = 100.0
+        layer.up.weight[:, 3] /= 100
+    exact = memory(spiky)
+    equal = copied(spiky)
+    equalise(equal, torch.randn(1, 8000, generator=generator(2)))
+    before = (memory(quantise(spiky)) - exact).norm()
+    after = (memory(quantise(equal)) - exact).norm()
+    assert after < before / 3
+    assert after / exact.norm() < 0.05
+
+
+def memory(model):
+    """What the decoder reads of the encoder."""
+    encoded = model.encoder(torch.randn(1, 8000, generator=generator(1)))
+    return model.decoder.start(encoded, capacity=0).memory[1][0]

@@ -1,0 +1,133 @@
+import numpy as np
+import pytest
+import soundfile
+import soxr
+
+from voicebot.asr import quantise, wheel
+from voicebot.asr.recogniser import Recogniser
+from voicebot.asr.vocabulary import Vocabulary
+from voicebot.events import Hypothesis
+
+pytestmark = pytest.mark.unit
+RATE = 16000
+
+
+def words(text):
+    kept = "".join(c if c.isalnum() or c == "'" else " " for c in text.casefold())
+    return kept.split()
+
+
+def word_errors(reference, heard):
+    row = list(range(len(heard) + 1))
+    for i, expected in enumerate(reference, 1):
+        diagonal, row[0] = row[0], i
+        for j, word in enumerate(heard, 1):
+            diagonal, row[j] = (
+                row[j],
+                min(row[j] + 1, row[j - 1] + 1, diagonal + (word != expected)),
+            )
+    return row[-1]
+
+
+@pytest.fixture(scope="session")
+def speech():
+    """Ten seconds of Beckett that come with the weights, through an 8 kHz telephone."""
+    samples, rate = soundfile.read(wheel.find_folder() / wheel.SPEECH, dtype="float32")
+    return soxr.resample(soxr.resample(samples, rate, 8000), 8000, RATE)
+
+
+def test_speech_becomes_words(recogniser, speech):
+    [heard] = recogniser.transcribe([speech], nbest=3)
+    assert words(heard.text) == words(
+        "Ever tried ever failed no matter try again fail again fail better"
+    )
+    assert heard.confidence > 0.7
+    assert [word.text for word in heard.words] == heard.text.split()
+    assert all(0 < word.confidence <= 1 for word in heard.words)
+    assert heard.nbest[0].text == heard.text
+    assert len({tuple(words(entry.text)) for entry in heard.nbest}) == len(heard.nbest)
+
+
+def test_partials_and_batches_agree_with_single_utterances(recogniser, speech):
+    batch = [speech[: 4 * RATE], speech, speech[5 * RATE :], speech[: 2 * RATE]]
+    together = recogniser.transcribe(batch)
+    alone = [recogniser.transcribe([samples])[0] for samples in batch]
+    assert [t.text for t in together] == [a.text for a in alone]
+    for one, other in zip(together, alone, strict=True):
+        assert one.confidence == pytest.approx(other.confidence, abs=0.02)
+
+
+def test_nothing_to_hear_gives_an_empty_hypothesis_in_its_place(recogniser, speech):
+    found = recogniser.transcribe(
+        [np.zeros(0, np.float32), speech, np.zeros(RATE, np.float32), speech[:800]]
+    )
+    assert [found[0], found[2], found[3]] == [Hypothesis("")] * 3
+    assert "better" in found[1].text
+    assert recogniser.transcribe([]) == []
+
+
+def test_long_audio_is_heard_to_its_end(recogniser, speech):
+    pause = np.random.default_rng(0).normal(0, 1e-3, RATE).astype(np.float32)
+    [heard] = recogniser.transcribe([np.concatenate([speech, pause] * 4)], nbest=2)
+    text = words(heard.text)
+    assert text.count("better") == 4
+    assert text.count("tried") == 4
+    assert len(heard.words) == len(heard.text.split())
+
+
+def test_faulty_samples_do_not_spoil_the_rest(recogniser, speech):
+    spoiled = speech.copy()
+    spoiled[1000:1010] = np.nan
+    spoiled[2000] = np.inf
+    [heard] = recogniser.transcribe([spoiled])
+    assert "matter" in heard.text
+
+
+def test_max_tokens_shortens(recogniser, speech):
+    [heard] = recogniser.transcribe([speech], max_tokens=3)
+    assert 1 <= len(heard.words) <= 3
+
+
+def test_noise_says_nothing(recogniser):
+    generator = np.random.default_rng(0)
+    noises = [generator.normal(0, rms, 2 * RATE).astype(np.float32) for rms in (1e-3, 1e-2, 0.1)]
+    assert [h.text for h in recogniser.transcribe(noises, nbest=3)] == ["", "", ""]
+
+
+def test_int8_hears_what_float_hears(recogniser, speech, tmp_path_factory):
+    exact = Recogniser(recogniser_cache(tmp_path_factory), 1, precision="float32")
+    rounded = Recogniser(recogniser_cache(tmp_path_factory), 1, precision="int8")
+    assert isinstance(rounded.model.encoder.layers[0].up, quantise.Int8Linear)
+    assert rounded.transcribe([speech])[0].text == exact.transcribe([speech])[0].text
+
+
+def recogniser_cache(factory):
+    return factory.getbasetemp() / "recogniser"
+
+
+def test_warm_up_on_a_network_in_memory(small_model, small_weights):
+    recogniser = Recogniser.of(small_model, Vocabulary(small_weights.tokens))
+    recogniser.warm_up()
+    assert recogniser.cache_problem is None
+
+
+@pytest.mark.recordings
+def test_telephone_sentences(recogniser, phone_sentences):
+    found = recogniser.transcribe([samples for samples, _ in phone_sentences], nbest=4)
+    errors = total = 0
+    for hypothesis, (_, text) in zip(found, phone_sentences, strict=True):
+        errors += word_errors(words(text), words(hypothesis.text))
+        total += len(words(text))
+    assert errors / total <= 0.35
+
+
+@pytest.mark.recordings
+def test_confidence_separates_right_from_wrong(recogniser, phone_sentences):
+    found = recogniser.transcribe([samples for samples, _ in phone_sentences], nbest=4)
+    right, wrong = [], []
+    for hypothesis, (_, text) in zip(found, phone_sentences, strict=True):
+        said = set(words(text))
+        for word in hypothesis.words:
+            (right if set(words(word.text)) <= said else wrong).append(word.confidence)
+    assert len(wrong) > 5
+    assert np.mean(right) > np.mean(wrong) + 0.15
