@@ -132,7 +132,7 @@ class CallObserver:
             self._keeping.timeline.close()
         end = CallEnd(self._start.call_sid, outcome, is_goal, _now(), slots, reason)
         await self._keeping.journal.call_ended(end)
-        self._keeping.metrics.outcome(outcome)
+        self._keeping.metrics.outcome(outcome, self._at / SAMPLE_RATE_HZ)
         log.info("call ended", outcome=outcome, is_goal=is_goal, reason=reason)
 
     # ------------------------------------------------------------ inside
@@ -144,9 +144,11 @@ class CallObserver:
     def _service_replied(self, reply: ServiceReply) -> None:
         name, at = self._called.pop(reply.id, ("", self._at))
         took_ms = (self._at - at) * 1000 / SAMPLE_RATE_HZ
-        self._keeping.metrics.service(name, "failed" if reply.error else "answered")
+        how = "failed" if reply.error else "answered"
+        self._keeping.metrics.service(name, how, took_ms / 1000)
         if reply.error:
-            log.warning("service failed", service=name, problem=reply.error)
+            # Its text may quote the caller: it is in the journal, not in the log.
+            log.warning("service failed", service=name)
         self._writes.put_nowait(ServiceRecord(self._start.call_sid, name, at, took_ms, reply.error))
 
     def _audio(self, frame: CallerAudioFrame) -> None:
