@@ -105,9 +105,13 @@ def recogniser_cache(factory):
     return factory.getbasetemp() / "recogniser"
 
 
-def test_warm_up_on_a_network_in_memory(small_model, small_weights):
+def test_warm_up_runs_the_network_in_memory(small_model, small_weights):
     recogniser = Recogniser.of(small_model, Vocabulary(small_weights.tokens))
+    ran = []
+    hook = small_model.encoder.register_forward_hook(lambda *_: ran.append(True))
     recogniser.warm_up()
+    hook.remove()
+    assert len(ran) >= 2
     assert recogniser.cache_problem is None
 
 

@@ -23,8 +23,8 @@ from voicebot.events import Alternative, Hypothesis, Word
 Precision = Literal["auto", "float32", "int8"]
 MAX_PADDING = 0.15
 """Share of the longest item that a shorter one may be padded by to be encoded with it."""
-BEAMS = 4
-"""Beams behind an n-best list; a longer list takes as many as it has entries."""
+BEAMS = 8
+"""Beams behind an n-best list: 0.5 % WER better than four, for a tenth more time (LOG.md)."""
 
 
 class Recogniser:
@@ -59,8 +59,8 @@ class Recogniser:
     def warm_up(self) -> None:
         """Run once, so that the first caller does not wait for allocations and kernels."""
         noise = np.random.default_rng(0).normal(0, 0.05, 2 * SAMPLE_RATE_HZ).astype(np.float32)
-        self.transcribe([noise, noise[:SAMPLE_RATE_HZ]], nbest=2)
-        self.transcribe([noise])
+        self._decode([noise, noise[:SAMPLE_RATE_HZ]], nbest=2, max_tokens=4)
+        self._decode([noise], nbest=1, max_tokens=4)
 
     @torch.inference_mode()
     def transcribe(
@@ -78,6 +78,7 @@ class Recogniser:
         decoded = iter(self._decode(flat, nbest, max_tokens) if flat else ())
         return [self._hypothesis([next(decoded) for _ in of_one], nbest) for of_one in pieces]
 
+    @torch.inference_mode()
     def _decode(
         self, pieces: list[Samples], nbest: int, max_tokens: int | None
     ) -> list[list[Decoded]]:
