@@ -24,7 +24,7 @@ Precision = Literal["auto", "float32", "int8"]
 MAX_PADDING = 0.15
 """Share of the longest item that a shorter one may be padded by to be encoded with it."""
 BEAMS = 8
-"""Beams behind an n-best list: 0.5 % WER better than four, for a tenth more time (LOG.md)."""
+"""Beams behind an n-best list: a little better than four for a little more time (LOG.md)."""
 
 
 class Recogniser:
