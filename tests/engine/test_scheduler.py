@@ -62,6 +62,16 @@ def test_batch_size_is_bounded_and_nobody_starves() -> None:
     assert served == list(range(10))
 
 
+def test_long_utterances_make_small_batches() -> None:
+    scheduler = Scheduler(max_batch_samples=10 * 8000)
+    for slot, seconds in enumerate((4.0, 4.0, 4.0, 30.0, 1.0)):
+        scheduler.submit(job(slot, JobKind.FINAL, seconds))
+    batches = []
+    while batch := scheduler.next_batch():
+        batches.append([item.slot for item in batch])
+    assert batches == [[0, 1], [2], [3], [4]]
+
+
 def test_withdrawn_call_leaves_nothing() -> None:
     scheduler = Scheduler()
     scheduler.submit(job(0, JobKind.FINAL))

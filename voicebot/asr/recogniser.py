@@ -23,6 +23,8 @@ from voicebot.events import Alternative, Hypothesis, Word
 Precision = Literal["auto", "float32", "int8"]
 MAX_PADDING = 0.15
 """Share of the longest item that a shorter one may be padded by to be encoded with it."""
+WARM_UP_SHAPES = ((20, 1), (12, 2), (6, 4), (3, 8))
+"""Seconds and utterances of the largest batches: 24 s of audio, as the engine forms them."""
 BEAMS = 8
 """Beams behind an n-best list: a little better than four for a little more time (LOG.md)."""
 
@@ -57,10 +59,14 @@ class Recogniser:
         self.model, self.vocabulary = model, vocabulary
 
     def warm_up(self) -> None:
-        """Run once, so that the first caller does not wait for allocations and kernels."""
-        noise = np.random.default_rng(0).normal(0, 0.05, 2 * SAMPLE_RATE_HZ).astype(np.float32)
-        self._decode([noise, noise[:SAMPLE_RATE_HZ]], nbest=2, max_tokens=4)
-        self._decode([noise], nbest=1, max_tokens=4)
+        """Run at every size that calls will bring, so that no caller waits for memory or kernels.
+
+        What torch takes from the system here it keeps: memory hardly grows with calls after it.
+        """
+        noise = np.random.default_rng(0).normal(0, 0.05, 20 * SAMPLE_RATE_HZ).astype(np.float32)
+        for seconds, size in WARM_UP_SHAPES:
+            self._decode([noise[: seconds * SAMPLE_RATE_HZ]] * size, nbest=2, max_tokens=None)
+        self._decode([noise[:SAMPLE_RATE_HZ]], nbest=1, max_tokens=4)
 
     @torch.inference_mode()
     def transcribe(

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+from voicebot.events import SAMPLE_RATE_HZ
+
 
 class JobKind(IntEnum):
     """Smaller is more urgent."""
@@ -40,9 +42,19 @@ class Job:
 class Scheduler:
     """A waiting line with one place per slot and kind."""
 
-    def __init__(self, *, max_batch: int = 8, length_ratio: float = 2.0) -> None:
-        """`length_ratio`: longest over shortest utterance in one batch of partials."""
+    def __init__(
+        self,
+        *,
+        max_batch: int = 8,
+        max_batch_samples: int = 24 * SAMPLE_RATE_HZ,
+        length_ratio: float = 2.0,
+    ) -> None:
+        """`max_batch_samples`: utterances times the longest of them (one alone may exceed it):
+        it bounds memory, and the time that an urgent job waits for the batch before it.
+        `length_ratio`: longest over shortest utterance in one batch of partials.
+        """
         self._max_batch = max_batch
+        self._max_batch_samples = max_batch_samples
         self._length_ratio = length_ratio
         self._waiting: dict[tuple[int, JobKind], Job] = {}
         self.shed = 0
@@ -77,7 +89,13 @@ class Scheduler:
         line = [job for job in self._waiting.values() if job.kind is urgent]
         if urgent is JobKind.PARTIAL:
             line = self._similar(line)
-        batch = line[: self._max_batch]
+        batch = line[:1]
+        longest = line[0].length
+        for job in line[1 : self._max_batch]:
+            longest = max(longest, job.length)
+            if (len(batch) + 1) * longest > self._max_batch_samples:
+                break
+            batch.append(job)
         for job in batch:
             del self._waiting[(job.slot, job.kind)]
         return batch

@@ -143,10 +143,15 @@ async def _finish(observer: CallObserver, writing: asyncio.Task[None]) -> None:
 def _load_recogniser(settings: Settings) -> Recogniser | None:
     if settings.asr.service != "local":
         return None
+    # oneDNN keeps code and buffers for each of 1024 shapes of its inputs; utterances have all
+    # shapes, so that cost 80 MB for 10 calls and saved no time. It is read when torch starts.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "0")
     from voicebot.asr.recogniser import Recogniser
 
     threads = settings.asr.threads or max(1, (os.cpu_count() or 2) - 1)
     recogniser = Recogniser(settings.asr.cache_dir, threads)
+    if recogniser.cache_problem is not None:
+        log.warning("weights are converted at each start", problem=recogniser.cache_problem)
     recogniser.warm_up()
     return recogniser
 
