@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pipecat.frames.frames import EndFrame, Frame
+from pipecat.frames.frames import EndFrame, ErrorFrame, Frame
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.frame_processor import FrameProcessor
@@ -15,6 +15,7 @@ from voicebot.dialogue.session import Session
 from voicebot.engine.engine import Engine
 from voicebot.events import SAMPLE_RATE_HZ, CallerHungUp, CallStarted, Disconnect, Transfer
 from voicebot.pipeline.converse import Converse, Service
+from voicebot.pipeline.failure import failure_of
 from voicebot.pipeline.frames import EventFrame
 from voicebot.pipeline.hear import Hear
 from voicebot.pipeline.speak import Render, Speak
@@ -48,20 +49,28 @@ class Call:
         self._out = out
 
     async def run(self, started: CallStarted) -> Decision:
-        """Answer, converse, and say how the call ended; the socket is still open then."""
+        """Answer, converse, and say how the call ended; the socket is still open then.
+
+        Raises what a processor raised: nothing of this call works any more then.
+        """
 
         async def greet(worker: PipelineWorker, frame: Frame) -> None:
             await worker.queue_frame(EventFrame(started))
 
+        async def fail(worker: PipelineWorker, frame: ErrorFrame) -> None:
+            if (error := failure_of(frame)) is not None:
+                self._out.fail(error)
+
         self._worker.add_event_handler("on_pipeline_started", greet)
+        self._worker.add_event_handler("on_pipeline_error", fail)
         runner = WorkerRunner(handle_sigint=False, check_dangling_tasks=False)
         await runner.add_workers(self._worker)
         self._out.decision.add_done_callback(
             lambda _: runner.create_task(self._worker.queue_frame(EndFrame()))
         )
         await runner.run()
-        if not self._out.decision.done():  # the pipeline failed before the dialogue decided
-            self._out.decision.set_result(CallerHungUp(0))
+        if not self._out.decision.done():
+            raise RuntimeError("the pipeline ended before the call was decided")
         return self._out.decision.result()
 
 

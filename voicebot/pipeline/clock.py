@@ -10,6 +10,9 @@ GAP_MS = 60
 """Twilio's timestamps jitter by a chunk or two; more is audio that Twilio dropped (31930)."""
 AHEAD_SAMPLES = SAMPLE_RATE_HZ
 """No timestamp may push the clock further than this beyond the time that really passed."""
+BURST_SAMPLES = 15 * SAMPLE_RATE_HZ
+"""More audio than this beyond real time is no network catching up (it delivers at most some
+500 chunks at once): hearing all of it would cost what a hundred callers cost."""
 
 
 class CallClock:
@@ -43,6 +46,11 @@ class CallClock:
         if self._started_s is None:
             return 0
         return round((self._now_s() - self._started_s) * SAMPLE_RATE_HZ)
+
+    @property
+    def is_outrun(self) -> bool:
+        """More audio arrived than anyone can have spoken."""
+        return self._next - self.now() > BURST_SAMPLES
 
     @property
     def received(self) -> int:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from pipecat.frames.frames import Frame
+from pipecat.frames.frames import CancelFrame, EndFrame, Frame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from voicebot.dialogue.session import Session
@@ -21,6 +22,7 @@ from voicebot.events import (
     PromptHeard,
     ServiceReply,
 )
+from voicebot.pipeline.failure import watched
 from voicebot.pipeline.frames import EventFrame
 
 Service = Callable[[str, Mapping[str, str]], Awaitable[Mapping[str, object]]]
@@ -38,6 +40,7 @@ class Converse(FrameProcessor):
         self._session = session
         self._service = service
         self._observe = observe
+        self._calls: set[asyncio.Task[None]] = set()
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Dialogue events go to the session, which answers with actions."""
@@ -52,6 +55,10 @@ class Converse(FrameProcessor):
             case EventFrame(event=CallerHungUp() as gone):
                 self._session.handle(gone)
                 await self.push_frame(frame, direction)
+            case EndFrame() | CancelFrame():
+                for call in list(self._calls):  # nobody waits for what they answer
+                    await self.cancel_task(call)
+                await self.push_frame(frame, direction)
             case _:
                 await self.push_frame(frame, direction)
 
@@ -59,7 +66,9 @@ class Converse(FrameProcessor):
         for event in events:
             self._observe(event)
             if isinstance(event, CallService):
-                self.create_task(self._call(event))
+                call = self.create_task(watched(self, self._call(event)))
+                self._calls.add(call)
+                call.add_done_callback(self._calls.discard)
             elif isinstance(event, Action):
                 if isinstance(event, Listen):
                     await self.push_frame(EventFrame(event), UPSTREAM)

@@ -15,6 +15,7 @@ from voicebot.engine.runner import VadResult
 from voicebot.engine.scheduler import JobKind
 from voicebot.events import SAMPLE_RATE_HZ, Digit, Hypothesis, Listen, PromptEnded
 from voicebot.pipeline.clock import CallClock
+from voicebot.pipeline.failure import watched
 from voicebot.pipeline.frames import CallerAudioFrame, EventFrame
 from voicebot.turns.listener import Kind, Listener, Recognise
 
@@ -76,7 +77,7 @@ class Hear(FrameProcessor):
             case EventFrame(event=Hypothesis() as hypothesis):
                 self._emit(self._listener.transcribed(hypothesis, self._clock.received))
             case StartFrame():
-                self._task = self.create_task(self._forward())
+                self._task = self.create_task(watched(self, self._forward()))
                 await self.push_frame(frame, direction)
             case EndFrame() | CancelFrame():
                 self._engine.release(self._handle)

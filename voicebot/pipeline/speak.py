@@ -18,6 +18,7 @@ from voicebot.events import (
     SpokenPrompt,
     Transfer,
 )
+from voicebot.pipeline.failure import watched
 from voicebot.pipeline.frames import AfterPromptsFrame, EventFrame, PromptFrame
 
 Parts = tuple[str | Say, ...]
@@ -46,7 +47,7 @@ class Speak(FrameProcessor):
             case EventFrame(event=BargeIn()):
                 self._drop_prompts()
             case StartFrame():
-                self._task = self.create_task(self._work())
+                self._task = self.create_task(watched(self, self._work()))
             case EndFrame() | CancelFrame():
                 if self._task is not None:
                     await self.cancel_task(self._task)

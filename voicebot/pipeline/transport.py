@@ -28,6 +28,7 @@ from voicebot.events import (
     Transfer,
 )
 from voicebot.pipeline.clock import CallClock
+from voicebot.pipeline.failure import watched
 from voicebot.pipeline.frames import AfterPromptsFrame, CallerAudioFrame, EventFrame, PromptFrame
 from voicebot.telephony.media_stream import (
     DtmfReceived,
@@ -98,7 +99,7 @@ class TransportIn(BaseInputTransport):
     async def start(self, frame: StartFrame) -> None:
         """Begin to read the socket."""
         await super().start(frame)
-        self._reader = self.create_task(self._read())
+        self._reader = self.create_task(watched(self, self._read()))
 
     async def stop(self, frame: EndFrame) -> None:
         """Stop reading."""
@@ -127,6 +128,8 @@ class TransportIn(BaseInputTransport):
     async def _take(self, event: object) -> None:
         line = self._line
         match event:
+            case Media() if line.clock.is_outrun:
+                self._observe(Fault("audio_ahead"))
             case Media():
                 at = line.clock.place(len(event.payload), event.timestamp_ms)
                 await self.push_frame(CallerAudioFrame(at, event.payload))
@@ -160,7 +163,9 @@ class TransportOut(BaseOutputTransport):
     async def start(self, frame: StartFrame) -> None:
         """Begin to send."""
         await super().start(frame)
-        self._tasks = [self.create_task(self._pace()), self.create_task(self._write())]
+        self._tasks = [
+            self.create_task(watched(self, work)) for work in (self._pace(), self._write())
+        ]
 
     async def stop(self, frame: EndFrame) -> None:
         """Stop sending."""
@@ -255,6 +260,11 @@ class TransportOut(BaseOutputTransport):
     def _decide(self, event: object) -> None:
         if not self.decision.done() and isinstance(event, Transfer | Disconnect | CallerHungUp):
             self.decision.set_result(event)
+
+    def fail(self, error: Exception) -> None:
+        """The call cannot go on."""
+        if not self.decision.done():
+            self.decision.set_exception(error)
 
     async def _write(self) -> None:
         while True:
