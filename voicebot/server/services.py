@@ -96,7 +96,10 @@ class Services:
             raise ServiceFailed(
                 f"service {name}: replied with {type(reply).__name__}, not a mapping of names"
             )
-        return reply
+        try:
+            return {_text(key): _storable(value) for key, value in reply.items()}
+        except RecursionError:
+            raise ServiceFailed(f"service {name}: replied with endless nesting") from None
 
     async def _call_function(
         self, service: _Service, arguments: Mapping[str, str], call_sid: str
@@ -226,6 +229,21 @@ def _takes_call_sid(function: Function) -> bool:
         return "call_sid" in inspect.signature(function).parameters
     except (TypeError, ValueError):
         return False
+
+
+def _storable(value: object) -> object:
+    """The value with valid Unicode: half a surrogate pair goes into no journal."""
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, Mapping):
+        return {_storable(key): _storable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_storable(item) for item in value]
+    return value
+
+
+def _text(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
 
 
 def _one_line(error: BaseException) -> str:
