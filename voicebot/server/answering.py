@@ -26,6 +26,7 @@ from voicebot.server.call import CallParts, plan_folder, render_ahead, run_call
 from voicebot.server.call_observer import CallObserver, Keeping
 from voicebot.server.directory import CallDecision
 from voicebot.server.media_socket import MediaSocket
+from voicebot.server.memory import keep_memory_flat
 from voicebot.server.services import Services
 from voicebot.server.serving import running_server, serve
 from voicebot.server.voice import make_prompts
@@ -143,9 +144,6 @@ async def _finish(observer: CallObserver, writing: asyncio.Task[None]) -> None:
 def _load_recogniser(settings: Settings) -> Recogniser | None:
     if settings.asr.service != "local":
         return None
-    # oneDNN keeps code and buffers for each of 1024 shapes of its inputs; utterances have all
-    # shapes, so that cost 80 MB for 10 calls and saved no time. It is read when torch starts.
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "0")
     from voicebot.asr.recogniser import Recogniser
 
     threads = settings.asr.threads or max(1, (os.cpu_count() or 2) - 1)
@@ -161,6 +159,7 @@ def _load_recogniser(settings: Settings) -> Recogniser | None:
 
 def serve_calls(settings: Settings, plan_path: Path) -> int:
     """`voicebot serve`: returns the exit code once drained."""
+    keep_memory_flat()
     plan = load_plan(plan_path)
     configure_logging(
         settings.monitoring.log_level,
