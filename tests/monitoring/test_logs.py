@@ -231,3 +231,15 @@ def test_numbers_in_other_texts(text: str, masked: str) -> None:
 )
 def test_redaction_takes_anything_and_leaves_json(values: dict[str, object]) -> None:
     json.dumps(redact(values))
+
+
+def test_a_failure_on_the_console_is_a_type_and_places(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("info", "console")
+    try:
+        raise ValueError(SECRET)
+    except ValueError:
+        log.exception("call failed")
+    text = capsys.readouterr().err
+    assert "call failed" in text
+    assert "ValueError" in text
+    assert SECRET not in text

@@ -11,7 +11,7 @@ import contextlib
 import logging
 import sys
 import traceback
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import structlog
@@ -47,6 +47,7 @@ def configure_logging(
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _Exceptions(log_personal_data),
             *([] if log_personal_data else [_redact]),
+            *([_exception_as_text] if log_format == "console" else []),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
@@ -106,6 +107,14 @@ class _Exceptions:
                 else describe_exception(error)
             )
         return event
+
+
+def _exception_as_text(logger: Any, method: str, event: _EventDict) -> _EventDict:
+    """The console's renderer joins it to a line; a mapping would make it raise."""
+    error = event.get("exception")
+    if isinstance(error, Mapping):
+        event["exception"] = "\n".join(f"{name}: {value}" for name, value in error.items())
+    return event
 
 
 # ---------------------------------------------------------------- other libraries' lines
