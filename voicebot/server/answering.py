@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 from starlette.applications import Starlette
@@ -17,6 +18,7 @@ from voicebot.config import Settings
 from voicebot.dialogue.plan import Plan, load_plan
 from voicebot.engine.engine import Engine
 from voicebot.engine.runner import Runner
+from voicebot.errors import SettingsError
 from voicebot.monitoring.logs import bind_call, configure_logging
 from voicebot.monitoring.metrics import Metrics
 from voicebot.pipeline.services import load_service
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 Tap = Callable[[object], None]
+T = TypeVar("T")
 
 
 class Answering:
@@ -71,6 +74,8 @@ class Answering:
     async def open(self, app: Starlette) -> AsyncIterator[None]:
         """Load models, voice and services; close them at the end."""
         settings, plan = self._settings, self._plan
+        if settings.store.recordings or settings.store.timelines:
+            _check_folder(settings.store.recordings_dir)
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self.journal)
             services = Services(
@@ -108,8 +113,8 @@ class Answering:
             start = CallStart(
                 call_sid=stream.call_sid,
                 stream_sid=stream.stream_sid,
-                from_=admitted.parameters.get("from", ""),
-                to=admitted.parameters.get("to", ""),
+                from_=admitted.parameters.get("caller", ""),
+                to=admitted.parameters.get("called", ""),
                 dialplan=self._plan.name,
                 started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
             )
@@ -131,9 +136,31 @@ class Answering:
         return Keeping(
             self.journal,
             self.metrics,
-            StereoRecording(folder / "recording.wav") if keeps_audio else None,
-            Timeline(folder / "timeline.jsonl") if keeps_times else None,
+            _made(StereoRecording, folder / "recording.wav") if keeps_audio else None,
+            _made(Timeline, folder / "timeline.jsonl") if keeps_times else None,
         )
+
+
+def _made(make: Callable[[Path], T], path: Path) -> T | None:
+    """A recording or timeline; a disk that is full now must not cost the caller the call."""
+    try:
+        return make(path)
+    except SettingsError as error:
+        log.error("call is not kept", problem=str(error))
+        return None
+
+
+def _check_folder(folder: Path) -> None:
+    """A folder that cannot be written is said at the start, not at every call."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise SettingsError(
+            f"store.recordings_dir: {folder} cannot be written ({error.strerror}); "
+            "set VOICEBOT_STORE__RECORDINGS_DIR to a folder that can"
+        ) from None
 
 
 async def _finish(observer: CallObserver, writing: asyncio.Task[None]) -> None:
