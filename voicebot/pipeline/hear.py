@@ -87,6 +87,11 @@ class Hear(FrameProcessor):
             case _:
                 await self.push_frame(frame, direction)
 
+    async def cleanup(self) -> None:
+        """However the pipeline ended, also before it began: the engine's slot is free."""
+        await super().cleanup()  # type: ignore[no-untyped-call]  # Pipecat gives it no type
+        self._engine.release(self._handle)
+
     async def _take_audio(self, frame: CallerAudioFrame) -> None:
         self._observe(frame)
         self._engine.push(self._handle, frame.at, frame.mulaw)
