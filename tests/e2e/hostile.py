@@ -36,7 +36,12 @@ def real_settings(folder: Path, weights: Path, **rooms: dict[str, Any]) -> Setti
     return load_settings(
         _env_file=None,
         asr={"cache_dir": weights, "threads": 1},
-        store={"journal": folder / "journal.sqlite", "recordings_dir": folder / "calls"},
+        store={
+            "journal": folder / "journal.sqlite",
+            "recordings_dir": folder / "calls",
+            "recordings": True,
+            "timelines": True,
+        },
         **rooms,
     )
 
@@ -46,9 +51,10 @@ class Bot:
 
     _numbers = itertools.count(1)
 
-    def __init__(self, url: str, engine: Engine) -> None:
+    def __init__(self, url: str, engine: Engine, folder: Path) -> None:
         self.url = url
         self.engine = engine
+        self.folder = folder
         self.twilio = Twilio(url)
 
     def call(self, call_sid: str | None = None) -> Line:
@@ -216,7 +222,7 @@ async def running_bot(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(answering, "Engine", Seen)
         async with answering.in_process(settings, load_plan(plan)) as url:
-            bot = Bot(url, engines[0])
+            bot = Bot(url, engines[0], folder)
             async with bot.twilio:
                 yield bot
                 await bot.idle()

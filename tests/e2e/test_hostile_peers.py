@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from hostile import PLANS, Bot, Line, Neighbour, running_bot
-from server.shell_fakes import STREAM_SID, start
+from server.shell_fakes import CALLER, STREAM_SID, start
 from websockets.exceptions import ConnectionClosed
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
@@ -112,6 +112,7 @@ async def test_a_faulty_message_is_counted_and_the_call_goes_on(
         record = await line.hang_up()
     assert record["reason"] == "caller_hung_up"
     assert record["turns"][0]["bot_text"].startswith("Welcome")
+    assert (record["from_"], record["to"]) == (CALLER, "+15550199")
     assert await bot.faults(kind) == before + 2
     assert await bot.faults("call failed") == 0
 

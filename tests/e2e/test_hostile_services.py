@@ -225,6 +225,14 @@ async def test_a_peer_that_returns_no_marks(bot: Bot) -> None:
     assert (await bot.ended(line.call_sid))["outcome"] == "noinput"
 
 
+async def test_a_recording_that_cannot_be_made(bot: Bot) -> None:
+    """The caller does not pay for it."""
+    (bot.folder / "calls" / "CAunkept").write_text("a file where the call's folder should be")
+    async with bot.call("CAunkept") as line:
+        await line.greeted()
+        assert (await line.hang_up())["outcome"] == "hung_up"
+
+
 async def test_a_voice_that_fails(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(self: Prompts, parts: object) -> None:
         raise OSError("no voice")
