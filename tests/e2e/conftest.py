@@ -1,11 +1,15 @@
-"""What servers of several modules share: weights are converted once a session."""
+"""What servers of several modules share."""
 
 from pathlib import Path
 
 import pytest
 
+from voicebot.asr.checkpoint import load_weights
+
 
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache folder, empty at first: the first server converts the weights into it."""
-    return tmp_path_factory.mktemp("cache")
+    """A cache folder with the recogniser's weights, converted once a session."""
+    folder = tmp_path_factory.mktemp("cache")
+    load_weights(folder)
+    return folder
