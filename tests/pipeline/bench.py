@@ -163,6 +163,7 @@ async def call(
         return (replies or {})[name]
 
     async def render_later(parts: tuple[str | Say, ...]) -> SpokenPrompt:
+        await asyncio.sleep(0.03)  # real voices take a while
         prompt = render(parts)
         return prompt if tts is None else SpokenPrompt(prompt.text, b"")
 

@@ -16,6 +16,7 @@ from voicebot.events import (
     Interpretation,
     KeysEntered,
     NoInput,
+    PromptEnded,
     PromptHeard,
     Transfer,
 )
@@ -140,3 +141,26 @@ def test_what_is_not_understood_is_asked_again() -> None:
     done = run(call(BARISTA, Script(("the weather is fine", None), (ORDER, None), ("yes", None))))
     assert done.of(Interpretation)[0].is_nomatch
     assert done.decision == Disconnect("ordered", is_goal=True)
+
+
+def test_the_prompt_after_an_interrupted_one_can_be_interrupted_too() -> None:
+    done = run(
+        call(
+            BANK,
+            Script(("4", 1.0), ("operator", 1.5)),
+        )
+    )
+    assert [barge_in.kind for barge_in in done.of(BargeIn)] == ["dtmf", "speech"]
+    clears = [json.loads(message)["event"] for message in done.sent].count("clear")
+    assert clears == 2
+    assert isinstance(done.decision, Transfer)
+
+
+def test_silence_after_an_interrupted_prompt_counts_from_the_end_of_the_next() -> None:
+    done = run(call(BANK, Script(("4", 1.0)), patience_s=60))
+    starts = [event for event in done.events if isinstance(event, PromptEnded | NoInput)]
+    first = next(event for event in starts if isinstance(event, PromptEnded))
+    silence = next(event for event in starts if isinstance(event, NoInput))
+    question = next(h for h in done.of(PromptHeard) if not h.was_cut)
+    assert first.at >= question.at - 1
+    assert silence.at - question.at >= 5 * 8000

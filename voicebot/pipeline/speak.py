@@ -55,7 +55,8 @@ class Speak(FrameProcessor):
 
     def _drop_prompts(self) -> None:
         self._cuts += 1
-        kept = [action for action in self._drain() if not isinstance(action, Play)]
+        # The Listen after a cut prompt is being answered already: its prompt's end means nothing.
+        kept = [action for action in self._drain() if not isinstance(action, Play | Listen)]
         for action in kept:
             self._actions.put_nowait(action)
 

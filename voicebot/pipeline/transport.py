@@ -207,6 +207,9 @@ class TransportOut(BaseOutputTransport):
         line.send(line.stream.clear())
         line.unheard = 0
         self._is_playing = False
+        if self._after is not None and isinstance(self._after.event, PromptEnded):
+            # It belongs to what was cut; told later it would pass for the end of the next prompt.
+            self._after = None
         if heard is not None:
             self._observe(heard)
         line.wake.set()
