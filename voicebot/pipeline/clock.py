@@ -10,6 +10,8 @@ GAP_MS = 60
 """Twilio's timestamps jitter by a chunk or two; more is audio that Twilio dropped (31930)."""
 AHEAD_SAMPLES = SAMPLE_RATE_HZ
 """No timestamp may push the clock further than this beyond the time that really passed."""
+HELD_UP_S = 2.0
+"""So long may the network hold up the first chunks of a call."""
 BURST_SAMPLES = 15 * SAMPLE_RATE_HZ
 """More audio than this beyond real time is no network catching up (it delivers at most some
 500 chunks at once): hearing all of it would cost what a hundred callers cost."""
@@ -28,18 +30,30 @@ class CallClock:
         self._next = 0
         self._first_timestamp_ms: int | None = None
         self._started_s: float | None = None
+        self._first_start_s = 0.0
 
     def place(self, length: int, timestamp_ms: int) -> int:
         """Position of a chunk of `length` samples stamped `timestamp_ms` that arrives now."""
         if self._first_timestamp_ms is None or self._started_s is None:
             self._first_timestamp_ms = timestamp_ms
-            self._started_s = self._now_s() - length / SAMPLE_RATE_HZ
+            self._started_s = self._first_start_s = self._now_s() - length / SAMPLE_RATE_HZ
+        self._correct_start(length)
         stamped = (timestamp_ms - self._first_timestamp_ms) * SAMPLE_RATE_HZ // 1000
         if stamped - self._next > GAP_MS * SAMPLE_RATE_HZ // 1000:
             self._next = max(self._next, min(stamped, self.now() + AHEAD_SAMPLES))
         at = self._next
         self._next += length
         return at
+
+    def _correct_start(self, length: int) -> None:
+        """A chunk that arrives earlier than its place says that the first ones were held up.
+
+        Without this, every time of the call would be short by that delay. It is bounded: audio
+        that comes faster than anyone speaks must not move the clock (`is_outrun`).
+        """
+        assert self._started_s is not None
+        earliest = self._now_s() - (self._next + length) / SAMPLE_RATE_HZ
+        self._started_s = min(self._started_s, max(earliest, self._first_start_s - HELD_UP_S))
 
     def now(self) -> int:
         """Sample position of this moment; 0 before the first chunk."""
