@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -180,10 +181,11 @@ def test_a_dead_recogniser_does_not_hang_the_turn() -> None:
     room = Room(answers=False)
     room.expect(timeouts=Timeouts(noinput_ms=2000))
     room.prompt_ends()
-    room.speech(0.6)
-    room.silence(1 + FINAL_PATIENCE_SAMPLES / SECOND + 3)
+    room.speech(0.8)
+    room.silence(1 + FINAL_PATIENCE_SAMPLES / SECOND + 1)
     assert room.of(TurnEnded)
-    assert room.of(NoInput)  # nothing was recognised: the caller had the floor again
+    (turn,) = room.of(CallerTurn)  # not understood: the dialogue says so
+    assert turn.hypothesis.text == ""
 
 
 def test_a_cough_is_no_answer() -> None:
@@ -197,6 +199,52 @@ def test_a_cough_is_no_answer() -> None:
     room.speech(0.5)
     room.silence(1)
     assert [turn.hypothesis.text for turn in room.of(CallerTurn)] == ["yes"]
+
+
+def test_speech_without_recognised_words_is_a_turn_that_was_not_understood() -> None:
+    room = Room(says="")
+    room.expect()
+    room.prompt_ends()
+    room.speech(2)
+    room.silence(1.5)
+    (turn,) = room.of(CallerTurn)
+    assert turn.hypothesis.text == ""
+    assert turn.hypothesis.is_final
+
+
+def test_words_of_partials_become_stable() -> None:
+    room = Room(says="on and on")
+    room.listener = Listener(
+        completeness=completeness,
+        detector=SpeechDetector(),
+        endpointer=Endpointer(),
+        barge_in=BargeInPolicy(),
+        agreement=Settled(),
+    )
+    room.expect()
+    room.prompt_ends()
+    room.speech(2)
+    room.silence(1.5)
+    room.expect()
+    room.prompt_ends()
+    room.speech(2)
+    stable = [partial.stable_words for partial in room.of(Hypothesis) if not partial.is_final]
+    assert stable[:2] == [0, 1]
+    assert stable.count(0) == 2  # each utterance begins anew
+
+
+class Settled:
+    """Every partial after the first of an utterance is stable in one more word."""
+
+    def __init__(self) -> None:
+        self.seen = 0
+
+    def apply(self, partial: Hypothesis) -> Hypothesis:
+        self.seen += 1
+        return replace(partial, stable_words=self.seen - 1)
+
+    def reset(self) -> None:
+        self.seen = 0
 
 
 def test_silence_counts_only_from_the_end_of_the_prompt() -> None:
@@ -326,3 +374,30 @@ def test_an_external_recogniser_may_answer_before_or_after_the_turn_ends() -> No
     assert len(room.of(TurnEnded)) == 2
     room.take(room.listener.transcribed(Hypothesis("no", is_final=True), room.at))
     assert room.of(CallerTurn)[1].hypothesis.text == "no"
+
+
+def test_an_external_recogniser_may_give_a_turn_in_several_finals() -> None:
+    room = Room(answers=False)
+    room.expect()
+    room.prompt_ends()
+    room.speech(0.8)
+    said = Hypothesis("my card number is", confidence=0.9, is_final=True)
+    room.take(room.listener.transcribed(said, room.at))
+    room.silence(0.3)
+    room.speech(0.8)
+    room.silence(0.3)
+    said = Hypothesis("one two three", confidence=0.7, is_final=True)
+    room.take(room.listener.transcribed(said, room.at))
+    room.silence(1)
+    (turn,) = room.of(CallerTurn)
+    assert turn.hypothesis.text == "my card number is one two three"
+    assert turn.hypothesis.confidence == 0.7
+    late = Hypothesis("four", confidence=0.9, is_final=True)
+    room.take(room.listener.transcribed(late, room.at))  # its turn is over
+    room.expect()
+    room.prompt_ends()
+    room.speech(0.8)
+    room.silence(1.2)
+    said = Hypothesis("yes", confidence=0.9, is_final=True)
+    room.take(room.listener.transcribed(said, room.at))
+    assert room.of(CallerTurn)[1].hypothesis.text == "yes"

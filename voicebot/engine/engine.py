@@ -255,22 +255,31 @@ class Engine:
     # ------------------------------------------------------------ recognising thread
 
     def _recognise(self) -> None:
-        while True:
-            with self._work:
-                while not self._stopping and not len(self._scheduler):
-                    self._work.wait()
-                if self._stopping:
-                    return
-                batch = self._scheduler.next_batch()
-            began = self._clock()
-            hypotheses = self._recognise_batch(batch)
-            ended = self._clock()
-            self._observer.recognition_batch(batch[0].kind.name.lower(), len(batch), ended - began)
-            answers = [
-                Recognised(job, hypothesis, ended - job.asked_at)
-                for job, hypothesis in zip(batch, hypotheses, strict=True)
-            ]
-            self._post(partial(self._deliver_recognised, answers))
+        while (batch := self._wait_for_work()) is not None:
+            try:
+                self._recognise_once(batch)
+            except Exception:
+                # Nothing may end this thread: every call depends on it.
+                log.exception("recognition step failed")
+                self._observer.engine_failure("recognise")
+
+    def _wait_for_work(self) -> list[Job] | None:
+        """The next batch; None when the engine stops."""
+        with self._work:
+            while not self._stopping and not len(self._scheduler):
+                self._work.wait()
+            return None if self._stopping else self._scheduler.next_batch()
+
+    def _recognise_once(self, batch: list[Job]) -> None:
+        began = self._clock()
+        hypotheses = self._recognise_batch(batch)
+        ended = self._clock()
+        answers = [
+            Recognised(job, hypothesis, ended - job.asked_at)
+            for job, hypothesis in zip(batch, hypotheses, strict=True)
+        ]
+        self._post(partial(self._deliver_recognised, answers))
+        self._observer.recognition_batch(batch[0].kind.name.lower(), len(batch), ended - began)
 
     def _recognise_batch(self, batch: list[Job]) -> list[Hypothesis | None]:
         try:

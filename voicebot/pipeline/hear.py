@@ -11,7 +11,7 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from voicebot.audio import mulaw
 from voicebot.engine.engine import Engine, Recognised
-from voicebot.engine.runner import VadResult
+from voicebot.engine.runner import WINDOW, VadResult
 from voicebot.engine.scheduler import JobKind
 from voicebot.events import SAMPLE_RATE_HZ, Digit, Hypothesis, Listen, PromptEnded
 from voicebot.pipeline.clock import CallClock
@@ -24,6 +24,8 @@ KINDS: dict[Kind, JobKind] = {
     "speculative": JobKind.SPECULATIVE,
     "final": JobKind.FINAL,
 }
+DEAF_SAMPLES = SAMPLE_RATE_HZ
+"""When the engine lags by this much, timers go on without it: the call must not stand still."""
 NAMES = {job: kind for kind, job in KINDS.items()}
 
 
@@ -56,6 +58,7 @@ class Hear(FrameProcessor):
         self._observe = observe
         self._is_local = is_local
         self._handle = engine.open_call(self)
+        self._heard_at = 0
         self._events: asyncio.Queue[object] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
 
@@ -95,7 +98,9 @@ class Hear(FrameProcessor):
     async def _take_audio(self, frame: CallerAudioFrame) -> None:
         self._observe(frame)
         self._engine.push(self._handle, frame.at, frame.mulaw)
-        self._emit(self._listener.tick(frame.at + len(frame.mulaw)))
+        end = frame.at + len(frame.mulaw)
+        if end - self._heard_at > DEAF_SAMPLES:
+            self._emit(self._listener.tick(end))
         if not self._is_local:
             pcm = mulaw.decode(frame.mulaw).tobytes()
             await self.push_frame(InputAudioRawFrame(pcm, SAMPLE_RATE_HZ, 1))
@@ -105,9 +110,13 @@ class Hear(FrameProcessor):
         is_audible = self._playout.is_audible(self._clock.now())
         for result in results:
             self._emit(self._listener.hear(result.at, result.probability, is_audible=is_audible))
+            # Silence counts as far as the VAD has heard: what is on its way to it may be speech.
+            self._heard_at = result.at + WINDOW
+            self._emit(self._listener.tick(self._heard_at))
 
     def on_recognised(self, result: Recognised) -> None:
         """From the engine: an answer to a request of the listener."""
+        self._observe(result)
         job = result.job
         self._emit(
             self._listener.recognised(

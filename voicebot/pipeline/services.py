@@ -16,6 +16,8 @@ from pipecat.frames.frames import (
     InputAudioRawFrame,
     InterimTranscriptionFrame,
     InterruptionFrame,
+    LLMAssistantPushAggregationFrame,
+    TextFrame,
     TranscriptionFrame,
     TTSAudioRawFrame,
     TTSSpeakFrame,
@@ -168,6 +170,8 @@ class FromTts(FrameProcessor):
                 self._text = f"{self._text} {frame.text}".strip()
             case TTSAudioRawFrame():
                 await self.push_frame(PromptFrame(self._piece(frame)))
+            case TextFrame() | LLMAssistantPushAggregationFrame():
+                pass  # for Pipecat's own aggregators
             case TTSStartedFrame() | TTSStoppedFrame() | InterruptionFrame():
                 self._text = ""
             case _:

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Literal
+from typing import Literal, Protocol
 
 from voicebot.events import (
     SAMPLE_RATE_HZ,
+    Alternative,
     BargeIn,
     BargeInMode,
     CallerTurn,
@@ -34,12 +35,12 @@ from voicebot.turns.vad import SpeechDetector
 
 PREROLL_SAMPLES = 3 * SAMPLE_RATE_HZ // 10
 """Kept before the detected onset: Silero answers a quiet first consonant late."""
-POSTROLL_SAMPLES = 3 * SAMPLE_RATE_HZ // 10
-"""Heard after the detected end: a final "s" or "t" fades below the VAD's threshold."""
+COUGH_SAMPLES = SAMPLE_RATE_HZ // 2
+"""Speech shorter than this in which no word was recognised was none: a cough, a door."""
 PARTIAL_GROWTH = 0.25
 """A partial re-encodes all of the utterance: long ones are repeated more rarely."""
 FINAL_PATIENCE_SAMPLES = 5 * SAMPLE_RATE_HZ
-"""How long an ended turn waits for its final before it counts as not understood."""
+"""How long an ended turn waits for its final; then it counts as not understood."""
 
 Kind = Literal["partial", "speculative", "final"]
 CheckCompleteness = Callable[[str, Expectation], Completeness]
@@ -68,6 +69,16 @@ Heard = (
 )
 
 
+class Agreement(Protocol):
+    """asr.stream.LocalAgreement: which words of successive partials will not change any more."""
+
+    def apply(self, partial: Hypothesis) -> Hypothesis:
+        """The partial with `stable_words` set."""
+
+    def reset(self) -> None:
+        """Begin another utterance."""
+
+
 class _State(Enum):
     IDLE = "the dialogue waits for nothing"
     PROMPTING = "a prompt plays; the caller may interrupt"
@@ -85,6 +96,7 @@ class Listener:
         detector: SpeechDetector,
         endpointer: Endpointer,
         barge_in: BargeInPolicy,
+        agreement: Agreement | None = None,
         partial_interval_ms: int = 400,
     ) -> None:
         """`completeness` is the room nlu's judgement of a text against the Expectation."""
@@ -92,6 +104,7 @@ class Listener:
         self._detector = detector
         self._endpointer = endpointer
         self._barge_in = barge_in
+        self._agreement = agreement
         self._partial_interval = partial_interval_ms * SAMPLE_RATE_HZ // 1000
         self._state = _State.IDLE
         self._expectation = Expectation()
@@ -101,6 +114,8 @@ class Listener:
         self._partial_at = 0
         self._asked_until: int | None = None  # end of the final that is being computed
         self._early: Hypothesis | None = None  # the speculative final, while it holds
+        self._transcript: Hypothesis | None = None  # finals of an external recogniser so far
+        self._is_transcribed = False  # its last final came after the caller last spoke
         self._ended: TurnEnded | None = None
 
     # ------------------------------------------------------------ the dialogue's side
@@ -186,7 +201,7 @@ class Listener:
             if hypothesis is None or self._state is not _State.LISTENING:
                 return []
             self._judge(hypothesis.text, at)
-            return [hypothesis]
+            return [hypothesis if self._agreement is None else self._agreement.apply(hypothesis)]
         if end_at != self._asked_until:
             return []  # the caller went on speaking: what was said is longer now
         final = replace(hypothesis or Hypothesis(""), is_final=True)
@@ -197,14 +212,23 @@ class Listener:
         return []
 
     def transcribed(self, hypothesis: Hypothesis, at: int) -> list[Heard]:
-        """A hypothesis of an external recogniser, which chooses its own spans."""
-        if self._state is _State.DECIDING and hypothesis.is_final:
-            return self._finish(hypothesis, at)
-        if self._state is not _State.LISTENING:
+        """A hypothesis of an external recogniser, which chooses its own spans.
+
+        Such services may give a turn in several finals; together they are what was said. What
+        comes when no turn is open belongs to one that is over.
+        """
+        if self._start_at is None or self._state not in {_State.LISTENING, _State.DECIDING}:
             return []
-        self._early = hypothesis if hypothesis.is_final else None
-        self._judge(hypothesis.text, at)
-        return [] if hypothesis.is_final else [hypothesis]
+        whole = _joined(self._transcript, hypothesis)
+        if not hypothesis.is_final:
+            self._judge(whole.text, at)
+            return [whole]
+        self._transcript, self._is_transcribed = whole, True
+        if self._state is _State.DECIDING:
+            return self._finish(whole, at)
+        if self._speech is None:
+            self._judge(whole.text, at)
+        return []
 
     # ------------------------------------------------------------ inside
 
@@ -220,15 +244,20 @@ class Listener:
     def _open(self, onset_at: int) -> None:
         """Speech belongs to the turn: a new utterance, or the open one goes on."""
         self._early = self._asked_until = None
+        self._is_transcribed = False
         if self._start_at is None:
             self._utterance += 1
+            if self._agreement is not None:
+                self._agreement.reset()
             self._start_at = max(0, onset_at - PREROLL_SAMPLES)
             self._partial_at = onset_at
 
     def _pause(self, event: SpeechEnded) -> list[Heard]:
         if self._state is not _State.LISTENING or self._start_at is None:
             return []
-        self._asked_until = max(event.at + POSTROLL_SAMPLES, event.detected_at)
+        # All that the VAD has heard, the silence that told it of the end among it: a final "s"
+        # or "t" fades below its threshold.
+        self._asked_until = event.detected_at
         return [Recognise(self._utterance, "speculative", self._start_at, self._asked_until)]
 
     def _interrupt(self, speech: SpeechStarted, at: int, is_audible: bool) -> list[Heard]:
@@ -253,6 +282,8 @@ class Listener:
         self._state, self._ended = _State.DECIDING, ended
         if self._early is not None:
             return self._finish(self._early, ended.at)
+        if self._transcript is not None and self._is_transcribed:
+            return self._finish(self._transcript, ended.at)
         if self._asked_until is not None or self._start_at is None:
             return []
         self._asked_until = ended.at
@@ -260,13 +291,37 @@ class Listener:
 
     def _finish(self, final: Hypothesis, at: int) -> list[Heard]:
         ended = self._ended
-        self._forget()
-        if not final.text and ended is not None and ended.reason is not TurnEndReason.MAX_SPEECH:
-            # A cough or a slammed door is no answer: the caller still has the floor.
-            return self._listen(at)
-        self._state = _State.IDLE
         assert ended is not None, "a turn is finished once"
+        self._forget()
+        if not final.text and _length(ended) < COUGH_SAMPLES:
+            return self._listen(at)  # the caller still has the floor
+        self._state = _State.IDLE
         return [final, CallerTurn(ended, final)]
 
     def _forget(self) -> None:
         self._start_at = self._asked_until = self._early = self._ended = None
+        self._transcript, self._is_transcribed = None, False
+
+
+def _length(ended: TurnEnded) -> int:
+    """Samples from the onset of a turn's speech to its end, pauses included."""
+    if ended.speech_start_at is None or ended.speech_end_at is None:
+        return 0
+    return ended.speech_end_at - ended.speech_start_at
+
+
+def _joined(before: Hypothesis | None, new: Hypothesis) -> Hypothesis:
+    """Two stretches of one utterance; as sure as the less sure one."""
+    if before is None or not before.text:
+        return new
+    if not new.text:
+        return replace(before, is_final=new.is_final)
+    text = f"{before.text} {new.text}"
+    confidence = min(before.confidence, new.confidence)
+    return replace(
+        new,
+        text=text,
+        words=(*before.words, *new.words),
+        confidence=confidence,
+        nbest=(Alternative(text, confidence),),
+    )
