@@ -32,7 +32,7 @@ class ServerSettings(_Room):
         None, description="https URL under which Twilio reaches this server; signs requests"
     )
     api_token: SecretStr | None = Field(
-        None, description="bearer token for /calls and, when set, /metrics"
+        None, description="bearer token for /calls and /metrics"
     )
     max_calls: Positive = Field(100, description="calls at once; more hear a busy signal")
     max_message_bytes: Positive = Field(65536, description="largest WebSocket message accepted")
@@ -49,7 +49,9 @@ class ServerSettings(_Room):
 class TwilioSettings(_Room):
     """Account data; all optional in development."""
 
-    account_sid: str | None = Field(None, description="account SID, for REST call control")
+    account_sid: str | None = Field(
+        None, description="account SID, for telephony.call_control; calls need none"
+    )
     auth_token: SecretStr | None = Field(
         None, description="auth token; when set, signatures are checked"
     )

@@ -148,6 +148,16 @@ class SlotType(StrEnum):
     TEXT = "text"  # the words as heard
 
 
+CONFIRM_SLOT = "confirmed"
+"""The slot that answers a yes/no question of the dialogue's own; yes and no fill it at any
+time, another yes/no slot only when it was asked for."""
+
+
+CONFIRM_SLOT = "confirmed"
+"""Slot of the answer to a yes/no question that the dialogue asks by itself. Yes and no fill it
+at any time, but another yes/no slot only when it was asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """One value of a choice slot and the phrases that mean it (patterns, see nlu.grammar)."""

@@ -164,7 +164,7 @@ def _check_folder(folder: Path) -> None:
 
 
 async def _finish(observer: CallObserver, writing: asyncio.Task[None]) -> None:
-    await observer.close()
+    observer.close()
     await writing
 
 
@@ -233,7 +233,8 @@ async def in_process(
 ) -> AsyncIterator[str]:
     """A server in this event loop on a free loopback port; yields its base URL."""
     server = settings.server.model_copy(update={"host": "127.0.0.1", "port": 0, "public_url": None})
-    local = settings.model_copy(update={"server": server})
+    # What is asked of a public server does not concern one that only this process reaches.
+    local = settings.model_copy(update={"server": server, "environment": "development"})
     answering = Answering(local, plan, live=live, tap=tap, folder=folder)
     async with running_server(
         local,

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from voicebot.asr.stream import LocalAgreement
 from voicebot.audio.playout import Playout
 from voicebot.config import Settings
 from voicebot.dialogue.machine import Machine
@@ -25,7 +26,7 @@ from voicebot.pipeline.transport import Line
 from voicebot.server.admission import AdmittedCall
 from voicebot.server.call_observer import CallObserver
 from voicebot.server.directory import CallDecision
-from voicebot.server.media_socket import MediaSocket
+from voicebot.server.media_socket import MediaSocket, SocketEnd
 from voicebot.server.services import Services
 from voicebot.speech.prompts import Prompts
 from voicebot.telephony.media_stream import MediaStream
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from pipecat.processors.frame_processor import FrameProcessor
 
 Spoken = tuple[str | Say, ...]
+MESSAGE_SAMPLES = SAMPLE_RATE_HZ // 5
+"""Longest media message, 200 ms: few messages, and little to take back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,8 @@ async def run_call(
     settings = parts.settings
     started_at = datetime.now().astimezone()
     clock = CallClock(asyncio.get_running_loop().time)
-    playout = Playout(ahead_samples=settings.speech.ahead_ms * SAMPLE_RATE_HZ // 1000)
+    ahead = settings.speech.ahead_ms * SAMPLE_RATE_HZ // 1000
+    playout = Playout(ahead_samples=ahead, message_samples=min(MESSAGE_SAMPLES, ahead // 2))
     line = Line(socket, stream, clock, playout)
     machine = Machine(parts.plan, started_at)
     observer.attach(clock, playout, machine)
@@ -82,7 +86,7 @@ async def run_call(
         )
     )
     decision = await call.run(CallStarted(0, admitted.parameters))
-    observer.decided(decision)
+    observer.decided(decision, left=_who_left(socket, stream))
     return _decision(decision)
 
 
@@ -92,6 +96,7 @@ def _listener(settings: Settings) -> Listener:
         detector=SpeechDetector(),
         endpointer=Endpointer(),
         barge_in=BargeInPolicy(),
+        agreement=LocalAgreement(),
         partial_interval_ms=settings.asr.partial_interval_ms,
     )
 
@@ -115,6 +120,13 @@ async def _render(parts: CallParts, spoken: Spoken) -> SpokenPrompt:
     if parts.prompts.is_ready(spoken):
         return parts.prompts.render(spoken)  # from memory or a small file
     return await asyncio.to_thread(parts.prompts.render, spoken)
+
+
+def _who_left(socket: MediaSocket, stream: MediaStream) -> str:
+    """Why a call that the dialogue did not end is over."""
+    if stream.is_stopped:
+        return "caller_hung_up"
+    return "connection_lost" if socket.end in {None, SocketEnd.PEER} else socket.end.value
 
 
 def _decision(decision: Decision) -> CallDecision:

@@ -11,6 +11,8 @@ import structlog
 
 from voicebot.audio.playout import Playout
 from voicebot.dialogue.machine import Machine
+from voicebot.engine.engine import Recognised
+from voicebot.engine.scheduler import JobKind
 from voicebot.events import (
     SAMPLE_RATE_HZ,
     CallerHungUp,
@@ -63,7 +65,7 @@ class CallObserver:
         self._start = start
         self._record = CallRecord(text_of)
         self._tap = tap
-        self._writes: asyncio.Queue[TurnRecord | ServiceRecord | None] = asyncio.Queue()
+        self._writes: asyncio.Queue[TurnRecord | ServiceRecord | CallEnd] = asyncio.Queue()
         self._called: dict[str, tuple[str, int]] = {}  # call-outs under way: name, at
         self._clock: CallClock | None = None
         self._playout: Playout | None = None
@@ -78,11 +80,16 @@ class CallObserver:
     async def run(self) -> None:
         """Write turns to the journal until `close`."""
         await self._keeping.journal.call_started(self._start)
-        while (record := await self._writes.get()) is not None:
-            if isinstance(record, TurnRecord):
-                await self._keeping.journal.turn(record)
-            else:
-                await self._keeping.journal.service(record)
+        journal = self._keeping.journal
+        while True:
+            match record := await self._writes.get():
+                case TurnRecord():
+                    await journal.turn(record)
+                case ServiceRecord():
+                    await journal.service(record)
+                case CallEnd():
+                    await journal.call_ended(record)
+                    return
 
     # ------------------------------------------------------------ what happens
 
@@ -90,6 +97,10 @@ class CallObserver:
         """Anything: an event of voicebot.events, a chunk of audio, a fault of the peer."""
         if isinstance(event, CallerAudioFrame):
             self._audio(event)
+            return
+        if isinstance(event, Recognised):
+            if event.job.kind is not JobKind.PARTIAL:
+                self._record.recognised(event.seconds)
             return
         if isinstance(event, Fault):
             self._keeping.metrics.fault(event.kind)
@@ -107,21 +118,20 @@ class CallObserver:
         if self._tap is not None:
             self._tap(event)
 
-    def decided(self, decision: Transfer | Disconnect | CallerHungUp) -> None:
-        """The dialogue, or the caller, ended the call."""
+    def decided(self, decision: Transfer | Disconnect | CallerHungUp, left: str) -> None:
+        """The dialogue ended the call, or it was `left`: by the caller, by a limit, by a fault."""
         machine = self._machine
         goal = machine is not None and machine.is_goal
         if isinstance(decision, CallerHungUp):
             outcome = (machine.outcome if machine else None) or "hung_up"
-            self._end = (outcome, goal, "caller_hung_up")
+            self._end = (outcome, goal, left)
         else:
             reason = "transferred" if isinstance(decision, Transfer) else "disconnected"
             self._end = (decision.outcome, goal or decision.is_goal, reason)
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Complete the record; what is known is kept even when the call failed."""
         self._complete(self._record.close())
-        self._writes.put_nowait(None)
         self._write_bot(0)
         if self._keeping.recording is not None:
             self._keeping.recording.close()
@@ -131,7 +141,7 @@ class CallObserver:
             self._keeping.timeline.append(self._at, "call_ended", outcome=outcome, reason=reason)
             self._keeping.timeline.close()
         end = CallEnd(self._start.call_sid, outcome, is_goal, _now(), slots, reason)
-        await self._keeping.journal.call_ended(end)
+        self._writes.put_nowait(end)  # after the last turn: who sees the end sees all
         self._keeping.metrics.outcome(outcome, self._at / SAMPLE_RATE_HZ)
         log.info("call ended", outcome=outcome, is_goal=is_goal, reason=reason)
 
@@ -199,6 +209,7 @@ def _journal_turn(call_sid: str, turn: Turn) -> TurnRecord:
         end_reason=turn.end_reason,
         response_ms=turn.response_ms,
         barge_in_ms=turn.barge_in_ms,
+        recognition_ms=turn.recognition_ms,
     )
 
 

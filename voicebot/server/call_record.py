@@ -44,6 +44,7 @@ class Turn:
     speech_end_at: int | None = None
     ended_at: int | None = None
     end_reason: str = ""
+    recognition_ms: float | None = None  # from asking for the final to having it
     answered_at: int | None = None  # first sample of the bot's answer
     bot_text: str = ""
     heard: list[str] = field(default_factory=list)
@@ -67,8 +68,13 @@ class CallRecord:
         self._turn = Turn(0)
         self._barge_in: BargeIn | None = None
         self._cut_ms: float | None = None
+        self._recognition_ms: float | None = None
         self._state = ""
         self.slots: dict[str, str] = {}
+
+    def recognised(self, seconds: float) -> None:
+        """A final, speculative or not, was computed; the latest is that of the next turn."""
+        self._recognition_ms = seconds * 1000
 
     def observe(self, event: object) -> Turn | None:
         """Take an event; returns the turn that it completes, if any."""
@@ -120,6 +126,7 @@ class CallRecord:
             speech_end_at=ended.speech_end_at,
             ended_at=ended.at,
             end_reason=ended.reason.value,
+            recognition_ms=self._recognition_ms,
             onset_at=ended.speech_start_at,
         )
 

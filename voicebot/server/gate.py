@@ -82,6 +82,15 @@ class Gate:
         is_right = hmac.compare_digest(given.strip().encode("utf-8", "surrogatepass"), expected)
         return scheme.lower() == "bearer" and is_right
 
+    def may_read_metrics(self, connection: HTTPConnection) -> bool:
+        """With the token; without one from this machine, in development from anywhere.
+
+        The port is the one that Twilio reaches: in production everybody does.
+        """
+        if self._api_token is not None:
+            return self.knows_operator(connection)
+        return self._is_development or _is_from_here(connection)
+
     def may_read_calls(self, connection: HTTPConnection) -> bool:
         """Calls are personal data: with the token, or in development from this very machine.
 
@@ -90,13 +99,7 @@ class Gate:
         """
         if self._api_token is not None:
             return self.knows_operator(connection)
-        headers = connection.headers
-        return (
-            self._is_development
-            and _is_loopback_peer(connection)
-            and twiml.is_loopback(f"http://{headers.get('host', '')}")
-            and not any(name in headers for name in _FORWARDED)
-        )
+        return self._is_development and _is_from_here(connection)
 
     @property
     def wants_token(self) -> bool:
@@ -116,3 +119,13 @@ def _is_loopback_peer(connection: HTTPConnection) -> bool:
 def _secret(value: object) -> str | None:
     reveal = getattr(value, "get_secret_value", None)
     return str(reveal()) if reveal is not None else None
+
+
+def _is_from_here(connection: HTTPConnection) -> bool:
+    """From this very machine, and not through a tunnel or proxy on it."""
+    headers = connection.headers
+    return (
+        _is_loopback_peer(connection)
+        and twiml.is_loopback(f"http://{headers.get('host', '')}")
+        and not any(name in headers for name in _FORWARDED)
+    )

@@ -31,7 +31,7 @@ class Operations:
 
     async def metrics(self, request: Request) -> Response:
         """Counters for Prometheus."""
-        if not self._gate.knows_operator(request):
+        if not self._gate.may_read_metrics(request):
             return self._closed()
         body, content_type = self._metrics.exposition()
         return Response(body, headers={"content-type": content_type})
@@ -56,4 +56,4 @@ class Operations:
                 401,
                 headers={"www-authenticate": "Bearer"},
             )
-        return JSONResponse({"error": "set VOICEBOT_SERVER__API_TOKEN to read calls"}, 403)
+        return JSONResponse({"error": "set VOICEBOT_SERVER__API_TOKEN to read this"}, 403)
