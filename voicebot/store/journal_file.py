@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from voicebot.errors import SettingsError
+from voicebot.store.private import private_file
 from voicebot.store.records import CallEnd, CallStart, ServiceRecord, TurnRecord
 
 try:
@@ -71,8 +72,9 @@ class JournalFile:
         self.path = path
         self._lock: IO[bytes] | None = None
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(path, timeout=lock_timeout_s, isolation_level=None)
+            self._connection = sqlite3.connect(
+                private_file(path), timeout=lock_timeout_s, isolation_level=None
+            )
         except (OSError, sqlite3.Error) as error:
             raise _mistake(path, error) from None
         try:

@@ -13,6 +13,7 @@ import structlog
 from voicebot.audio import mulaw as g711
 from voicebot.errors import SettingsError
 from voicebot.events import SAMPLE_RATE_HZ
+from voicebot.store.private import private_file
 
 log = structlog.get_logger(__name__)
 
@@ -38,8 +39,7 @@ class StereoRecording:
         self._length = 0  # frames in the file
         self._pending: dict[Side, tuple[int, bytearray]] = {}
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("w+b", buffering=0)
+            self._file = private_file(path).open("w+b", buffering=0)
             self._file.write(_header(0))
         except OSError as error:
             raise SettingsError(

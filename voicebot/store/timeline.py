@@ -21,6 +21,7 @@ import structlog
 
 from voicebot.errors import SettingsError, UserMistake
 from voicebot.events import SAMPLE_RATE_HZ
+from voicebot.store.private import private_file
 
 log = structlog.get_logger(__name__)
 
@@ -39,8 +40,7 @@ class Timeline:
         self.has_failed = False
         self._last_at = 0
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("a", encoding="utf-8", buffering=1)
+            self._file = private_file(path).open("a", encoding="utf-8", buffering=1)
         except OSError as error:
             raise SettingsError(
                 f"timeline {path}: {error.strerror}; name a writable folder in "
