@@ -145,10 +145,12 @@ async def call(
     drop: tuple[float, float] = (0.0, 0.0),
     stt: Callable[[], FrameProcessor] | None = None,
     tts: Callable[[], FrameProcessor] | None = None,
+    runner: Runner | None = None,
+    turns: Sequence[CallerTurn] | None = None,
 ) -> Outcome:
-    """Run one call to its end."""
+    """Run one call to its end; `runner` and `turns` take the place of the scripted ones."""
     simulated = SimulatedCall(call_sid="CA1", stream_sid="MZ1")
-    caller = ScriptedCaller(script.turns, patience_s=patience_s)
+    caller = ScriptedCaller(turns or script.turns, patience_s=patience_s)
     wire = Wire(simulated, caller)
     wire.hostile, wire.lose_at_s, wire.drop = list(hostile), lose_at_s, drop
     stream = MediaStream()
@@ -157,7 +159,9 @@ async def call(
     events: list[object] = []
     machine = Machine(load_plan(plan), datetime(2026, 11, 20, 9, 30))
     clock, playout = CallClock(asyncio.get_running_loop().time), Playout()
-    runner = Runner(8, LoudnessVad(), ScriptedRecogniser(script.recognise))  # type: ignore[arg-type]
+    if runner is None:
+        ears = ScriptedRecogniser(script.recognise)
+        runner = Runner(8, LoudnessVad(), ears)  # type: ignore[arg-type]
 
     async def service(name: str, arguments: Mapping[str, str]) -> Mapping[str, object]:
         return (replies or {})[name]
