@@ -153,11 +153,6 @@ CONFIRM_SLOT = "confirmed"
 time, another yes/no slot only when it was asked for."""
 
 
-CONFIRM_SLOT = "confirmed"
-"""Slot of the answer to a yes/no question that the dialogue asks by itself. Yes and no fill it
-at any time, but another yes/no slot only when it was asked for."""
-
-
 @dataclass(frozen=True, slots=True)
 class Choice:
     """One value of a choice slot and the phrases that mean it (patterns, see nlu.grammar)."""

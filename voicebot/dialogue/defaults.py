@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from voicebot.dialogue.schema import Confirm, Exit, LadderEntry, PromptPart, Universal
-
-CONFIRM_SLOT = "confirmed"
-"""Slot of every yes/no question that the machine asks by itself."""
+from voicebot.events import CONFIRM_SLOT
 
 RESERVED = frozenset({CONFIRM_SLOT, "value", "call", "now", "review", "change"})
 """Names that no field and no variable may have."""

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from voicebot.dialogue import defaults, inherit
+from voicebot.dialogue import inherit
 from voicebot.dialogue.schema import FieldKeys, FormKeys, PlanKeys
 from voicebot.events import (
+    CONFIRM_SLOT,
     Choice,
     DigitRule,
     Expectation,
@@ -19,7 +20,7 @@ from voicebot.events import (
 
 Kind = Literal["menu", "open", "field", "confirm", "review", "change"]
 
-YES_NO = SlotSpec(defaults.CONFIRM_SLOT, SlotType.YES_NO)
+YES_NO = SlotSpec(CONFIRM_SLOT, SlotType.YES_NO)
 _MAX_KEYS = {
     SlotType.YES_NO: 1,
     SlotType.DIGITS: 20,
@@ -29,7 +30,7 @@ _MAX_KEYS = {
     SlotType.TIME: 4,
     SlotType.PHONE: 15,
 }
-"""Keys that a type can take without `dtmf: {max: ...}`: yyyymmdd for a date, hhmm for a time."""
+"""Keys that a type can take without `dtmf: {max: ...}`: mmddyyyy for a date, hhmm for a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ def offered_forms(keys: PlanKeys, place: Place) -> dict[str, tuple[str, ...]]:
 
 def _focus(place: Place) -> str | None:
     if place.kind in {"confirm", "review"}:
-        return defaults.CONFIRM_SLOT
+        return CONFIRM_SLOT
     return place.field or None
 
 

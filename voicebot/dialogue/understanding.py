@@ -9,10 +9,9 @@ from decimal import Decimal, InvalidOperation
 from typing import Literal
 
 from voicebot.dialogue import inherit
-from voicebot.dialogue.defaults import CONFIRM_SLOT
 from voicebot.dialogue.expectations import Place, intent_name, offered_forms
 from voicebot.dialogue.schema import PlanKeys
-from voicebot.events import Expectation, Interpretation, SlotSpec, SlotType, SlotValue
+from voicebot.events import CONFIRM_SLOT, Expectation, Interpretation, SlotSpec, SlotType, SlotValue
 
 _FORMS_OF = {
     SlotType.YES_NO: r"yes|no",

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from voicebot.events import Expectation, IntentSpec, SlotSpec, SlotType
+from voicebot.events import CONFIRM_SLOT, Expectation, IntentSpec, SlotSpec, SlotType
 from voicebot.nlu.answers import NO, YES
 from voicebot.nlu.grammar import Trie, expand_leniently
 from voicebot.nlu.matcher import Meaning, PhraseMatcher
 from voicebot.nlu.similarity import Lexicon
 from voicebot.nlu.text import tokenize
 
-ANSWER_SLOT = "confirmed"
-"""The dialogue's name for the answer to a question of its own; yes and no fill it at any time,
-but another yes/no slot only when it was asked for."""
 MAX_SLOTS = 30
 """Slots considered at once; more than any form has."""
 
@@ -34,7 +31,7 @@ class CompiledExpectation:
         self.answers = frozenset(
             name
             for name, slot in self.slots.items()
-            if slot.type is SlotType.YES_NO and (slot is self.focus or name == ANSWER_SLOT)
+            if slot.type is SlotType.YES_NO and (slot is self.focus or name == CONFIRM_SLOT)
         )
         self.slot_only: list[tuple[str, frozenset[str]]] = []
         self.mentioned_by: dict[str, set[str]] = {name: set() for name in self.slots}
