@@ -349,3 +349,38 @@ def test_nonsense_is_reported_not_raised(tmp_path: Path, text: str) -> None:
     assert problems(tmp_path, text)
     with pytest.raises(PlanError, match=r"p\.yaml:\d+: "):
         load_plan(tmp_path / "p.yaml")
+
+
+def test_phrases_are_asked_about_wherever_they_stand(tmp_path: Path) -> None:
+    """What a phrase means is another room's affair; brackets are not reported twice."""
+    plan = tmp_path / "p.yaml"
+    plan.write_text(
+        """\
+universals:
+  operator: {transfer: "+15550100", phrases: ["odd one"]}
+forms:
+  order:
+    phrases: ["odd two", "good", "odd [three"]
+    fields:
+      size:
+        prompt: Which size?
+        choices:
+          small: odd four
+          large: {phrases: [big, odd five]}
+    filled:
+      - disconnect: done
+"""
+    )
+    found = [
+        str(problem).removeprefix(f"{tmp_path}/")
+        for problem in check(
+            plan, pattern_problem=lambda phrase: f"not {phrase}" if "odd" in phrase else None
+        )
+    ]
+    assert found == [
+        "p.yaml:2: not odd one",
+        "p.yaml:5: form 'order': not odd two",
+        "p.yaml:5: form 'order': phrase 'odd [three': '[' is never closed",
+        "p.yaml:10: field 'size': not odd four",
+        "p.yaml:11: field 'size': not odd five",
+    ]

@@ -11,7 +11,7 @@ import difflib
 import itertools
 import re
 import types
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import ValidationError
@@ -50,7 +50,9 @@ class Checker:
             self.report(key, message)
 
 
-def check_source(source: Source) -> PlanKeys | None:
+def check_source(
+    source: Source, pattern_problem: Callable[[str], str | None] | None = None
+) -> PlanKeys | None:
     """Check a source; its `problems` get what is found. None when nothing could be made of it."""
     from voicebot.dialogue import meaning, phrasing, routes
 
@@ -62,6 +64,8 @@ def check_source(source: Source) -> PlanKeys | None:
         return None
     meaning.check(checker, keys)
     phrasing.check(checker, keys)
+    if pattern_problem is not None:
+        phrasing.check_patterns(checker, keys, pattern_problem)
     routes.check(checker, keys)
     return keys
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from voicebot.dialogue import expressions, templates
 from voicebot.dialogue.checks import Checker, did_you_mean
@@ -57,6 +57,25 @@ def _prompt_parts(key: Key, value: object) -> Iterator[tuple[Key, PromptPart]]:
         return
     for name, item in _inside(value):
         yield from _prompt_parts((*key, name), item)
+
+
+def check_patterns(
+    checker: Checker, keys: PlanKeys, pattern_problem: Callable[[str], str | None]
+) -> None:
+    """Report phrases that `pattern_problem` (nlu.grammar.problem) cannot make sense of."""
+    for key, phrase in _phrases((), keys):
+        if key in checker.broken:
+            continue
+        if (problem := pattern_problem(phrase)) is not None:
+            checker.report(key, problem)
+
+
+def _phrases(key: Key, value: object) -> Iterator[tuple[Key, str]]:
+    for name, item in _inside(value):
+        if name == "phrases" and isinstance(item, list) and isinstance(value, Keys):
+            yield from (((*key, name, number), phrase) for number, phrase in enumerate(item))
+        else:
+            yield from _phrases((*key, name), item)
 
 
 def _transfers(key: Key, value: object) -> Iterator[tuple[Key, TransferTo]]:
@@ -187,6 +206,7 @@ def _check_phrase(checker: Checker, key: Key, phrase: str, slots: set[str] | Non
         elif char in closing.values():
             if not open_brackets or closing[open_brackets[-1][0]] != char:
                 checker.report(key, f"phrase {phrase!r}: '{char}' closes nothing")
+                checker.broken.add(key)
                 return
             opened, start = open_brackets.pop()
             slot = phrase[start + 1 : position].strip()
@@ -195,5 +215,7 @@ def _check_phrase(checker: Checker, key: Key, phrase: str, slots: set[str] | Non
                     key,
                     f"phrase {phrase!r}: no field '{slot}' in this form{did_you_mean(slot, slots)}",
                 )
+                checker.broken.add(key)
     if open_brackets:
         checker.report(key, f"phrase {phrase!r}: '{open_brackets[-1][0]}' is never closed")
+        checker.broken.add(key)

@@ -6,7 +6,7 @@ complete keys with. The keys themselves are in `schema`, the checks in `checks`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -140,10 +140,16 @@ def load_plan(path: Path | str) -> Plan:
     return Plan(Path(path), keys)
 
 
-def check(path: Path | str) -> list[Problem]:
-    """All problems of a plan file, in the order of its lines; warnings are marked."""
+def check(
+    path: Path | str, *, pattern_problem: Callable[[str], str | None] | None = None
+) -> list[Problem]:
+    """All problems of a plan file, in the order of its lines; warnings are marked.
+
+    `pattern_problem` says what is wrong with a phrase, or None; phrases are another room's
+    affair, so it is handed in (nlu.grammar.problem).
+    """
     source = read_source(path)
-    checks.check_source(source)
+    checks.check_source(source, pattern_problem)
     return sorted(set(source.problems), key=lambda problem: (problem.line, problem.message))
 
 

@@ -48,7 +48,9 @@ def expand(pattern: str) -> tuple[Sequence_, ...]:
     if not found:
         raise PatternError(f"pattern {pattern!r} stands for no words")
     if len(found) > MAX_EXPANSIONS:
-        raise PatternError(f"pattern {pattern!r} stands for more than {MAX_EXPANSIONS} phrases")
+        raise PatternError(
+            f"pattern {pattern!r} stands for more than {MAX_EXPANSIONS} phrases; split it"
+        )
     return found
 
 
@@ -125,7 +127,7 @@ class _Parser:
     def _bound(self, found: list[Sequence_]) -> None:
         if len(found) > 2 * MAX_EXPANSIONS:
             raise PatternError(
-                f"pattern {self.pattern!r} stands for more than {MAX_EXPANSIONS} phrases"
+                f"pattern {self.pattern!r} stands for more than {MAX_EXPANSIONS} phrases; split it"
             )
 
 
