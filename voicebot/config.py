@@ -6,14 +6,28 @@ is tested against this module.
 
 from __future__ import annotations
 
+import difflib
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+import pydantic_settings
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfigDict
 
 from voicebot.errors import SettingsError
+
+PREFIX = "VOICEBOT_"
 
 
 class _Room(BaseModel):
@@ -31,9 +45,7 @@ class ServerSettings(_Room):
     public_url: str | None = Field(
         None, description="https URL under which Twilio reaches this server; signs requests"
     )
-    api_token: SecretStr | None = Field(
-        None, description="bearer token for /calls and /metrics"
-    )
+    api_token: SecretStr | None = Field(None, description="bearer token for /calls and /metrics")
     max_calls: Positive = Field(100, description="calls at once; more hear a busy signal")
     max_message_bytes: Positive = Field(65536, description="largest WebSocket message accepted")
     max_messages_per_s: Positive = Field(200, description="sustained messages per call and second")
@@ -44,6 +56,14 @@ class ServerSettings(_Room):
     drain_timeout_s: float = Field(
         120.0, ge=0, description="after SIGTERM, how long live calls may last"
     )
+
+    @field_validator("api_token")
+    @classmethod
+    def _fits_a_header(cls, token: SecretStr | None) -> SecretStr | None:
+        text = token.get_secret_value() if token is not None else ""
+        if not (text.isascii() and text.isprintable()) or " " in text:
+            raise ValueError("must be printable ASCII without blanks: it travels in a header")
+        return token
 
 
 class TwilioSettings(_Room):
@@ -117,7 +137,7 @@ class Settings(BaseSettings):
     """All settings. `environment=production` demands what a public server needs."""
 
     model_config = SettingsConfigDict(
-        env_prefix="VOICEBOT_",
+        env_prefix=PREFIX,
         env_nested_delimiter="__",
         env_file=".env",
         env_ignore_empty=True,
@@ -156,13 +176,72 @@ class Settings(BaseSettings):
 
 
 def load_settings(**overrides: object) -> Settings:
-    """Settings from environment, `.env` and overrides (nested dicts); SettingsError in one line."""
+    """Settings from environment, `.env` and overrides (nested dicts); SettingsError in one line.
+
+    Unknown variables are a mistake where they look like settings of ours. Others beginning with
+    VOICEBOT_ are let pass: orchestrators set some (VOICEBOT_SERVICE_HOST, VOICEBOT_PORT).
+    """
     try:
+        _check_names(_given())
         return Settings(**overrides)  # type: ignore[arg-type]  # checked by pydantic
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        message = first["msg"].removeprefix("Value error, ")
-        variable = "VOICEBOT_" + "__".join(str(part) for part in first["loc"]).upper()
-        hint = f" (set {variable})" if where else ""
-        raise SettingsError(f"settings: {where + ': ' if where else ''}{message}{hint}") from None
+        raise SettingsError(_describe(error)) from None
+    except pydantic_settings.SettingsError as error:
+        # "error parsing value for field "asr" from source ...", caused by what json found.
+        reason = f" ({error.__cause__})" if error.__cause__ else ""
+        raise SettingsError(
+            f"settings: a value is not valid JSON{reason}; "
+            f"look at {', '.join(_json_variables()) or 'the environment'}"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"settings: .env cannot be read ({error})") from None
+
+
+def _describe(error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    message = first["msg"].removeprefix("Value error, ")
+    variable = PREFIX + "__".join(str(part) for part in first["loc"]).upper()
+    return f"settings: {where}: {message} (set {variable})" if where else f"settings: {message}"
+
+
+def variable_names(model: type[BaseModel] | None = None, prefix: str = PREFIX) -> Iterator[str]:
+    """The environment variables of all settings."""
+    for name, field in (model or Settings).model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from variable_names(kind, f"{prefix}{name.upper()}__")
+        else:
+            yield f"{prefix}{name.upper()}"
+
+
+def _given() -> list[str]:
+    """Names in the environment and in `.env`."""
+    return [*os.environ, *DotEnvSettingsSource(Settings).env_vars]
+
+
+def _check_names(given: Iterable[str]) -> None:
+    known = list(variable_names())
+    rooms = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    plain = {name.replace("__", "_"): name for name in known}
+    for variable in given:
+        name = variable.upper()
+        if not name.startswith(PREFIX) or name in known or name in rooms:
+            continue
+        if name.startswith(tuple(f"{option}__" for option in known)):
+            continue  # a part of a setting that is a mapping
+        near = [plain[name]] if name in plain else []
+        if "__" in name:
+            near = near or difflib.get_close_matches(name, known, n=1, cutoff=0.75)
+        elif not near:
+            continue
+        hint = f"; did you mean {near[0]}?" if near else "; the README lists all"
+        raise SettingsError(f"settings: there is no {name}{hint}")
+
+
+def _json_variables() -> list[str]:
+    """Variables that hold JSON and are set."""
+    names = [f"{PREFIX}ASR__SERVICE_OPTIONS", f"{PREFIX}SPEECH__VOICE_OPTIONS"]
+    names += [f"{PREFIX}{name.upper()}" for name in Settings.model_fields if name != "environment"]
+    given = {name.upper() for name in _given()}
+    return [name for name in names if name in given]
