@@ -1,49 +1,78 @@
 """The `voicebot` command: one sub-command, one function.
 
-Exit codes: 0 done, 1 the call or check did not succeed, 2 a mistake in what was asked.
+Exit codes: 0 done, 1 the call or check did not succeed, 2 a mistake in what was asked,
+130 interrupted, 141 whoever read the output left before its end.
 """
 
 from __future__ import annotations
 
+# What takes long to import is imported where it is used: help and mistakes come at once.
 import argparse
-import asyncio
 import json
 import sys
-from collections.abc import Sequence
-from datetime import date
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from voicebot.config import Settings, load_settings
 from voicebot.errors import UserMistake, VoicebotError
-from voicebot.monitoring.logs import configure_logging
 
 if TYPE_CHECKING:
+    from voicebot.config import Settings
+    from voicebot.events import Hypothesis, Interpretation
     from voicebot.server.placing import Report
+    from voicebot.server.terminal import Parser
 
 OK, FAILED, MISTAKE = 0, 1, 2
-INTERRUPTED = 130
+INTERRUPTED, READER_LEFT = 130, 141
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point."""
-    options = _parser().parse_args(arguments)
     try:
-        # First of all: libraries (Pipecat) greet on stderr when they are imported.
-        configure_logging("warning", "console")
-        return int(options.run(options))
+        return _run(arguments)
     except UserMistake as error:
-        print(f"voicebot: {error}", file=sys.stderr)
+        print(f"voicebot: {_one_line(error)}", file=sys.stderr)
         return MISTAKE
     except VoicebotError as error:
-        print(f"voicebot: {error}", file=sys.stderr)
+        print(f"voicebot: {_one_line(error)}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         print("voicebot: interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        sys.stderr.close()  # the reader left (`| head`): nothing to say, nobody to hear it
-        return OK
+        from voicebot.server.terminal import let_reader_go
+
+        let_reader_go()  # `| head`: nothing to say, nobody to hear it
+        return READER_LEFT
+    except OSError as error:  # a full disk, too many open files, ...
+        from voicebot.server.terminal import let_reader_go
+
+        let_reader_go()  # what is left to print would fail again, at exit
+        print(f"voicebot: {_one_line(error)}", file=sys.stderr)
+        return FAILED
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    from voicebot.server.terminal import prepare_output
+
+    prepare_output()
+    parser = _parser()
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        asked: Parser = options.parser
+        asked.refuse_unknown(unknown)
+    from voicebot.monitoring.logs import configure_logging
+
+    # First of all: libraries (Pipecat) greet on stderr when they are imported.
+    configure_logging("warning", "console")
+    code = int(options.run(options))
+    if sys.stdout is not None:
+        sys.stdout.flush()  # a reader who has left is noticed here, not at exit
+    return code
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 # ---------------------------------------------------------------- commands
@@ -51,92 +80,122 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def demo(options: argparse.Namespace) -> int:
     """A whole call on loopback, printed live; exit 0 only if the plan's goal was reached."""
-    from voicebot.server.demo import run_demo
+    from voicebot.server.terminal import LiveConsole, run, waiting
 
-    report = asyncio.run(run_demo(_settings(), plan=options.dialplan, runs=options.runs))
+    with waiting("starting"):
+        from voicebot.server.demo import run_demo
+
+    report = run(run_demo(_settings(), LiveConsole(), plan=options.dialplan, runs=options.runs))
     return OK if report.is_goal else FAILED
 
 
 def serve(options: argparse.Namespace) -> int:
     """Answer calls until SIGTERM or Ctrl-C."""
-    from voicebot.server.answering import serve_calls
-
     overrides: dict[str, Any] = {}
     if options.port is not None or options.host is not None:
         given = {"port": options.port, "host": options.host}
         overrides["server"] = {key: value for key, value in given.items() if value is not None}
-    return serve_calls(_settings(overrides), _plan_path(options, _settings(overrides)))
+    settings = _settings(overrides)
+    plan = _plan_path(options, settings)
+    if _is_terminal(sys.stderr):
+        print("loading the recogniser and the voice ...", file=sys.stderr)
+    from voicebot.server.answering import serve_calls
+
+    return serve_calls(settings, plan)
 
 
 def call(options: argparse.Namespace) -> int:
     """Place a call and print what happened."""
-    from rich.console import Console
-
-    from voicebot.server.live_print import LivePrint, summary
-    from voicebot.server.placing import caller_turn, place
+    from voicebot.server.terminal import LiveConsole, run, waiting
 
     if not options.turns:
         raise UserMistake("call: nothing to say; add --audio FILE, --say TEXT or --dtmf KEYS")
     if options.to is None and options.dialplan is None:
         raise UserMistake("call: add --dialplan PATH, or --to URL of a running server")
-    console = Console(highlight=False, soft_wrap=True, quiet=options.json)
+    with waiting("starting"):
+        from voicebot.server.live_print import LivePrint, summary
+        from voicebot.server.placing import caller_turn, place
+
+        settings = _settings()
+        turns = [caller_turn(kind, value, options.over) for kind, value in options.turns]
+    console = LiveConsole(quiet=options.json)
     live = LivePrint(console)
-    report: Report = asyncio.run(
-        place(
-            _settings(),
-            plan=options.dialplan,
-            turns=[caller_turn(kind, value, options.over) for kind, value in options.turns],
-            url=options.to,
-            live=console.print,
-            on_event=live.wire,
-            tap=live.inside,
+
+    def placed(tell: Callable[[str], object]) -> Report:
+        return run(
+            place(
+                settings,
+                plan=options.dialplan,
+                turns=turns,
+                url=options.to,
+                live=tell,
+                on_event=live.wire,
+                tap=live.inside,
+            ),
+            console,
         )
-    )
+
     if options.json:
+        with waiting("calling") as tell:
+            report = placed(tell)
         print(json.dumps(report.as_dict()))
     else:
-        summary(console, report)
+        # "calling ..." is for those who watch; "loading ..." tells a log why nothing happens.
+        report = placed(console.print if options.to is None or console.is_terminal else _nothing)
+        summary(console, report, with_bot=options.to is not None)
+    if console.is_gone:
+        raise BrokenPipeError
     return OK if report.is_answered else FAILED
 
 
 def transcribe(options: argparse.Namespace) -> int:
     """One JSON line (or one line of text) per file."""
-    from voicebot.asr.recogniser import Recogniser
-    from voicebot.dialogue.plan import load_plan
-    from voicebot.evaluation.transcription import transcribe_files
-    from voicebot.nlu.interpreter import interpret
+    from voicebot.server.terminal import waiting
 
     if options.state and not options.dialplan:
         raise UserMistake("transcribe: --state needs --dialplan PATH")
-    meaning = None
-    if options.dialplan:
-        expectation = load_plan(options.dialplan).expectation(options.state)
-        today = date.today()  # "tomorrow" is meant where the file is read
-
-        def meaning(heard):  # type: ignore[no-untyped-def]
-            return interpret(heard, expectation, today=today)
-
     settings = _settings()
-    recogniser = Recogniser(settings.asr.cache_dir, settings.asr.threads or 2)
+    meaning = _meaning(options.dialplan, options.state) if options.dialplan else None
+    with waiting("loading the recogniser"):
+        from voicebot.asr.recogniser import Recogniser
+        from voicebot.evaluation.transcription import transcribe_files
+
+        recogniser = Recogniser(settings.asr.cache_dir, settings.asr.threads or 2)
     failed = 0
-    for result in transcribe_files(recogniser, options.files, interpret=meaning):
-        if error := result.get("error"):
-            failed += 1
-            print(f"voicebot: {error}", file=sys.stderr, flush=True)
-        if options.json:
-            print(json.dumps(result), flush=True)
-        elif not error:
-            print(f"{result['file']}\t{result['text']}", flush=True)
+    # On one terminal the lines themselves show the progress.
+    with waiting("recognising", is_shown=not _is_terminal(sys.stdout)) as tell:
+        results = transcribe_files(recogniser, options.files, interpret=meaning)
+        for number, result in enumerate(results, 1):
+            tell(f"{number} of {len(options.files)} files")
+            if error := result.get("error"):
+                failed += 1
+                print(f"voicebot: {error}", file=sys.stderr, flush=True)
+            if options.json:
+                print(json.dumps(result), flush=True)
+            elif not error:
+                print(f"{result['file']}\t{result['text']}", flush=True)
     return MISTAKE if failed else OK
+
+
+def _meaning(plan: Path, state: str | None) -> Callable[[Hypothesis], Interpretation]:
+    from datetime import date
+
+    from voicebot.dialogue.plan import load_plan
+    from voicebot.nlu.interpreter import interpret
+
+    expectation = load_plan(plan).expectation(state)
+    today = date.today()  # "tomorrow" is meant where the file is read
+    return lambda heard: interpret(heard, expectation, today=today)
 
 
 def check(options: argparse.Namespace) -> int:
     """All problems of the plans, with file and line; 2 when there is an error."""
     from voicebot.dialogue.plan import check as check_plan
+    from voicebot.nlu.grammar import problem as pattern_problem
 
     errors = 0
     for path in options.plans:
-        problems = check_plan(path)
+        problems = check_plan(path, pattern_problem=pattern_problem)
         for problem in problems:
             print(problem)
         errors += sum(not problem.is_warning for problem in problems)
@@ -151,10 +210,18 @@ def graph(options: argparse.Namespace) -> int:
     from voicebot.dialogue.plan import load_plan
 
     svg = draw(load_plan(options.plan))
+    if str(options.output) == "-":
+        print(svg)
+        return OK
+    if options.output.suffix.lower() != ".svg":  # nor can a slip replace the plan itself
+        raise UserMistake(f"graph: {options.output} does not end in .svg; a graph is SVG")
     try:
         options.output.write_text(svg, encoding="utf-8")
     except OSError as error:
-        raise UserMistake(f"{options.output}: cannot be written ({error.strerror})") from None
+        raise UserMistake(
+            f"graph: {options.output} cannot be written ({error.strerror}); "
+            "name a file in a folder that exists"
+        ) from None
     print(f"{options.output}: written")
     return OK
 
@@ -163,10 +230,11 @@ def doctor(options: argparse.Namespace) -> int:
     """What works on this machine and what does not, line by line."""
     from voicebot.server.doctor import examine
 
-    findings = examine()
-    for finding in findings:
+    is_good = True
+    for finding in examine():
+        is_good = is_good and finding.is_good
         print(f"{'ok  ' if finding.is_good else 'BAD '} {finding.what}: {finding.detail}")
-    return OK if all(finding.is_good for finding in findings) else FAILED
+    return OK if is_good else FAILED
 
 
 # ---------------------------------------------------------------- arguments
@@ -187,15 +255,29 @@ class _Turns(argparse.Action):
         namespace.turns = [*turns, *((self.dest, value) for value in given)]
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            print(f"voicebot {version('voicebot')}")
+        except PackageNotFoundError:
+            print("voicebot, from a folder that is not installed")
+        parser.exit()
+
+
+def _parser() -> Parser:
+    from voicebot.server.terminal import Parser, port, seconds
+
+    parser = Parser(
         prog="voicebot", description="Answers a company's telephone.", allow_abbrev=False
     )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(name: str, run: Any, text: str) -> argparse.ArgumentParser:
+    def command(name: str, run: Any, text: str) -> Parser:
         added = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
-        added.set_defaults(run=run)
+        added.set_defaults(run=run, parser=added)
         return added
 
     added = command("demo", demo, "a whole call on this machine, without any account")
@@ -203,25 +285,28 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--runs", type=Path, default=Path("runs"), help="where it leaves its files")
 
     added = command("serve", serve, "answer calls from Twilio")
-    added.add_argument("--dialplan", type=Path, metavar="PATH")
-    added.add_argument("--port", type=int)
-    added.add_argument("--host")
+    added.add_argument("--dialplan", type=Path, metavar="PATH", help="the plan to answer with")
+    added.add_argument("--port", type=port, metavar="N", help="0 picks a free one")
+    added.add_argument("--host", metavar="ADDRESS", help="address to listen on")
 
     added = command("call", call, "place a call to a dialplan or to a running server")
-    added.add_argument("--dialplan", type=Path, metavar="PATH")
+    added.add_argument("--dialplan", type=Path, metavar="PATH", help="the plan to answer with")
     added.add_argument("--audio", nargs="+", action=_Turns, metavar="FILE", help="spoken turns")
     added.add_argument("--say", nargs="+", action=_Turns, metavar="TEXT", help="synthetic turns")
     added.add_argument("--dtmf", action=_Turns, metavar="KEYS", help="a turn of keys")
     added.add_argument(
-        "--over", type=float, metavar="SECONDS", help="speak so long into the bot's prompt"
+        "--over",
+        type=seconds,
+        metavar="SECONDS",
+        help="speak so long into the bot's prompts, without waiting for their end",
     )
     added.add_argument("--to", metavar="URL", help="a running server; without it one is started")
-    added.add_argument("--json", action="store_true")
+    added.add_argument("--json", action="store_true", help="print one JSON object")
     added.set_defaults(turns=[])
 
     added = command("transcribe", transcribe, "recognise speech in files")
     added.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    added.add_argument("--json", action="store_true")
+    added.add_argument("--json", action="store_true", help="print a JSON object per file")
     added.add_argument("--dialplan", type=Path, metavar="PATH", help="also say what it means")
     added.add_argument("--state", metavar="NAME", help="where in the dialplan (form/field)")
 
@@ -230,13 +315,25 @@ def _parser() -> argparse.ArgumentParser:
 
     added = command("graph", graph, "draw a dialplan")
     added.add_argument("plan", type=Path, metavar="PATH")
-    added.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.svg")
+    added.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="FILE.svg", help="- for stdout"
+    )
 
     command("doctor", doctor, "examine this installation")
     return parser
 
 
+def _nothing(text: str) -> None:
+    pass
+
+
+def _is_terminal(stream: Any) -> bool:
+    return stream is not None and stream.isatty()
+
+
 def _settings(overrides: dict[str, Any] | None = None) -> Settings:
+    from voicebot.config import load_settings
+
     return load_settings(**(overrides or {}))
 
 

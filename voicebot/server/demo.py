@@ -7,9 +7,11 @@ from datetime import datetime
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from voicebot.config import Settings
-from voicebot.errors import UserMistake
+from voicebot.dialogue.plan import load_plan
+from voicebot.errors import UserMistake, VoicebotError
 from voicebot.evaluation.timeline_plot import draw
 from voicebot.server.live_print import LivePrint, summary
 from voicebot.server.placing import Report, caller_turn, place
@@ -27,10 +29,11 @@ def script() -> list[CallerTurn]:
     ]
 
 
-async def run_demo(settings: Settings, *, plan: Path | None, runs: Path) -> Report:
+async def run_demo(
+    settings: Settings, console: Console, *, plan: Path | None, runs: Path
+) -> Report:
     """Place the call, print it, and leave recording, timeline and picture in a folder of `runs`."""
-    console = Console(highlight=False, soft_wrap=True)
-    if plan is not None and plan.stem != SHIPPED:
+    if plan is not None and load_plan(plan) and plan.stem != SHIPPED:
         raise UserMistake(
             f"demo: its caller only knows the {SHIPPED} plan; "
             f"try: voicebot call --dialplan {plan} --say 'your words'"
@@ -48,10 +51,14 @@ async def run_demo(settings: Settings, *, plan: Path | None, runs: Path) -> Repo
         folder=folder,
     )
     picture = folder / "call.png"
-    await asyncio.to_thread(draw, folder / "recording.wav", folder / "timeline.jsonl", picture)
+    try:
+        await asyncio.to_thread(draw, folder / "recording.wav", folder / "timeline.jsonl", picture)
+    except VoicebotError as error:  # of a call that failed there may be nothing to draw
+        console.print(f"[red]no picture: {escape(str(error))}[/red]")
     summary(console, report)
     for name in ("recording.wav", "timeline.jsonl", "call.png"):
-        console.print(f"  {folder / name}")
+        if (folder / name).exists():
+            console.print(f"  {folder / name}")
     return report
 
 
@@ -60,5 +67,7 @@ def _folder(runs: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserMistake(f"{folder}: cannot be made ({error.strerror}); use --runs") from None
+        raise UserMistake(
+            f"{folder}: cannot be made ({error.strerror}); name another folder with --runs"
+        ) from None
     return folder

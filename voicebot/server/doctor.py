@@ -8,11 +8,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
 
 import numpy as np
 
 from voicebot.config import Settings, load_settings
-from voicebot.errors import VoicebotError
+from voicebot.errors import SettingsError, VoicebotError
+from voicebot.store.journal_file import JournalFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +43,13 @@ def examine() -> Iterator[Finding]:
     yield Finding(True, "settings", f"environment={settings.environment}")
     for what, probe in (
         ("recogniser", _recogniser),
+        ("cache", _cache),
         ("voice activity", _voice_activity),
         ("voice", _voice),
         ("dialplan", _dialplan),
         ("port", _port),
         ("journal", _journal),
+        ("recordings", _recordings),
         ("Twilio", _twilio),
     ):
         yield _try(what, probe, settings)
@@ -102,7 +107,7 @@ def _dialplan(settings: Settings) -> str:
 
     path = settings.dialogue.dialplan or plan_path("barista")
     plan = load_plan(path)
-    return f"{path}: {len(plan.forms)} forms"
+    return f"{path}: {len(plan.forms)} form{'s' if len(plan.forms) != 1 else ''}"
 
 
 def _port(settings: Settings) -> str:
@@ -115,14 +120,54 @@ def _port(settings: Settings) -> str:
         bound.close()
 
 
+def _cache(settings: Settings) -> str:
+    folder = settings.asr.cache_dir
+    try:
+        _try_writing(folder)
+    except OSError as error:
+        raise SettingsError(
+            f"{folder} cannot be written ({error.strerror}): every start converts the weights "
+            "and renders the prompts again; set VOICEBOT_ASR__CACHE_DIR"
+        ) from None
+    return f"{folder} can be written"
+
+
 def _journal(settings: Settings) -> str:
-    folder = settings.store.journal.resolve().parent
-    existing = folder
+    path = settings.store.journal
+    if path.exists():
+        JournalFile(path, lock_timeout_s=1.0).close()
+        return f"{path} can be written"
+    try:
+        _try_writing(path.parent)
+    except OSError as error:
+        raise SettingsError(
+            f"{path} cannot be made ({error.strerror}); set VOICEBOT_STORE__JOURNAL"
+        ) from None
+    return f"{path} can be made"
+
+
+def _recordings(settings: Settings) -> str:
+    store = settings.store
+    kept = [name for name in ("recordings", "timelines") if getattr(store, name)]
+    if not kept:
+        return "not kept"
+    try:
+        _try_writing(store.recordings_dir)
+    except OSError as error:
+        raise SettingsError(
+            f"{store.recordings_dir} cannot be written ({error.strerror}); "
+            "set VOICEBOT_STORE__RECORDINGS_DIR"
+        ) from None
+    return f"{' and '.join(kept)} are kept in {store.recordings_dir}"
+
+
+def _try_writing(folder: Path) -> None:
+    """Whether a file can be made in a folder, or in the nearest one above that exists."""
+    existing = folder.resolve()
     while not existing.exists():
         existing = existing.parent
-    if not os.access(existing, os.W_OK):
-        raise PermissionError(f"{existing} cannot be written; set VOICEBOT_STORE__JOURNAL")
-    return f"{settings.store.journal} can be written"
+    with TemporaryFile(dir=existing):
+        pass
 
 
 def _twilio(settings: Settings) -> str:

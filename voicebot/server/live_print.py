@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -72,24 +73,30 @@ class LivePrint:
         self._console.print(f"{self._now_s:6.2f} s  {who:<7} {text}")
 
 
-def summary(console: Console, report: Report) -> None:
-    """The turns as a table, and how the call ended."""
-    table = Table()
-    for name in ("caller", "heard", "sure", "answered after", "yielded after", "bot"):
-        table.add_column(name)
+def summary(console: Console, report: Report, *, with_bot: bool = False) -> None:
+    """The turns as a table, and how the call ended; `with_bot` where it was not printed live."""
+    table = Table(box=box.SIMPLE)
+    table.add_column("caller", ratio=2)
+    table.add_column("heard", ratio=2)
+    for name in ("sure", "answered", "yielded"):
+        table.add_column(name, justify="right", no_wrap=True)
+    if with_bot:
+        table.add_column("bot", ratio=3)
     for turn in report.turns:
-        table.add_row(
+        cells = [
             escape(str(turn["said"] or turn["by"])),
             escape(str(turn["heard"])),
             f"{turn['confidence']:.0%}" if turn["by"] == "speech" else "",
             _ms(turn["response_ms"]),
             _ms(turn["barge_in_ms"]),
-            escape(str(turn["bot"])),
-        )
-    console.print(table)
+        ]
+        table.add_row(*cells, *([escape(str(turn["bot"]))] if with_bot else []))
+    if report.turns:
+        console.print(table)
     slots = ", ".join(f"{name}: {value}" for name, value in report.slots.items())
     goal = "[green]goal reached[/green]" if report.is_goal else "[red]goal not reached[/red]"
-    console.print(f"outcome {report.outcome or report.end_reason}, {goal}; {escape(slots)}")
+    outcome = escape(str(report.outcome or report.end_reason))
+    console.print(f"outcome {outcome}, {goal}" + (f"; {escape(slots)}" if slots else ""))
     if report.transfer_to:
         console.print(f"transferred to {report.transfer_to}")
     for error in report.errors:

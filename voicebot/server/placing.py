@@ -8,22 +8,25 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
 from voicebot.audio.files import read_mulaw
 from voicebot.config import Settings
 from voicebot.dialogue.plan import load_plan
-from voicebot.errors import UserMistake
+from voicebot.errors import ServiceFailed, UserMistake
 from voicebot.server.answering import in_process
 from voicebot.speech.telephone import to_telephone
 from voicebot.speech.voices import EspeakVoice
 from voicebot.telephony.call_events import CallEvent
 from voicebot.telephony.dialer import CallRecord, place_call
+from voicebot.telephony.media_stream import DTMF_KEYS
 from voicebot.telephony.simulator import CallerTurn, ScriptedCaller
 
 CALLER_VOICE, CALLER_WORDS_PER_MINUTE = "en-us+Reed", 140
-"""Sounds unlike the bot, and is among the voices that the recogniser understands best."""
+"""Sounds unlike the bot, and is among the voices that the recogniser understands best in whole
+sentences; of single words it gets every other one wrong, as with all of espeak's voices."""
 JOURNAL_WAIT_S = 5.0
 """How long to wait for the server to write down the end of the call."""
 PATIENCE_S = 30.0
@@ -48,8 +51,9 @@ class Report:
 
     @property
     def is_answered(self) -> bool:
-        """The media stream was opened and nothing broke it."""
-        return self.end_reason in {"server_closed", "hung_up"}
+        """The bot spoke, and nothing broke the line."""
+        has_spoken = self.record is None or self.record.greeting_ms is not None
+        return has_spoken and self.end_reason in {"server_closed", "hung_up"}
 
     def as_dict(self) -> dict[str, Any]:
         """What `voicebot call --json` prints."""
@@ -86,14 +90,39 @@ async def place(
     caller = ScriptedCaller(turns, patience_s=PATIENCE_S, hangs_up_after_last=True)
     token = settings.twilio.auth_token
     async with _server(settings, plan, url, live, **options) as base:
-        record = await place_call(
-            f"{base}/twilio/voice",
-            caller=caller,
-            auth_token=token.get_secret_value() if token else None,
-            on_event=on_event,
+        try:
+            record = await place_call(
+                f"{base}/twilio/voice",
+                caller=caller,
+                auth_token=token.get_secret_value() if token else None,
+                on_event=on_event,
+            )
+        except ServiceFailed as error:
+            if url is None:
+                raise
+            raise UserMistake(f"--to: {error}; is it a voicebot server?") from None
+        journal, remark = None, None
+        if record.end_reason == "rejected":
+            remark = "the server answers busy: it is full, loading or shutting down"
+        elif record.connect_ms is not None:
+            journal, remark = await _journal(settings, base, record.call_sid)
+    return report(record, journal, [] if remark is None else [remark])
+
+
+def server_url(text: str) -> str:
+    """The base URL of a server as a person may write it; UserMistake when it cannot be one."""
+    url = text if "://" in text else f"http://{text}"
+    try:
+        parts = urlsplit(url)
+        is_good = parts.scheme in {"http", "https"} and bool(parts.hostname)
+        is_good = is_good and parts.port != 0 and not any(map(str.isspace, url))
+    except ValueError:  # a port beyond 65535, a bracket that is not closed
+        is_good = False
+    if not is_good:
+        raise UserMistake(
+            f"--to: {text!r} is no address of a server; give one such as http://127.0.0.1:8080"
         )
-        journal = await _journal(settings, base, record.call_sid)
-    return report(record, journal)
+    return url.rstrip("/").removesuffix("/twilio/voice")
 
 
 def caller_turn(kind: str, value: str, over_s: float | None = None) -> CallerTurn:
@@ -104,6 +133,10 @@ def caller_turn(kind: str, value: str, over_s: float | None = None) -> CallerTur
     if kind == "audio":
         return CallerTurn(audio=read_mulaw(value), over_s=over_s, label=Path(value).name)
     if kind == "dtmf":
+        wrong = "".join(sorted(set(value.upper()) - DTMF_KEYS))
+        if wrong or not value:
+            what = f"{wrong!r} in {value!r} is no key" if wrong else "no keys given"
+            raise UserMistake(f"call: --dtmf: {what}; keys are 0-9, *, # and A-D")
         return CallerTurn(keys=value.upper(), over_s=over_s, label=value)
     if not value.strip():
         raise UserMistake("call: --say needs words; for a silent caller play a silent recording")
@@ -112,7 +145,9 @@ def caller_turn(kind: str, value: str, over_s: float | None = None) -> CallerTur
     return CallerTurn(audio=audio, over_s=over_s, label=value)
 
 
-def report(record: CallRecord, journal: Mapping[str, Any] | None) -> Report:
+def report(
+    record: CallRecord, journal: Mapping[str, Any] | None, remarks: Sequence[str] = ()
+) -> Report:
     """Join what the caller measured with what the server wrote down."""
     known = journal or {}
     turns = list(known.get("turns", ()))
@@ -129,7 +164,7 @@ def report(record: CallRecord, journal: Mapping[str, Any] | None) -> Report:
         connect_ms=record.connect_ms,
         seconds=record.seconds,
         transfer_to=record.transfer_to,
-        errors=[f"{error.code}: {error.detail}" for error in record.errors],
+        errors=[*(f"{error.code}: {error.detail}" for error in record.errors), *remarks],
         record=record,
     )
 
@@ -179,16 +214,22 @@ async def _server(
     live: Callable[[str], object] | None,
     **options: Any,
 ) -> AsyncIterator[str]:
+    loaded = load_plan(plan) if plan is not None else None  # also with `url`: a slip is told
     if url is not None:
-        yield url.rstrip("/").removesuffix("/twilio/voice")
+        base = server_url(url)
+        if live is not None:
+            live(f"calling {base}")
+        yield base
         return
-    assert plan is not None
-    async with in_process(settings, load_plan(plan), live=live, **options) as base:
+    assert loaded is not None
+    async with in_process(settings, loaded, live=live, **options) as base:
         yield base
 
 
-async def _journal(settings: Settings, base: str, call_sid: str) -> Mapping[str, Any] | None:
-    """The server's record of the call, once it is complete; None where it may not be read."""
+async def _journal(
+    settings: Settings, base: str, call_sid: str
+) -> tuple[Mapping[str, Any] | None, str | None]:
+    """The server's record of the call, once it is complete, or why there is none."""
     token = settings.server.api_token
     headers = {"authorization": f"Bearer {token.get_secret_value()}"} if token else {}
     loop = asyncio.get_running_loop()
@@ -198,16 +239,19 @@ async def _journal(settings: Settings, base: str, call_sid: str) -> Mapping[str,
         while loop.time() < until:
             try:
                 reply = await http.get(f"{base}/calls/{call_sid}")
-            except httpx.HTTPError:
-                return found
+            except httpx.HTTPError as error:
+                return found, f"the server's journal cannot be read: {type(error).__name__}"
             if reply.status_code in {401, 403}:
-                return None
+                return None, (
+                    "the server keeps what it heard to itself; set VOICEBOT_SERVER__API_TOKEN "
+                    "to its API token"
+                )
             if reply.status_code == 200:
                 found = reply.json()
                 if found and found.get("outcome") is not None:
-                    return found
+                    return found, None
             await asyncio.sleep(0.05)
-    return found
+    return found, f"the server's journal has no end of this call within {JOURNAL_WAIT_S:g} s"
 
 
 def _rounded(value: float | None, digits: int = 1) -> float | None:
