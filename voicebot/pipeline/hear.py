@@ -26,6 +26,8 @@ KINDS: dict[Kind, JobKind] = {
 }
 DEAF_SAMPLES = SAMPLE_RATE_HZ
 """When the engine lags by this much, timers go on without it: the call must not stand still."""
+BACKLOG_EVENTS = 32
+"""Beyond this partials are shed; what else a caller can cause is a few events a second."""
 NAMES = {job: kind for kind, job in KINDS.items()}
 
 
@@ -135,7 +137,7 @@ class Hear(FrameProcessor):
                         event.start_at,
                         event.end_at,
                     )
-            else:
+            elif self._events.qsize() < BACKLOG_EVENTS or not _is_partial(event):
                 self._events.put_nowait(event)
 
     async def _forward(self) -> None:
@@ -145,3 +147,7 @@ class Hear(FrameProcessor):
             # is on record before the next.
             self._observe(event)
             await self.push_frame(EventFrame(event))
+
+
+def _is_partial(event: object) -> bool:
+    return isinstance(event, Hypothesis) and not event.is_final
