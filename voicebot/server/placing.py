@@ -23,6 +23,7 @@ from voicebot.telephony.call_events import CallEvent
 from voicebot.telephony.dialer import CallRecord, place_call
 from voicebot.telephony.media_stream import DTMF_KEYS
 from voicebot.telephony.simulator import CallerTurn, ScriptedCaller
+from voicebot.telephony.simulator import TurnRecord as CallerTimes
 
 CALLER_VOICE, CALLER_WORDS_PER_MINUTE = "en-us+Reed", 140
 """Sounds unlike the bot, and is among the voices that the recogniser understands best in whole
@@ -172,6 +173,12 @@ def report(
 def _turn(turn: Mapping[str, Any], record: CallRecord) -> dict[str, Any]:
     """One turn of the report; times are the caller's own where it can be told which they are."""
     measured = _measured(turn, record)
+    response_ms, barge_in_ms = turn["response_ms"], turn["barge_in_ms"]
+    timed_by = "server"
+    if measured is not None and measured.response_ms is not None:
+        timed_by, response_ms = "caller", measured.response_ms
+        if not measured.keys:  # how soon a key cuts is told by the server alone
+            barge_in_ms = measured.barge_in_ms
     return {
         "state": turn["state"],
         "by": turn["by"],
@@ -182,17 +189,13 @@ def _turn(turn: Mapping[str, Any], record: CallRecord) -> dict[str, Any]:
         "slots": {slot["name"]: slot["value"] for slot in turn["slots"]},
         "bot": turn["bot_text"],
         "bot_heard": turn["bot_heard_text"],
-        "response_ms": _time(measured, turn, "response_ms"),
-        "barge_in_ms": _time(measured, turn, "barge_in_ms"),
+        "response_ms": _rounded(response_ms),
+        "barge_in_ms": _rounded(barge_in_ms),
+        "timed_by": timed_by,
     }
 
 
-def _time(measured: Any | None, turn: Mapping[str, Any], name: str) -> float | None:
-    own = getattr(measured, name, None)
-    return _rounded(turn[name] if own is None else own)
-
-
-def _measured(turn: Mapping[str, Any], record: CallRecord) -> Any | None:
+def _measured(turn: Mapping[str, Any], record: CallRecord) -> CallerTimes | None:
     """The caller's turn that ended when the server heard this one end."""
     end_at = turn["speech_end_at"] if turn["by"] == "speech" else turn["turn_end_at"]
     if end_at is None or turn["by"] not in {"speech", "dtmf"}:
