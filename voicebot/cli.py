@@ -9,6 +9,7 @@ from __future__ import annotations
 # What takes long to import is imported where it is used: help and mistakes come at once.
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -160,7 +161,9 @@ def transcribe(options: argparse.Namespace) -> int:
         from voicebot.asr.recogniser import Recogniser
         from voicebot.evaluation.transcription import transcribe_files
 
-        recogniser = Recogniser(settings.asr.cache_dir, settings.asr.threads or 2)
+        # All but one core, as the server: threads that spin for a busy core cost much more time.
+        threads = settings.asr.threads or max(1, (os.cpu_count() or 2) - 1)
+        recogniser = Recogniser(settings.asr.cache_dir, threads)
     failed = 0
     # On one terminal the lines themselves show the progress.
     with waiting("recognising", is_shown=not _is_terminal(sys.stdout)) as tell:
