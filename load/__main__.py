@@ -42,7 +42,11 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"load: {mistake}", file=sys.stderr)
         return MISTAKE
     show("")
-    print(json.dumps(summary) if options.json else table(summary))
+    try:
+        print(json.dumps(summary) if options.json else table(summary), flush=True)
+    except BrokenPipeError:
+        # The reader left (`| head`): nobody to tell, and nothing to be flushed at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if summary["calls"] == summary["failed"]:
         return NO_CALL
     return 0 if summary["valid"] else INVALID

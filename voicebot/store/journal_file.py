@@ -202,6 +202,8 @@ def _plain(row: sqlite3.Row) -> dict[str, Any]:
 
 def _mistake(path: Path, error: Exception) -> SettingsError:
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if isinstance(error, OSError):
+        text = error.strerror or text
     remedy = "name another file in VOICEBOT_STORE__JOURNAL"
     if "locked" in text:
         remedy = "end the program that holds it, or " + remedy
