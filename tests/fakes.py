@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicebot.engine.engine import CallHandle, CallSink, Recognised
-from voicebot.engine.runner import Runner
+from voicebot.engine.runner import Chunk, Runner
 from voicebot.engine.scheduler import Job, JobKind
 from voicebot.engine.slots import SlotPool
 from voicebot.events import Alternative, Hypothesis
@@ -70,11 +70,10 @@ class InlineEngine:
     def release(self, handle: CallHandle) -> None:
         self.pool.release(handle.slot)
 
-    def push(self, handle: CallHandle, at: int, payload: bytes) -> None:
-        self.runner.write(handle.slot, at, payload)
-        results = self.runner.advance_vad([handle.slot])
+    def push(self, handle: CallHandle, at: int, payload: bytes, reference: bytes = b"") -> None:
+        results = self.runner.hear([Chunk(handle.slot, at, payload, reference)])
         if results:
-            handle.sink.on_vad(results)
+            handle.sink.on_heard(results)
 
     def recognise(
         self, handle: CallHandle, utterance: int, kind: JobKind, start_at: int, end_at: int

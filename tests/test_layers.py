@@ -42,6 +42,7 @@ MAY_IMPORT = {
         "asr/",
         "turns/vad.py",
         "turns/hotword.py",
+        "turns/smart_turn.py",
         "nlu/intents.py",
         "engine/runner.py",
         "learning/",

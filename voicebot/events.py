@@ -76,6 +76,30 @@ class TurnEnded:
     speech_end_at: int | None = None
 
 
+class EchoState(StrEnum):
+    """Whether what is heard may be the bot's own voice on its way back."""
+
+    NONE = "none"  # nothing plays, nor did as long ago as an echo may last
+    UNLOCKED = "unlocked"  # it may, and its delay is not known or has just changed
+    LOCKED = "locked"  # it may, and the canceller removes it
+
+
+@dataclass(frozen=True, slots=True)
+class BargeInCandidate:
+    """The caller may be taking the floor: the prompt pauses until that is known."""
+
+    at: int  # onset of what was heard
+    detected_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class BargeInRejected:
+    """The candidate was none: the prompt goes on from its last word boundary."""
+
+    at: int
+    reason: Literal["backchannel", "noise", "echo"]
+
+
 @dataclass(frozen=True, slots=True)
 class BargeIn:
     """The caller takes the floor at `at` (onset of what interrupts)."""
@@ -118,6 +142,8 @@ class Hypothesis:
     """What the recogniser heard between `start_at` and `end_at`.
 
     `stable_words` counts the leading words that later partials will not change.
+    `end_probability`: that the caller has finished, judged by voice and words (0..1; None
+    where nobody judged). `hotword_probability`: that the hot word is in it, likewise.
     """
 
     text: str
@@ -128,6 +154,8 @@ class Hypothesis:
     end_at: int = 0
     is_final: bool = False
     stable_words: int = 0
+    end_probability: float | None = None
+    hotword_probability: float | None = None
 
 
 # ---------------------------------------------------------------- what the dialogue waits for

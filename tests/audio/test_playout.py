@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from voicebot.audio import mulaw
 from voicebot.audio.playout import MARK_GRACE_SAMPLES, Playout, SendMark, SendMedia
-from voicebot.events import PhraseEnd, PromptHeard, SpokenPrompt
+from voicebot.events import BargeInMode, PhraseEnd, PromptHeard, SpokenPrompt
 
 pytestmark = pytest.mark.unit
 
@@ -95,6 +95,12 @@ class Line:
         if number not in self.lost:
             held_up = self.jitter * (number * 7 % 5) // 4
             self.heard += self.playout.mark_returned(name, False, at + held_up)
+
+    def pause(self) -> None:
+        self.buffer.clear()
+        self.arriving.clear()
+        self.playout.pause(self.now)
+        self.sent = self.playout.heard_samples(self.now)
 
     def clear(self) -> PromptHeard | None:
         self.buffer.clear()
@@ -442,13 +448,72 @@ def test_reference_ahead_of_now_is_what_will_be_heard() -> None:
     assert playout.reference(0, 3000) == spoken.mulaw[:3000]
 
 
+def test_paused_prompt_goes_on_with_the_word_that_was_cut() -> None:
+    line = Line()
+    line.playout.enqueue(prompt("one two three", word=2000))
+    line.until(3000)  # in the middle of "two"
+    line.pause()
+    assert line.playout.is_paused
+    assert not line.playout.is_audible(line.now)
+    assert line.playout.next_due(line.now) is None
+    line.until(8000)
+    assert line.playout.heard_until(line.now) == "one"
+    line.playout.resume()
+    line.until(20000)
+    spoken = prompt("one two three", word=2000).mulaw
+    assert bytes(line.ear[:3000]) == spoken[:3000]
+    assert bytes(line.ear[8000:12000]) == spoken[2000:]
+    assert [report.text for report in line.heard] == ["one two three"]
+    assert not line.heard[0].was_cut
+
+
+def test_paused_prompt_that_is_dropped_was_heard_until_the_pause() -> None:
+    line = Line()
+    line.playout.enqueue(prompt("one two three", word=2000))
+    line.playout.enqueue(prompt("four", word=2000))
+    line.until(4500)
+    line.pause()
+    line.playout.pause(line.now + 160)  # idempotent
+    at = line.now
+    assert line.playout.clear(at + 4000) == PromptHeard(at, "one two", was_cut=True)
+    assert not line.playout.is_paused
+    assert line.playout.is_done
+
+
+def test_pause_after_the_last_word_leaves_nothing_to_play() -> None:
+    line = Line()
+    line.playout.enqueue(prompt("one", word=2000))
+    line.lost = frozenset({1, 2})
+    line.until(2400)
+    line.pause()
+    line.playout.resume()
+    assert line.playout.due(line.now) == []
+    (report,) = line.playout.settle(line.now + 160)
+    assert report.text == "one"
+    assert not report.was_cut
+
+
+def test_each_prompt_says_what_may_interrupt_it() -> None:
+    line = Line()
+    line.playout.enqueue(prompt("one", word=2000), BargeInMode.NONE)
+    line.playout.enqueue(prompt("two", word=2000), BargeInMode.HOTWORD)
+    assert line.playout.barge_in_mode(0) is None
+    line.until(1000)
+    assert line.playout.barge_in_mode(line.now) is BargeInMode.NONE
+    line.until(3000)
+    assert line.playout.barge_in_mode(line.now) is BargeInMode.HOTWORD
+    assert line.playout.speaking() == "one two"
+    line.until(6000)
+    assert line.playout.barge_in_mode(line.now) is None
+
+
 def test_history_is_bounded() -> None:
     line = Line()
     line.playout.enqueue(prompt("word " * 120, word=3000))
     line.until(366400)
     kept = sum(len(s.audio) for s in line.playout._placement._segments)
-    assert 30 * 8000 <= kept <= 32 * 8000
-    assert line.playout.reference(line.now - 200000, line.now) == bytes(line.ear[-200000:])
+    assert 10 * 8000 <= kept <= 12 * 8000
+    assert line.playout.reference(line.now - 80000, line.now) == bytes(line.ear[-80000:])
 
 
 # ---------------------------------------------------------------- any course of events

@@ -24,7 +24,7 @@ class Sink:
         self.changed = asyncio.Event()
         self.breaks = breaks
 
-    def on_vad(self, results: Sequence[VadResult]) -> None:
+    def on_heard(self, results: Sequence[VadResult]) -> None:
         if self.breaks:
             raise RuntimeError("this call is broken")
         self.windows += results
@@ -121,7 +121,7 @@ async def test_failing_voice_activity_skips_the_slot_and_hearing_goes_on(made) -
     engine.push(bad, 256, LOUD)
     await first.until(windows=1)
     assert [window.at for window in first.windows] == [256]
-    assert "vad" in observer.failures
+    assert "hear" in observer.failures
 
 
 async def test_broken_sink_does_not_keep_others_from_their_results(made) -> None:  # type: ignore[no-untyped-def]

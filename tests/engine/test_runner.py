@@ -24,10 +24,10 @@ def test_windows_are_cut_from_chunks_and_placed_on_the_clock() -> None:
     made = runner()
     for number in range(8):  # 1280 samples: five windows
         made.write(2, number * CHUNK, tone(CHUNK))
-    results = made.advance_vad([2])
+    results = made.advance([2])
     assert [result.at for result in results] == [0, 256, 512, 768, 1024]
     assert all(result.slot == 2 and result.probability == 1.0 for result in results)
-    assert made.advance_vad([2]) == []
+    assert made.advance([2]) == []
 
 
 def test_all_slots_with_a_full_window_share_a_batch() -> None:
@@ -36,7 +36,7 @@ def test_all_slots_with_a_full_window_share_a_batch() -> None:
     for slot in range(3):
         made.write(slot, 0, tone(WINDOW))
     made.write(3, 0, tone(CHUNK))
-    assert {result.slot for result in made.advance_vad([0, 1, 2, 3])} == {0, 1, 2}
+    assert {result.slot for result in made.advance([0, 1, 2, 3])} == {0, 1, 2}
     assert vad.batches == [3]
 
 
@@ -55,7 +55,7 @@ def test_span_survives_the_end_of_the_ring() -> None:
     chunk = tone(8000)
     for second in range(RING_S + 3):
         made.write(0, second * 8000, chunk)
-        made.advance_vad([0])
+        made.advance([0])
     last = made.span(0, (RING_S + 1) * 8000, (RING_S + 3) * 8000)
     assert (last == np.tile(mulaw.decode(chunk), 2)).all()
     assert len(made.span(0, 0, (RING_S + 3) * 8000)) == RING_S * 8000
@@ -66,7 +66,7 @@ def test_gap_longer_than_the_ring_is_survived() -> None:
     made.write(0, 0, tone(CHUNK))
     made.write(0, 10 * RING_S * 8000, tone(CHUNK))
     assert len(made.span(0, 0, 10 * RING_S * 8000 + CHUNK)) == RING_S * 8000
-    assert made.advance_vad([0])
+    assert made.advance([0])
 
 
 def test_a_new_call_finds_a_clean_slot() -> None:
@@ -74,7 +74,7 @@ def test_a_new_call_finds_a_clean_slot() -> None:
     made.write(1, 0, tone(WINDOW))
     made.reset(1)
     assert len(made.span(1, 0, WINDOW)) == 0
-    assert made.advance_vad([1]) == []
+    assert made.advance([1]) == []
 
 
 def test_recogniser_gets_the_span_at_its_own_rate() -> None:

@@ -1,6 +1,21 @@
+"""Who has the floor: the policy in virtual time, the words judged apart."""
+
 import pytest
 
-from voicebot.events import BargeIn, BargeInMode, Digit, SpeechStarted
+from voicebot.events import (
+    BargeIn,
+    BargeInCandidate,
+    BargeInMode,
+    BargeInRejected,
+    Completeness,
+    Digit,
+    EchoState,
+    Expectation,
+    SlotSpec,
+    SlotType,
+    SpeechStarted,
+)
+from voicebot.turns.backchannel import is_backchannel, verdict
 from voicebot.turns.barge_in import BargeInPolicy
 
 pytestmark = pytest.mark.unit
@@ -8,36 +23,66 @@ pytestmark = pytest.mark.unit
 STARTED = SpeechStarted(at=8000, detected_at=8768)
 
 
-def policy(mode: BargeInMode) -> BargeInPolicy:
+def policy(mode: BargeInMode = BargeInMode.SPEECH) -> BargeInPolicy:
     made = BargeInPolicy()
     made.prompt(mode)
     return made
 
 
-def test_speech_over_a_prompt_must_last() -> None:
-    made = policy(BargeInMode.SPEECH)
-    assert made.speech(STARTED, 8768, is_audible=True) is None
-    assert made.speech(STARTED, 8000 + 1199, is_audible=True) is None
-    assert made.speech(STARTED, 8000 + 1200, is_audible=True) == BargeIn(8000, "speech")
+def hear(
+    made: BargeInPolicy,
+    speech: SpeechStarted | None,
+    at: int,
+    *,
+    is_audible: bool = True,
+    echo: EchoState = EchoState.LOCKED,
+) -> BargeInCandidate | BargeIn | BargeInRejected | None:
+    return made.heard(speech, at, is_audible=is_audible, echo=echo)
 
 
-def test_speech_where_the_bot_is_silent_takes_the_floor_at_once() -> None:
-    made = policy(BargeInMode.SPEECH)
-    assert made.speech(STARTED, 8768, is_audible=False) == BargeIn(8000, "speech")
+def test_speech_over_a_prompt_is_a_candidate_at_once() -> None:
+    made = policy()
+    assert hear(made, None, 8000) is None
+    assert hear(made, STARTED, 8768) == BargeInCandidate(8000, 8768)
+    assert made.is_pending
+    assert hear(made, STARTED, 9024) is None
 
 
-def test_caller_who_spoke_before_the_prompt_began() -> None:
-    made = policy(BargeInMode.SPEECH)
-    assert made.speech(STARTED, 20000, is_audible=True) == BargeIn(8000, "speech")
+def test_it_takes_longer_while_the_echo_is_not_known() -> None:
+    made = policy()
+    assert hear(made, STARTED, 8768, echo=EchoState.UNLOCKED) is None
+    assert hear(made, STARTED, 8000 + 2000, echo=EchoState.UNLOCKED) is not None
+
+
+def test_speech_where_nothing_of_the_bot_is_left_takes_the_floor_at_once() -> None:
+    made = policy()
+    found = hear(made, STARTED, 8768, is_audible=False, echo=EchoState.NONE)
+    assert found == BargeIn(8000, "speech")
+    assert isinstance(
+        hear(policy(), STARTED, 8768, is_audible=False, echo=EchoState.LOCKED), BargeInCandidate
+    ), "the echo of the prompt's end may still come"
+
+
+def test_words_decide_and_rejections_make_the_next_candidate_harder() -> None:
+    made = policy()
+    hear(made, STARTED, 8768)
+    assert made.judged("backchannel", 10000, is_final=False) is None, "he may go on"
+    assert made.judged("backchannel", 12000, is_final=True) == BargeInRejected(12000, "backchannel")
+    assert not made.is_pending
+    assert hear(made, STARTED, 12256) is None, "that speech was judged"
+    again = SpeechStarted(16000, 16768)
+    assert hear(made, again, 16768) is None
+    assert hear(made, again, 16000 + 1600) == BargeInCandidate(16000, 17600)
+    assert made.judged("floor", 18000, is_final=False) == BargeIn(16000, "speech")
+    assert made.judged("floor", 18000, is_final=False) is None
 
 
 @pytest.mark.parametrize("mode", [BargeInMode.HOTWORD, BargeInMode.DTMF, BargeInMode.NONE])
 @pytest.mark.parametrize("is_audible", [True, False])
 def test_speech_alone_interrupts_only_where_it_may(mode: BargeInMode, is_audible: bool) -> None:
     made = policy(mode)
-    assert all(
-        made.speech(STARTED, at, is_audible=is_audible) is None for at in range(8768, 90000, 256)
-    )
+    heard = [hear(made, STARTED, at, is_audible=is_audible) for at in range(8768, 90000, 256)]
+    assert set(heard) == {None}
 
 
 @pytest.mark.parametrize("mode", [BargeInMode.SPEECH, BargeInMode.HOTWORD, BargeInMode.DTMF])
@@ -47,20 +92,50 @@ def test_a_key_interrupts_at_once(mode: BargeInMode) -> None:
 
 def test_nothing_interrupts_a_prompt_that_says_so() -> None:
     assert policy(BargeInMode.NONE).digit(Digit("5", 8100)) is None
+    assert policy().digit(Digit("5", 8100), BargeInMode.NONE) is None
     assert BargeInPolicy().digit(Digit("5", 8100)) is None
 
 
-def test_each_prompt_is_interrupted_once() -> None:
-    made = policy(BargeInMode.SPEECH)
-    assert made.speech(STARTED, 10000, is_audible=True) is not None
-    assert made.speech(STARTED, 10256, is_audible=True) is None
+def test_prompts_are_interrupted_once() -> None:
+    made = policy()
+    hear(made, STARTED, 8768)
+    assert made.judged("floor", 10000, is_final=False) is not None
+    assert hear(made, STARTED, 10256) is None
     assert made.digit(Digit("1", 10300)) is None
+    assert made.hot_word(10300) is None
     made.prompt(BargeInMode.SPEECH)
     assert made.digit(Digit("1", 10400)) is not None
 
 
-def test_confirmation_is_a_setting() -> None:
-    patient = BargeInPolicy(confirm_ms=500)
-    patient.prompt(BargeInMode.SPEECH)
-    assert patient.speech(STARTED, 8000 + 3999, is_audible=True) is None
-    assert patient.speech(STARTED, 8000 + 4000, is_audible=True) is not None
+# ---------------------------------------------------------------- words
+
+
+@pytest.mark.parametrize("text", ["Uh-huh.", "Mm-hmm", "Okay, okay.", "I see.", "Yeah, all right!"])
+def test_nods(text: str) -> None:
+    assert is_backchannel(text)
+
+
+@pytest.mark.parametrize("text", ["No.", "", "Wait.", "Okay, but stop", "What?", "operator", "..."])
+def test_no_nods(text: str) -> None:
+    assert not is_backchannel(text)
+
+
+def judge(text: str, slot: SlotType, completeness: Completeness, **values: object) -> str:
+    expectation = Expectation(focus="x", slots=(SlotSpec("x", slot),))
+    return verdict(text, completeness, expectation, **values)  # type: ignore[arg-type]
+
+
+def test_a_nod_may_answer_the_question() -> None:
+    assert judge("Yeah.", SlotType.YES_NO, Completeness.COMPLETE) == "floor"
+    assert judge("Yeah.", SlotType.DATE, Completeness.NONE) == "backchannel"
+    assert judge("Yeah.", SlotType.TEXT, Completeness.COMPLETE) == "backchannel"
+
+
+def test_own_words_are_an_echo_but_a_choice_repeated_is_an_answer() -> None:
+    said = "You can say balance, payments or agent."
+    none = Completeness.NONE
+    assert judge("balance payments", SlotType.TEXT, none, bot_text=said, is_locked=False) == "echo"
+    assert judge("balance payments", SlotType.TEXT, none, bot_text=said) == "floor"
+    assert judge("you can say balance", SlotType.TEXT, none, bot_text=said) == "echo"
+    assert judge("payments", SlotType.TEXT, none, bot_text=said, is_locked=False) == "floor"
+    assert judge("", SlotType.TEXT, none, bot_text=said) == "noise"

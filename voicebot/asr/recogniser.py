@@ -9,17 +9,19 @@ from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from voicebot.asr import checkpoint, quantise
 from voicebot.asr.confidence import utterance_confidence, word_confidence
 from voicebot.asr.decoder import Decoded, search, token_limit
-from voicebot.asr.moonshine import SAMPLE_RATE_HZ, Encoded, Moonshine
+from voicebot.asr.moonshine import SAMPLE_RATE_HZ, Dimensions, Encoded, Moonshine
 from voicebot.asr.utterance import Samples, prepare
 from voicebot.asr.vocabulary import Vocabulary
 from voicebot.events import Alternative, Hypothesis, Word
 
+_NO_FRAMES = np.zeros((0, Dimensions().width), np.float32)
 Precision = Literal["auto", "float32", "int8"]
 MAX_PADDING = 0.15
 """Share of the longest item that a shorter one may be padded by to be encoded with it."""
@@ -83,6 +85,21 @@ class Recogniser:
         flat = [piece for of_one in pieces for piece in of_one]
         decoded = iter(self._decode(flat, nbest, max_tokens) if flat else ())
         return [self._hypothesis([next(decoded) for _ in of_one], nbest) for of_one in pieces]
+
+    @torch.inference_mode()
+    def encode(self, batch: Sequence[Samples]) -> list[NDArray[np.float32]]:
+        """The encoder's features of each array (float32 mono, 16 kHz): float32[frames, dim].
+
+        About 41.7 frames a second. Audio beyond 20 s is not looked at; empty audio has none.
+        """
+        pieces = [prepare(samples) for samples in batch]
+        flat = [of_one[-1] for of_one in pieces if of_one]
+        if not flat:
+            return [_NO_FRAMES for _ in batch]
+        encoded = self._encode(flat)
+        rows = zip(encoded.frames.float().numpy(), encoded.lengths, strict=True)
+        heard = iter([frames[:length].copy() for frames, length in rows])
+        return [next(heard) if of_one else _NO_FRAMES for of_one in pieces]
 
     @torch.inference_mode()
     def _decode(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from voicebot.audio import mulaw
 from voicebot.events import SAMPLE_RATE_HZ
 
-HISTORY_SAMPLES = 30 * SAMPLE_RATE_HZ
+HISTORY_SAMPLES = 10 * SAMPLE_RATE_HZ
 """How far back the reference reaches: more than any echo is late."""
 
 MAX_LAG_SAMPLES = SAMPLE_RATE_HZ
@@ -64,6 +64,14 @@ class Placement:
     def lag(self) -> int:
         """Samples from sending to hearing, and the mark's way back."""
         return min(self._lags, default=0)
+
+    @property
+    def ends_at(self) -> int:
+        """When the last of what was sent has been heard."""
+        if not self._segments:
+            return 0
+        last = self._segments[-1]
+        return last.at + len(last.audio)
 
     def send(self, audio: bytes, now: int) -> None:
         """`audio` leaves now: heard after what was sent before, or as soon as it gets there."""

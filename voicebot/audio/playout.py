@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from voicebot.audio.placement import Placement
-from voicebot.events import SAMPLE_RATE_HZ, PromptHeard, SpokenPrompt
+from voicebot.events import SAMPLE_RATE_HZ, BargeInMode, PromptHeard, SpokenPrompt
 
 MIN_MESSAGE_SAMPLES = 320
 """A word that ends sooner after the last cut gets no mark of its own."""
@@ -23,6 +23,12 @@ RESERVE_SAMPLES = 800
 
 MARK_GRACE_SAMPLES = SAMPLE_RATE_HZ
 """A mark that is this late by the clock is lost; the clock alone decides then."""
+
+ECHOING_PROMPTS = 4
+"""A prompt's echo comes up to 1.5 s after it; shorter prompts than this are rare."""
+
+MAX_REPEAT_SAMPLES = 3 * SAMPLE_RATE_HZ // 2
+"""A prompt that goes on after a pause repeats so much at most: word ends may not be known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,7 @@ class _Prompt:
     start: int = 0  # position of its first sample, once `sent` or at the head of the queue
     sent: int = 0  # samples of it sent
     is_sent: bool = False  # its end mark too
+    barge_in: BargeInMode = BargeInMode.SPEECH
 
     @property
     def end(self) -> int:
@@ -60,6 +67,12 @@ class _Prompt:
         heard = position - self.start
         chars = [end.chars for end in self.spoken.word_ends if 0 < end.sample <= heard]
         return self.spoken.text[: max(chars, default=0)].rstrip()
+
+    def word_before(self, position: int) -> int:
+        """Offset where the word that is being spoken at `position` began."""
+        heard = min(max(0, position - self.start), len(self.spoken.mulaw))
+        ends = [end.sample for end in self.spoken.word_ends if end.sample <= heard]
+        return max(max(ends, default=0), heard - MAX_REPEAT_SAMPLES)
 
     def next_cut(self, message_samples: int) -> tuple[int, bool]:
         """(sample where the next message ends, whether a mark follows it)."""
@@ -93,37 +106,78 @@ class Playout:
         self._message = message_samples
         self._prompts: deque[_Prompt] = deque()  # in order: heard in part, sent in part, waiting
         self._prompt_count = 0
+        self._begun: deque[str] = deque(maxlen=ECHOING_PROMPTS)
         self._placement = Placement()
         self._labels: dict[str, int] = {}  # marks handed out, not yet sent: position
         self._marks: dict[str, int] = {}  # marks sent, not yet returned: position
         self._confirmed = 0  # position up to which marks returned
         self._heard = 0
         self._reported_at = 0
+        self._paused_at: int | None = None
 
     # ------------------------------------------------------------ the dialogue's side
 
-    def enqueue(self, prompt: SpokenPrompt) -> None:
-        """Play `prompt` after those before it. Without audio it is only a mark."""
+    def enqueue(self, prompt: SpokenPrompt, barge_in: BargeInMode = BargeInMode.SPEECH) -> None:
+        """Play `prompt` after those before it. Without audio it is only a mark.
+
+        `barge_in`: what may interrupt it, for `barge_in_mode`.
+        """
         start = self._prompts[-1].end if self._prompts else self._placement.sent
-        self._prompts.append(_Prompt(prompt, self._prompt_count, start))
+        self._prompts.append(_Prompt(prompt, self._prompt_count, start, barge_in=barge_in))
         self._prompt_count += 1
+
+    def pause(self, now: int) -> None:
+        """Stop where the caller is; send Twilio's `clear` at once. Idempotent.
+
+        What was cut is kept: `resume` goes on with the word that was being spoken, `clear`
+        drops it and reports the words heard.
+        """
+        if self.is_paused:
+            return
+        heard = self._advance(now)
+        self._forget_marks(now)
+        start = self._placement.sent
+        for prompt in self._prompts:
+            if prompt.is_sent and prompt.end <= heard:
+                prompt.start = start - len(prompt.spoken.mulaw)
+                continue
+            offset = prompt.word_before(heard)
+            prompt.start, prompt.sent, prompt.is_sent = start - offset, offset, False
+            start = prompt.end
+        self._paused_at = now
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+        self._paused_at = None
+
+    @property
+    def is_paused(self) -> bool:
+        """True between `pause` and `resume` or `clear`."""
+        return self._paused_at is not None
 
     def clear(self, now: int) -> PromptHeard | None:
         """Drop everything; the words of unreported prompts heard by now, None without any.
 
-        Send Twilio's `clear` at once. Marks that return later are of the past.
+        Send Twilio's `clear` at once, unless `pause` did. Marks that return later are of the
+        past. The report says when the caller last heard something.
         """
         heard = self._advance(now)
         report = None
         if self._prompts:
             was_cut = any(not p.is_sent or p.end > heard for p in self._prompts)
-            report = PromptHeard(now, self._text_until(heard), was_cut)
+            cut_at = now if self._paused_at is None else self._paused_at
+            report = PromptHeard(cut_at, self._text_until(heard), was_cut)
         self._prompts.clear()
+        self._forget_marks(now)
+        self._paused_at = None
+        return report
+
+    def _forget_marks(self, now: int) -> None:
+        """What was sent and not heard by now never will be."""
         self._labels.clear()
         self._marks.clear()
         self._placement.cut(now)
         self._confirmed = self._heard = self._placement.sent
-        return report
 
     # ------------------------------------------------------------ the socket's side
 
@@ -131,12 +185,14 @@ class Playout:
         """What to send now, in order; it counts as sent."""
         items: list[SendMedia | SendMark] = []
         heard = self._advance(now)
-        for prompt in self._unsent():
+        for prompt in () if self.is_paused else self._unsent():
             while not prompt.is_sent:
                 cut, has_mark = prompt.next_cut(self._message_limit())
                 if prompt.start + cut - heard > self._ahead:
                     return items
                 audio = prompt.spoken.mulaw[prompt.sent : cut]
+                if not prompt.sent:
+                    self._begun.append(prompt.spoken.text)
                 if audio:
                     items.append(SendMedia(audio))
                     self._placement.send(audio, now)
@@ -149,9 +205,9 @@ class Playout:
         return items
 
     def next_due(self, now: int) -> int | None:
-        """When `due` will have something, `now` or later; None while nothing waits."""
+        """When `due` will have something, `now` or later; None while nothing waits, or paused."""
         prompt = next(self._unsent(), None)
-        if prompt is None:
+        if prompt is None or self.is_paused:
             return None
         needed = prompt.start + prompt.next_cut(self._message_limit())[0] - self._ahead
         if needed <= self._advance(now):
@@ -204,6 +260,23 @@ class Playout:
         """Whether the caller hears the bot now."""
         return self._advance(now) < self._placement.sent
 
+    @property
+    def is_done(self) -> bool:
+        """Nothing is left to send."""
+        return next(self._unsent(), None) is None
+
+    def barge_in_mode(self, now: int) -> BargeInMode | None:
+        """What may interrupt the prompt that the caller hears now; None when he hears none."""
+        heard = self._advance(now)
+        if heard >= self._placement.sent:
+            return None
+        of = (prompt.barge_in for prompt in self._prompts if prompt.end > heard)
+        return next(of, None)
+
+    def speaking(self) -> str:
+        """The text of the prompts begun last, whose echo may come."""
+        return " ".join(self._begun)
+
     def heard_until(self, now: int) -> str:
         """The words heard so far of prompts that were not reported yet."""
         return self._text_until(self._advance(now))
@@ -212,10 +285,14 @@ class Playout:
         """Samples heard since the call began; what a `clear` dropped counts as heard."""
         return self._advance(now)
 
+    def plays_after(self, at: int) -> bool:
+        """Whether the caller heard anything after `at`, or will."""
+        return self._placement.ends_at > at
+
     def reference(self, from_at: int, to_at: int) -> bytes:
         """mu-law of what the caller hears in [from_at, to_at), silence where nothing plays.
 
-        Reaches back about 30 s; ahead of now it is what will be heard if nothing cuts it.
+        Reaches back about 10 s; ahead of now it is what will be heard if nothing cuts it.
         """
         return self._placement.reference(from_at, to_at)
 

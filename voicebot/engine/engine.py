@@ -17,7 +17,7 @@ from typing import Protocol, TypeVar
 
 import structlog
 
-from voicebot.engine.runner import Runner, VadResult
+from voicebot.engine.runner import Chunk, Result, Runner
 from voicebot.engine.scheduler import Job, JobKind, Scheduler
 from voicebot.engine.slots import SlotPool
 from voicebot.events import Hypothesis
@@ -44,8 +44,8 @@ class Recognised:
 class CallSink(Protocol):
     """What a call does with results; called on the event loop."""
 
-    def on_vad(self, results: Sequence[VadResult]) -> None:
-        """Windows of this call, in order."""
+    def on_heard(self, results: Sequence[Result]) -> None:
+        """Windows and in-band keys of this call, in order."""
 
     def on_recognised(self, result: Recognised) -> None:
         """A recognition request was answered."""
@@ -95,8 +95,7 @@ class CallHandle:
 @dataclass(frozen=True, slots=True)
 class _Audio:
     handle: CallHandle
-    at: int
-    payload: bytes
+    chunk: Chunk
     pushed_at: float
 
 
@@ -179,12 +178,16 @@ class Engine:
         with self._work:
             self._scheduler.withdraw(handle.slot)
 
-    def push(self, handle: CallHandle, at: int, payload: bytes) -> None:
-        """mu-law bytes of the caller whose first sample is `at`."""
+    def push(self, handle: CallHandle, at: int, payload: bytes, reference: bytes = b"") -> None:
+        """mu-law bytes of the caller whose first sample is `at`.
+
+        `reference`: what the caller heard until the end of `payload`, b"" where he heard nothing.
+        """
         if len(self._inbox) >= self._limit:
             self._observer.late_chunk()
             return
-        self._inbox.append(_Audio(handle, at, payload, self._clock()))
+        chunk = Chunk(handle.slot, at, payload, reference)
+        self._inbox.append(_Audio(handle, chunk, self._clock()))
         self._arrived.set()
 
     def recognise(
@@ -216,6 +219,7 @@ class Engine:
 
     def _hear_once(self, now: float) -> None:
         touched: dict[int, CallHandle] = {}
+        chunks: list[Chunk] = []
         while self._inbox:
             item = self._inbox.popleft()
             handle = item.handle
@@ -226,29 +230,29 @@ class Engine:
                 continue
             if now - item.pushed_at > LATE_S:
                 self._observer.late_chunk()
-            self._runner.write(handle.slot, item.at, item.payload)
+            chunks.append(item.chunk)
             touched[handle.slot] = handle
         if not touched:
             return
-        results = self._vad(list(touched))
-        by_slot: dict[int, list[VadResult]] = {}
-        for result in results:
+        by_slot: dict[int, list[Result]] = {}
+        for result in self._heard(chunks, list(touched)):
             by_slot.setdefault(result.slot, []).append(result)
         if by_slot:
-            self._post(partial(self._deliver_vad, touched, by_slot))
+            self._post(partial(self._deliver_heard, touched, by_slot))
         self._observer.engine_step(self._clock() - now, len(touched))
 
-    def _vad(self, slots: list[int]) -> list[VadResult]:
+    def _heard(self, chunks: list[Chunk], slots: list[int]) -> list[Result]:
         try:
-            return self._runner.advance_vad(slots)
+            return self._runner.hear(chunks)
         except Exception:
-            log.exception("voice activity batch failed; retrying call by call")
-        results: list[VadResult] = []
+            log.exception("hearing batch failed; retrying call by call")
+        results: list[Result] = []
         for slot in slots:
             try:
-                results += self._runner.advance_vad([slot])
+                # What was written stays written: a chunk told again is of the past.
+                results += self._runner.hear([chunk for chunk in chunks if chunk.slot == slot])
             except Exception:
-                self._observer.engine_failure("vad")
+                self._observer.engine_failure("hear")
                 self._runner.skip(slot)
         return results
 
@@ -297,13 +301,13 @@ class Engine:
 
     # ------------------------------------------------------------ back on the loop
 
-    def _deliver_vad(
-        self, handles: dict[int, CallHandle], by_slot: dict[int, list[VadResult]]
+    def _deliver_heard(
+        self, handles: dict[int, CallHandle], by_slot: dict[int, list[Result]]
     ) -> None:
         for slot, results in by_slot.items():
             handle = handles[slot]
             if self._live.get(slot) is handle:
-                self._guarded(handle.sink.on_vad, results)
+                self._guarded(handle.sink.on_heard, results)
 
     def _deliver_recognised(self, answers: list[Recognised]) -> None:
         for answer in answers:

@@ -1,133 +1,120 @@
-"""The arrays of all slots and what is computed on them; only this module knows the device.
+"""The arrays of all slots and what is computed on them; only this room knows the device.
 
-Audio enters as mu-law bytes and is kept as int16[slots, RING] on the 8 kHz clock; voice
-activity advances for all slots with a full window in one batch; recognition reads spans.
-Place kept for the echo canceller: between `write` and `advance_vad`, on `near`.
+`hearing` turns chunks into windows of what the caller said; here spans of that are recognised.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from voicebot.audio import mulaw
 from voicebot.audio.pcm import to_float
 from voicebot.audio.resample import resample
+from voicebot.engine.hearing import (
+    RING_S,
+    WINDOW,
+    Canceller,
+    Chunk,
+    Hearing,
+    InbandKey,
+    Keys,
+    NearEnd,
+    Result,
+    Vad,
+    VadResult,
+)
+from voicebot.engine.rings import Samples
 from voicebot.engine.scheduler import Job, JobKind
 from voicebot.events import SAMPLE_RATE_HZ, Hypothesis
 
 if TYPE_CHECKING:
-    from voicebot.asr.recogniser import Recogniser
-    from voicebot.turns.vad import SileroVad
+    from numpy.typing import NDArray
 
-WINDOW = 256
-"""Silero's native window at 8 kHz, 32 ms."""
-RING_S = 40
-"""Longer than the longest utterance (Timeouts.max_speech_ms) and its wait for the recogniser."""
+    from voicebot.asr.recogniser import Recogniser
+    from voicebot.turns.hotword import HotWordHead
+
+__all__ = ["RING_S", "WINDOW", "Chunk", "InbandKey", "Result", "Runner", "VadResult"]
+
 RECOGNISER_HZ = 16000
 
 
-@dataclass(frozen=True, slots=True)
-class VadResult:
-    """Speech probability of the window that begins at `at` in `slot`."""
-
-    slot: int
-    at: int
-    probability: float
-
-
 class Runner:
-    """State of all slots. `write` and `advance_vad` belong to one thread, `recognise` to another.
+    """All computation. `recognise` belongs to one thread, everything else to another."""
 
-    They share `near` without a lock: a span is read after it was written, and RING_S before
-    it is overwritten.
-    """
+    def __init__(
+        self,
+        slots: int,
+        vad: Vad,
+        recogniser: Recogniser | None,
+        *,
+        canceller: Canceller | None = None,
+        near_end: NearEnd | None = None,
+        keys: Keys | None = None,
+        hot_word: HotWordHead | None = None,
+    ) -> None:
+        """`recogniser` None: nothing is recognised here; every answer is empty.
 
-    def __init__(self, slots: int, vad: SileroVad, recogniser: Recogniser | None) -> None:
-        """`recogniser` None: a Pipecat STT service recognises instead."""
-        self._vad = vad
+        `canceller`, `near_end`, `keys`: see Hearing. `hot_word` judges hot word jobs.
+        """
+        self.hearing = Hearing(slots, vad, canceller=canceller, near_end=near_end, keys=keys)
         self._recogniser = recogniser
-        self._ring = RING_S * SAMPLE_RATE_HZ
-        self.near: NDArray[np.int16] = np.zeros((slots, self._ring), np.int16)
-        self._written = np.zeros(slots, np.int64)  # samples received since the call began
-        self._heard = np.zeros(slots, np.int64)  # samples that the VAD has seen
+        self._hot_word = hot_word
 
     def reset(self, slot: int) -> None:
         """A new call takes the slot."""
-        self.near[slot] = 0
-        self._written[slot] = self._heard[slot] = 0
-        self._vad.reset(slot)
+        self.hearing.reset(slot)
 
-    def write(self, slot: int, at: int, payload: bytes) -> None:
-        """Append mu-law bytes whose first sample is `at`; a gap before them becomes silence.
+    def write(self, slot: int, at: int, payload: bytes, reference: bytes = b"") -> None:
+        """One chunk, to be heard by `advance`; see Hearing.write."""
+        self.hearing.write(slot, at, payload, reference)
 
-        Samples before what is already written are dropped (they would rewrite the past).
-        """
-        written = int(self._written[slot])
-        if at < written:
-            payload, at = payload[written - at :], written
-        samples = mulaw.decode(payload)[-self._ring :]
-        end = at + len(payload)
-        gap = min(end - len(samples) - written, self._ring)
-        if gap > 0:
-            self._put(slot, end - len(samples) - gap, np.zeros(gap, np.int16))
-        self._put(slot, end - len(samples), samples)
-        self._written[slot] = max(end, written)
-        # After a gap longer than the ring the VAD goes on with what is still there.
-        self._heard[slot] = max(self._heard[slot], end - self._ring)
+    def advance(self, slots: Sequence[int]) -> list[Result]:
+        """What became known by what was written; see Hearing.advance."""
+        return self.hearing.advance(slots)
 
-    def _put(self, slot: int, at: int, samples: NDArray[np.int16]) -> None:
-        begin = at % self._ring
-        first = min(len(samples), self._ring - begin)
-        self.near[slot, begin : begin + first] = samples[:first]
-        self.near[slot, : len(samples) - first] = samples[first:]
+    def hear(self, chunks: Sequence[Chunk]) -> list[Result]:
+        """Write and advance, all calls together."""
+        return self.hearing.hear(chunks)
 
-    def span(self, slot: int, start_at: int, end_at: int) -> NDArray[np.int16]:
-        """Samples [start_at, end_at) of a slot, as far as they are still (and already) there."""
-        end = min(end_at, int(self._written[slot]))
-        start = max(start_at, 0, end - self._ring)
-        index = np.arange(start, max(start, end)) % self._ring
-        samples: NDArray[np.int16] = self.near[slot, index]
-        return samples
-
-    def advance_vad(self, slots: Sequence[int]) -> list[VadResult]:
-        """Run every full window of these slots, all slots of one step in one batch."""
-        results: list[VadResult] = []
-        while ready := [s for s in slots if self._written[s] - self._heard[s] >= WINDOW]:
-            index = (self._heard[ready][:, None] + np.arange(WINDOW)) % self._ring
-            rows = np.asarray(ready)
-            windows = to_float(self.near[rows[:, None], index])
-            probabilities = self._vad.probabilities(rows, windows)
-            results += [
-                VadResult(slot, int(self._heard[slot]), float(probability))
-                for slot, probability in zip(ready, probabilities, strict=True)
-            ]
-            self._heard[rows] += WINDOW
-        return results
+    def span(self, slot: int, start_at: int, end_at: int) -> Samples:
+        """What the caller said in [start_at, end_at), int16, without the bot's echo."""
+        return self.hearing.span(slot, start_at, end_at)
 
     def skip(self, slot: int) -> None:
-        """Give up the windows that wait in this slot: their computation failed."""
-        self._heard[slot] = self._written[slot]
+        """Give up what waits in this slot: its computation failed."""
+        self.hearing.skip(slot)
 
     def recognise(self, jobs: Sequence[Job], *, nbest: int = 3) -> list[Hypothesis]:
-        """One Hypothesis per job, with the job's span; partials come without an n-best list."""
+        """One Hypothesis per job, with the job's span; partials come without an n-best list.
+
+        Those for the hot word come without text, and in a batch of their own.
+        """
         if self._recogniser is None:
-            raise RuntimeError("no local recogniser is configured")
-        audio = [
-            resample(
-                to_float(self.span(job.slot, job.start_at, job.end_at)),
-                SAMPLE_RATE_HZ,
-                RECOGNISER_HZ,
-            )
-            for job in jobs
-        ]
-        wanted = 1 if all(job.kind is JobKind.PARTIAL for job in jobs) else nbest
-        heard = self._recogniser.transcribe(audio, nbest=wanted)
+            return [Hypothesis("", start_at=job.start_at, end_at=job.end_at) for job in jobs]
+        audio = [self._audio(job) for job in jobs]
+        if jobs[0].kind is JobKind.HOTWORD:
+            heard = self._spot(self._recogniser, audio)
+        else:
+            wanted = 1 if all(job.kind is JobKind.PARTIAL for job in jobs) else nbest
+            heard = self._recogniser.transcribe(audio, nbest=wanted)
         return [
             replace(hypothesis, start_at=job.start_at, end_at=job.end_at)
             for job, hypothesis in zip(jobs, heard, strict=True)
+        ]
+
+    def _audio(self, job: Job) -> NDArray[np.float32]:
+        samples = to_float(self.span(job.slot, job.start_at, job.end_at))
+        return resample(samples, SAMPLE_RATE_HZ, RECOGNISER_HZ)
+
+    def _spot(
+        self, recogniser: Recogniser, audio: Sequence[NDArray[np.float32]]
+    ) -> list[Hypothesis]:
+        if self._hot_word is None:
+            return [Hypothesis("") for _ in audio]
+        return [
+            Hypothesis("", hotword_probability=self._hot_word.probability(frames))
+            for frames in recogniser.encode(audio)
         ]

@@ -18,7 +18,8 @@ class JobKind(IntEnum):
 
     FINAL = 0  # the turn has ended: the caller waits
     SPECULATIVE = 1  # first pause: becomes the final when the caller stays silent
-    PARTIAL = 2
+    HOTWORD = 2  # over a prompt that only the hot word interrupts
+    PARTIAL = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +65,13 @@ class Scheduler:
 
     def submit(self, job: Job) -> None:
         """Queue a job; it replaces one of the same slot and kind, and what it makes pointless."""
-        if job.kind is not JobKind.PARTIAL:
+        if job.kind in {JobKind.FINAL, JobKind.SPECULATIVE}:
             self._drop(job.slot, JobKind.PARTIAL)
         if job.kind is JobKind.FINAL:
             self._drop(job.slot, JobKind.SPECULATIVE)
         key = (job.slot, job.kind)
-        if job.kind is JobKind.PARTIAL and key in self._waiting:
-            # The waiting partial keeps its place in the line and takes the newer audio.
+        if job.kind >= JobKind.HOTWORD and key in self._waiting:
+            # One that waits keeps its place in the line and takes the newer audio.
             self.shed += 1
         elif key in self._waiting:
             del self._waiting[key]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pipecat.frames.frames import DataFrame, SystemFrame
 
-from voicebot.events import SpokenPrompt
+from voicebot.events import BargeInMode, SpokenPrompt
 
 
 @dataclass
@@ -30,6 +30,7 @@ class PromptFrame(DataFrame):
 
     prompt: SpokenPrompt
     is_last: bool = True  # of its Play: more pieces follow when a service streams
+    barge_in: BargeInMode = BargeInMode.SPEECH
 
 
 @dataclass

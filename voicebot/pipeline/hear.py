@@ -11,9 +11,16 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from voicebot.audio import mulaw
 from voicebot.engine.engine import Engine, Recognised
-from voicebot.engine.runner import WINDOW, VadResult
+from voicebot.engine.runner import WINDOW, InbandKey, Result
 from voicebot.engine.scheduler import JobKind
-from voicebot.events import SAMPLE_RATE_HZ, Digit, Hypothesis, Listen, PromptEnded
+from voicebot.events import (
+    SAMPLE_RATE_HZ,
+    BargeInMode,
+    Digit,
+    Hypothesis,
+    Listen,
+    PromptEnded,
+)
 from voicebot.pipeline.clock import CallClock
 from voicebot.pipeline.failure import watched
 from voicebot.pipeline.frames import CallerAudioFrame, EventFrame
@@ -23,6 +30,7 @@ KINDS: dict[Kind, JobKind] = {
     "partial": JobKind.PARTIAL,
     "speculative": JobKind.SPECULATIVE,
     "final": JobKind.FINAL,
+    "hotword": JobKind.HOTWORD,
 }
 DEAF_SAMPLES = SAMPLE_RATE_HZ
 """When the engine lags by this much, timers go on without it: the call must not stand still."""
@@ -31,11 +39,24 @@ BACKLOG_EVENTS = 32
 NAMES = {job: kind for kind, job in KINDS.items()}
 
 
+KEY_TWICE_SAMPLES = SAMPLE_RATE_HZ // 2
+"""A trunk may both signal a key and let its tone through: the same key within this is one."""
+
+
 class Audible(Protocol):
     """What the caller hears (audio.playout.Playout)."""
 
     def is_audible(self, now: int) -> bool:
         """Whether the caller hears the bot now."""
+
+    def barge_in_mode(self, now: int) -> BargeInMode | None:
+        """What may interrupt the prompt that he hears now."""
+
+    def plays_after(self, at: int) -> bool:
+        """Whether he heard or will hear anything after that."""
+
+    def reference(self, from_at: int, to_at: int) -> bytes:
+        """mu-law of what he heard in that time."""
 
 
 class Hear(FrameProcessor):
@@ -61,6 +82,8 @@ class Hear(FrameProcessor):
         self._is_local = is_local
         self._handle = engine.open_call(self)
         self._heard_at = 0
+        self._taken_until = 0
+        self._last_key = (Digit("", 0), False)  # and whether it was heard in the audio
         self._events: asyncio.Queue[object] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
 
@@ -72,8 +95,7 @@ class Hear(FrameProcessor):
                 await self._take_audio(frame)
                 return
             case EventFrame(event=Digit() as digit):
-                self._observe(digit)
-                self._emit(self._listener.key(digit))
+                self._take_key(digit, is_inband=False)
             case EventFrame(event=Listen() as listen):
                 self._emit(self._listener.expect(listen.expectation, self._clock.received))
             case EventFrame(event=PromptEnded() as ended):
@@ -99,19 +121,44 @@ class Hear(FrameProcessor):
 
     async def _take_audio(self, frame: CallerAudioFrame) -> None:
         self._observe(frame)
-        self._engine.push(self._handle, frame.at, frame.mulaw)
         end = frame.at + len(frame.mulaw)
+        since, self._taken_until = self._taken_until, end
+        playout = self._playout
+        reference = playout.reference(since, end) if playout.plays_after(since) else b""
+        self._engine.push(self._handle, frame.at, frame.mulaw, reference)
         if end - self._heard_at > DEAF_SAMPLES:
             self._emit(self._listener.tick(end))
         if not self._is_local:
             pcm = mulaw.decode(frame.mulaw).tobytes()
             await self.push_frame(InputAudioRawFrame(pcm, SAMPLE_RATE_HZ, 1))
 
-    def on_vad(self, results: Sequence[VadResult]) -> None:
-        """From the engine: windows of this call."""
-        is_audible = self._playout.is_audible(self._clock.now())
+    def _take_key(self, digit: Digit, *, is_inband: bool) -> None:
+        last, was_inband = self._last_key
+        is_near = abs(digit.at - last.at) < KEY_TWICE_SAMPLES
+        if digit.key == last.key and is_inband is not was_inband and is_near:
+            return
+        self._last_key = (digit, is_inband)
+        self._observe(digit)
+        self._emit(self._listener.key(digit))
+
+    def on_heard(self, results: Sequence[Result]) -> None:
+        """From the engine: windows of this call, and keys heard in its audio."""
+        now = self._clock.now()
+        is_audible = self._playout.is_audible(now)
+        of_prompt = self._playout.barge_in_mode(now)
         for result in results:
-            self._emit(self._listener.hear(result.at, result.probability, is_audible=is_audible))
+            if isinstance(result, InbandKey):
+                self._take_key(Digit(result.key, result.at), is_inband=True)
+                continue
+            self._emit(
+                self._listener.hear(
+                    result.at,
+                    result.probability,
+                    is_audible=is_audible,
+                    echo=result.echo,
+                    of_prompt=of_prompt,
+                )
+            )
             # Silence counts as far as the VAD has heard: what is on its way to it may be speech.
             self._heard_at = result.at + WINDOW
             self._emit(self._listener.tick(self._heard_at))

@@ -73,7 +73,7 @@ class Speak(FrameProcessor):
                 cuts = self._cuts
                 prompt = await self._render(action.parts)
                 if cuts == self._cuts and (prompt.mulaw or prompt.text):
-                    await self.push_frame(PromptFrame(prompt))
+                    await self.push_frame(PromptFrame(prompt, barge_in=action.barge_in))
             elif isinstance(action, Listen):
                 await self.push_frame(AfterPromptsFrame(PromptEnded(0)))
             else:

@@ -19,6 +19,8 @@ from voicebot.audio.playout import Playout, SendMark
 from voicebot.events import (
     SAMPLE_RATE_HZ,
     BargeIn,
+    BargeInCandidate,
+    BargeInRejected,
     CallerHungUp,
     Digit,
     Disconnect,
@@ -186,11 +188,16 @@ class TransportOut(BaseOutputTransport):
         """Take our own frames; Pipecat's base class does the rest."""
         match frame:
             case PromptFrame():
-                self._line.playout.enqueue(frame.prompt)
+                self._line.playout.enqueue(frame.prompt, frame.barge_in)
                 self._line.unheard += 1
                 self._line.wake.set()
             case AfterPromptsFrame():
                 self._after = frame
+                self._line.wake.set()
+            case EventFrame(event=BargeInCandidate()):
+                self._pause()
+            case EventFrame(event=BargeInRejected()):
+                self._line.playout.resume()
                 self._line.wake.set()
             case EventFrame(event=BargeIn()):
                 await self._cut()
@@ -201,10 +208,17 @@ class TransportOut(BaseOutputTransport):
             case _:
                 await super().process_frame(frame, direction)
 
+    def _pause(self) -> None:
+        line = self._line
+        line.playout.pause(line.clock.now())
+        line.send(line.stream.clear())
+        line.wake.set()
+
     async def _cut(self) -> None:
         line = self._line
+        if not line.playout.is_paused:
+            line.send(line.stream.clear())
         heard = line.playout.clear(line.clock.now())
-        line.send(line.stream.clear())
         line.unheard = 0
         self._is_playing = False
         if self._after is not None and isinstance(self._after.event, PromptEnded):
@@ -246,7 +260,7 @@ class TransportOut(BaseOutputTransport):
         """Carry out what waited for the end of the prompts."""
         line = self._line
         line.report(line.playout.settle(now), self._observe)
-        if line.playout.is_audible(now) or line.playout.next_due(now) is not None:
+        if line.playout.is_audible(now) or not line.playout.is_done or line.playout.is_paused:
             return
         self._is_playing = False
         after = self._after

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 Spoken = tuple[str | Say, ...]
 MESSAGE_SAMPLES = SAMPLE_RATE_HZ // 5
 """Longest media message, 200 ms: few messages, and little to take back."""
+STT_SILENCE_MS = 200
+"""Silence after which a Pipecat STT service is told that the caller paused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ async def run_call(
         Parts(
             line=line,
             engine=parts.engine,
-            listener=_listener(settings),
+            listener=_listener(settings, playout, is_local=parts.stt is None),
             session=_session(machine, started_at.date()),
             service=partial(_call_service, parts.services, stream.call_sid),
             render=partial(_render, parts),
@@ -90,14 +92,17 @@ async def run_call(
     return _decision(decision)
 
 
-def _listener(settings: Settings) -> Listener:
+def _listener(settings: Settings, playout: Playout, *, is_local: bool) -> Listener:
+    # Services that recognise stretch by stretch do so worse the shorter the stretches are.
+    detector = SpeechDetector() if is_local else SpeechDetector(min_silence_ms=STT_SILENCE_MS)
     return Listener(
         completeness=completeness,
-        detector=SpeechDetector(),
+        detector=detector,
         endpointer=Endpointer(),
         barge_in=BargeInPolicy(),
         agreement=LocalAgreement(),
         partial_interval_ms=settings.asr.partial_interval_ms,
+        bot_text=playout.speaking,
     )
 
 

@@ -1,48 +1,147 @@
 """Whether the caller takes the floor while a prompt plays or is about to. Pure.
 
-First version: speech that persists. The echo-aware version will bring more evidence to the same
-question (how far the canceller has converged, a word, the hot word) and may ask for longer
-persistence after the echo's delay has changed.
+Speech over a prompt is a candidate first: the prompt pauses at once, so that nobody has to
+talk over it, and what was said is looked at meanwhile. Words that want the floor, or speech
+that goes on, confirm the candidate; a nod, a cough or the bot's own echo rejects it, and the
+prompt goes on (design page, barge-in).
 """
 
 from __future__ import annotations
 
-from voicebot.events import SAMPLE_RATE_HZ, BargeIn, BargeInMode, Digit, SpeechStarted
+from voicebot.events import (
+    SAMPLE_RATE_HZ,
+    BargeIn,
+    BargeInCandidate,
+    BargeInMode,
+    BargeInRejected,
+    Digit,
+    EchoState,
+    SpeechStarted,
+)
+from voicebot.turns.backchannel import Verdict
 
-CONFIRM_MS = 150
-"""Speech shorter than this over a prompt is a breath, a click or a scrap of echo."""
+CANDIDATE_MS, UNLOCKED_MS = 96, 224
+"""Speech that makes a candidate: as much as the detector takes to be sure; more while the echo's
+delay is not known, for echo comes in pieces before the canceller has it."""
+PERSISTENT_MS, PERSISTENT_UNLOCKED_MS = 900, 1600
+"""Speech that goes on for so long, though the prompt has paused, is neither a nod nor an echo:
+nods last 0.2 to 0.7 s, and the echo of what was sent ends as long after it as it is late."""
+SILENT_RECOGNISER_MS = 700
+"""So long after the speech its words are awaited; then its length decides."""
+LONG_ENOUGH_MS = 500
+PENALTY_MS, MAX_PENALTY_MS = 96, 384
+"""Each candidate of a prompt that was none makes the next one harder: a prompt that stops at
+every noise is worse than one that yields late."""
 
 
 class BargeInPolicy:
-    """One call's policy: `prompt` sets what may interrupt; each prompt is interrupted once."""
+    """One call's policy. Each sequence of prompts is interrupted once."""
 
-    def __init__(self, *, confirm_ms: int = CONFIRM_MS) -> None:
-        """`confirm_ms`: how long speech must last while the caller hears the bot."""
-        self._confirm = confirm_ms * SAMPLE_RATE_HZ // 1000
+    def __init__(self) -> None:
+        """Nothing may interrupt until `prompt`."""
         self._mode = BargeInMode.NONE
-        self._has_yielded = False
+        self._has_yielded = True
+        self._rejected = 0
+        self._ignored_at: int | None = None  # onset of speech that was judged already
+        self._onset_at: int | None = None  # of the candidate
+        self._ended_at: int | None = None
 
     def prompt(self, mode: BargeInMode) -> None:
-        """A prompt begins that `mode` may interrupt."""
+        """Prompts begin that `mode` may interrupt, unless one of them has a mode of its own."""
         self._mode = mode
         self._has_yielded = False
+        self._rejected = 0
+        self._ignored_at = self._onset_at = self._ended_at = None
 
-    def speech(self, started: SpeechStarted, at: int, *, is_audible: bool) -> BargeIn | None:
-        """Speech that began with `started` still goes on at `at`: does it take the floor?
+    @property
+    def is_pending(self) -> bool:
+        """A candidate waits for its verdict; the prompt pauses."""
+        return self._onset_at is not None
 
-        `is_audible`: the caller hears the bot. Where he does not there is no echo, and the
-        detector's own confirmation is enough. A hot word needs more than speech.
+    def mode(self, of_prompt: BargeInMode | None) -> BargeInMode:
+        """What may interrupt now; `of_prompt`: the mode of the prompt being heard, if any is."""
+        if self._has_yielded:
+            return BargeInMode.NONE
+        return of_prompt if of_prompt is not None else self._mode
+
+    def heard(
+        self,
+        speech: SpeechStarted | None,
+        at: int,
+        *,
+        is_audible: bool,
+        echo: EchoState,
+        of_prompt: BargeInMode | None = None,
+    ) -> BargeInCandidate | BargeIn | BargeInRejected | None:
+        """At `at` the caller speaks since `speech`, or (None) is silent.
+
+        `is_audible`: the caller hears the bot. Where he does not, and no echo is left, speech
+        takes the floor at once.
         """
-        if self._mode is not BargeInMode.SPEECH or self._has_yielded:
+        if self._onset_at is not None:
+            return self._wait(self._onset_at, speech, at, echo)
+        if speech is None or speech.at == self._ignored_at:
             return None
-        if is_audible and at - started.at < self._confirm:
+        if self.mode(of_prompt) is not BargeInMode.SPEECH:
             return None
-        self._has_yielded = True
-        return BargeIn(started.at, "speech")
+        if not is_audible and echo is EchoState.NONE:
+            return self._yield(BargeIn(speech.at, "speech"))
+        if at - speech.at < _samples(self._needed_ms(echo)):
+            return None
+        self._onset_at = speech.at
+        return BargeInCandidate(speech.at, at)
 
-    def digit(self, digit: Digit) -> BargeIn | None:
-        """A key interrupts at once, whatever else may; mode `none` lets nothing interrupt."""
-        if self._mode is BargeInMode.NONE or self._has_yielded:
+    def _needed_ms(self, echo: EchoState) -> int:
+        penalty = min(self._rejected * PENALTY_MS, MAX_PENALTY_MS)
+        return penalty + (UNLOCKED_MS if echo is EchoState.UNLOCKED else CANDIDATE_MS)
+
+    def _wait(
+        self, onset_at: int, speech: SpeechStarted | None, at: int, echo: EchoState
+    ) -> BargeIn | BargeInRejected | None:
+        if speech is not None:
+            self._ended_at = None
+            is_unlocked = echo is EchoState.UNLOCKED
+            patience_ms = PERSISTENT_UNLOCKED_MS if is_unlocked else PERSISTENT_MS
+            if at - onset_at < _samples(patience_ms):
+                return None
+            return self._yield(BargeIn(onset_at, "speech"))
+        if self._ended_at is None:
+            self._ended_at = at
+        if at - self._ended_at < _samples(SILENT_RECOGNISER_MS):
             return None
+        is_long = self._ended_at - onset_at >= _samples(LONG_ENOUGH_MS)
+        return self.judged("floor" if is_long else "noise", at, is_final=True)
+
+    def judged(
+        self, verdict: Verdict, at: int, *, is_final: bool
+    ) -> BargeIn | BargeInRejected | None:
+        """What was recognised is a `verdict`; `is_final`: and the caller is silent."""
+        onset_at = self._onset_at
+        if onset_at is None:
+            return None
+        if verdict == "floor":
+            return self._yield(BargeIn(onset_at, "speech"))
+        if not is_final:
+            return None
+        self._rejected += 1
+        self._ignored_at, self._onset_at, self._ended_at = onset_at, None, None
+        return BargeInRejected(at, verdict)
+
+    def digit(self, digit: Digit, of_prompt: BargeInMode | None = None) -> BargeIn | None:
+        """A key interrupts at once, whatever else may; mode `none` lets nothing interrupt."""
+        if self.mode(of_prompt) is BargeInMode.NONE:
+            return None
+        return self._yield(BargeIn(digit.at, "dtmf"))
+
+    def hot_word(self, onset_at: int) -> BargeIn | None:
+        """The hot word was said in speech that began at `onset_at`."""
+        return None if self._has_yielded else self._yield(BargeIn(onset_at, "hotword"))
+
+    def _yield(self, barge_in: BargeIn) -> BargeIn:
         self._has_yielded = True
-        return BargeIn(digit.at, "dtmf")
+        self._onset_at = self._ended_at = None
+        return barge_in
+
+
+def _samples(ms: int) -> int:
+    return ms * SAMPLE_RATE_HZ // 1000

@@ -109,10 +109,15 @@ class SpeechDetector:
     start_probability: float = 0.4
     stop_probability: float = 0.25
     min_speech_ms: int = 96
-    min_silence_ms: int = 200
+    min_silence_ms: int = 128
     is_speaking: bool = False
     _onset_at: int | None = None
     _quiet_at: int | None = None
+
+    @property
+    def is_rising(self) -> bool:
+        """Speech may have begun; the next windows will tell."""
+        return not self.is_speaking and self._onset_at is not None
 
     def feed(self, at: int, probability: float) -> list[SpeechStarted | SpeechEnded]:
         """One window, whose first sample is `at`; at most one event comes of it."""

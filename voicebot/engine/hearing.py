@@ -1,0 +1,306 @@
+"""What all calls hear, computed together: mu-law, echo, voice activity, in-band keys.
+
+Audio enters in chunks with the reference (what the caller was hearing meanwhile) and is kept on
+the call's 8 kHz clock. The echo canceller replaces it, block by block, by what the caller said;
+voice activity looks at windows of that. Every step is one batch over all slots that have audio.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voicebot.audio import mulaw
+from voicebot.audio.pcm import to_float, to_int16
+from voicebot.engine.rings import Ring, Rows, Samples
+from voicebot.events import CHUNK_SAMPLES, SAMPLE_RATE_HZ, EchoState
+
+if TYPE_CHECKING:
+    from voicebot.audio.echo import Cancelled
+
+WINDOW = 256
+"""Silero's native window at 8 kHz, 32 ms."""
+BLOCK = CHUNK_SAMPLES
+"""What the canceller advances by, 20 ms."""
+RING_S = 30
+"""Longer than the longest utterance (Timeouts.max_speech_ms) and its wait for the recogniser."""
+RECENT_SAMPLES = 8192
+"""Kept of the reference and of the raw signal: what may arrive before a step computes it."""
+SETTLED_MS = 500
+"""A canceller that has followed the echo for less than this counts as not locked yet."""
+
+Floats = NDArray[np.float32]
+
+
+class Vad(Protocol):
+    """turns.vad.SileroVad."""
+
+    def probabilities(self, slots: Rows, windows: Floats) -> Floats:
+        """Speech probability of the next window of each call."""
+
+    def reset(self, slot: int) -> None:
+        """A new call."""
+
+
+class Canceller(Protocol):
+    """audio.echo.EchoCanceller."""
+
+    def process(self, slots: Rows, near: Floats, far: Floats) -> Cancelled:
+        """The next block of each call."""
+
+    def reset(self, slot: int) -> None:
+        """A new call."""
+
+
+class NearEnd(Protocol):
+    """turns.near_end.NearEndDetector."""
+
+    def probabilities(
+        self,
+        slots: Rows,
+        near: Floats,
+        clean: Floats,
+        far: Floats,
+        speech: Floats,
+        residual_db: Floats,
+        is_locked: NDArray[np.bool_],
+    ) -> Floats:
+        """That the caller speaks, whatever the echo does."""
+
+    def reset(self, slot: int) -> None:
+        """A new call."""
+
+
+class Keys(Protocol):
+    """audio.dtmf.DtmfDetector."""
+
+    def feed(self, slots: Rows, blocks: Floats) -> list[tuple[int, str, int]]:
+        """(row, key, onset relative to the block) of keys recognised."""
+
+    def reset(self, slot: int) -> None:
+        """A new call."""
+
+
+@dataclass(frozen=True, slots=True)
+class VadResult:
+    """Probability that the caller speaks in the window that begins at `at` in `slot`."""
+
+    slot: int
+    at: int
+    probability: float
+    echo: EchoState = EchoState.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class InbandKey:
+    """A DTMF key heard in the audio of `slot`."""
+
+    slot: int
+    at: int
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """mu-law bytes of `slot` from `at` on; `reference` ends where they end, b"" is silence."""
+
+    slot: int
+    at: int
+    payload: bytes
+    reference: bytes = b""
+
+
+Result = VadResult | InbandKey
+
+
+class Hearing:
+    """State of all slots. Belongs to one thread, but for `span`.
+
+    A span may be read from another thread without a lock: it is read after it was written, and
+    RING_S before it is overwritten.
+    """
+
+    def __init__(
+        self,
+        slots: int,
+        vad: Vad,
+        *,
+        canceller: Canceller | None = None,
+        near_end: NearEnd | None = None,
+        keys: Keys | None = None,
+    ) -> None:
+        """Without `canceller` the echo stays, and speech is whatever `vad` says."""
+        self._vad, self._canceller, self._near_end, self._keys = vad, canceller, near_end, keys
+        self._rooms = [room for room in (vad, canceller, near_end, keys) if room is not None]
+        self._clean = Ring(slots, RING_S * SAMPLE_RATE_HZ)
+        self._near = Ring(slots, RECENT_SAMPLES)  # as received
+        self._reference = Ring(slots, RECENT_SAMPLES)  # what was sent, when it was heard
+        self._far = Ring(slots, RECENT_SAMPLES)  # the same as the canceller aligned it
+        self._written = np.zeros(slots, np.int64)  # samples received since the call began
+        self._cancelled = np.zeros(slots, np.int64)  # samples that the canceller has done
+        self._heard = np.zeros(slots, np.int64)  # samples that the VAD has seen
+        self._is_active = np.zeros(slots, np.bool_)
+        self._is_locked = np.zeros(slots, np.bool_)
+        self._residual_db = np.full(slots, -np.inf, np.float32)
+
+    def reset(self, slot: int) -> None:
+        """A new call takes the slot."""
+        for ring in (self._clean, self._near, self._reference, self._far):
+            ring.clear(slot)
+        self._written[slot] = self._cancelled[slot] = self._heard[slot] = 0
+        self._is_active[slot] = self._is_locked[slot] = False
+        self._residual_db[slot] = -np.inf
+        for room in self._rooms:
+            room.reset(slot)
+
+    # ------------------------------------------------------------ audio in
+
+    def hear(self, chunks: Sequence[Chunk]) -> list[Result]:
+        """Write and advance: chunk after chunk of each call, all calls together."""
+        results: list[Result] = []
+        waiting = list(chunks)
+        while waiting:
+            now: dict[int, Chunk] = {}
+            later = [c for c in waiting if now.setdefault(c.slot, c) is not c]
+            self._write_all(list(now.values()))
+            results += self.advance(list(now))
+            waiting = later
+        return results
+
+    def _write_all(self, chunks: list[Chunk]) -> None:
+        plain = []
+        for chunk in chunks:
+            is_next = chunk.at == self._written[chunk.slot]
+            if is_next and len(chunk.payload) == BLOCK and len(chunk.reference) in {0, BLOCK}:
+                plain.append(chunk)
+            else:
+                self.write(chunk.slot, chunk.at, chunk.payload, chunk.reference)
+        if not plain:
+            return
+        rows = np.array([chunk.slot for chunk in plain])
+        at = self._written[rows]
+        near = mulaw.decode(b"".join(chunk.payload for chunk in plain)).reshape(-1, BLOCK)
+        self._clean.put_rows(rows, at, near)
+        if self._canceller is not None:
+            silence = mulaw.SILENCE * BLOCK
+            sent = b"".join(chunk.reference or silence for chunk in plain)
+            self._near.put_rows(rows, at, near)
+            self._reference.put_rows(rows, at, mulaw.decode(sent).reshape(-1, BLOCK))
+        self._written[rows] += BLOCK
+        if self._canceller is None:
+            self._cancelled[rows] = self._written[rows]
+
+    def write(self, slot: int, at: int, payload: bytes, reference: bytes = b"") -> None:
+        """mu-law bytes from `at` on; a gap before them becomes silence.
+
+        Samples before what is already written are dropped (they would rewrite the past).
+        `reference` ends where `payload` ends and may reach back over the gap.
+        """
+        written = int(self._written[slot])
+        end = at + len(payload)
+        if end <= written:
+            return
+        near = np.zeros(min(end - written, self._clean.length), np.int16)
+        _put_last(near, mulaw.decode(payload))
+        self._clean.put(slot, end - len(near), near)
+        if self._canceller is not None:
+            sent = np.zeros(len(near), np.int16)
+            _put_last(sent, mulaw.decode(reference))
+            self._near.put(slot, end - len(near), near)
+            self._reference.put(slot, end - len(near), sent)
+        self._written[slot] = end
+        self._catch_up(slot)
+
+    def _catch_up(self, slot: int) -> None:
+        """After a gap longer than a ring, go on with what is still there."""
+        written = int(self._written[slot])
+        if self._canceller is None:
+            self._cancelled[slot] = written
+        elif written - self._cancelled[slot] > RECENT_SAMPLES:
+            blocks = (RECENT_SAMPLES - BLOCK) // BLOCK
+            self._cancelled[slot] = written - blocks * BLOCK
+        self._heard[slot] = max(self._heard[slot], written - self._clean.length)
+
+    def span(self, slot: int, start_at: int, end_at: int) -> Samples:
+        """What the caller said in [start_at, end_at), as far as it is still (and already) there."""
+        end = min(end_at, int(self._written[slot]))
+        start = max(start_at, 0, end - self._clean.length)
+        return self._clean.get(slot, start, max(start, end))
+
+    # ------------------------------------------------------------ computing
+
+    def advance(self, slots: Sequence[int]) -> list[Result]:
+        """Run every full block and window of these slots, all slots of one step in one batch."""
+        results: list[Result] = []
+        rows = np.asarray(slots, np.intp)
+        while True:
+            blocks = rows[self._written[rows] - self._cancelled[rows] >= BLOCK]
+            if self._canceller is not None and len(blocks):
+                results += self._cancel(self._canceller, blocks)
+            windows = rows[self._cancelled[rows] - self._heard[rows] >= WINDOW]
+            if len(windows):
+                results += self._listen(windows)
+            if not len(windows) and (self._canceller is None or not len(blocks)):
+                return results
+
+    def _cancel(self, canceller: Canceller, rows: Rows) -> list[Result]:
+        at = self._cancelled[rows]
+        near = to_float(self._near.get_rows(rows, at, BLOCK))
+        far = to_float(self._reference.get_rows(rows, at, BLOCK))
+        done = canceller.process(rows, near, far)
+        active = done.is_active
+        if active.any():
+            self._clean.put_rows(rows[active], at[active], to_int16(done.clean[active]))
+        self._far.put_rows(rows, at, to_int16(done.far))
+        self._is_active[rows] = active
+        self._is_locked[rows] = done.is_locked & (done.settled_ms >= SETTLED_MS)
+        self._residual_db[rows] = done.residual_db
+        keys: list[Result] = []
+        if self._keys is not None:
+            heard = self._keys.feed(rows, done.clean)
+            keys = [InbandKey(int(rows[row]), int(at[row]) + on, key) for row, key, on in heard]
+        self._cancelled[rows] += BLOCK
+        return keys
+
+    def _listen(self, rows: Rows) -> list[Result]:
+        at = self._heard[rows]
+        clean = to_float(self._clean.get_rows(rows, at, WINDOW))
+        probability = self._vad.probabilities(rows, clean)
+        echoing = np.flatnonzero(self._is_active[rows])
+        if len(echoing) and self._near_end is not None:
+            slots = rows[echoing]
+            probability[echoing] = self._near_end.probabilities(
+                slots,
+                to_float(self._near.get_rows(slots, at[echoing], WINDOW)),
+                clean[echoing],
+                to_float(self._far.get_rows(slots, at[echoing], WINDOW)),
+                probability[echoing],
+                self._residual_db[slots],
+                self._is_locked[slots],
+            )
+        self._heard[rows] += WINDOW
+        return [
+            VadResult(slot, start, chance, self._echo(slot))
+            for slot, start, chance in zip(
+                rows.tolist(), at.tolist(), probability.tolist(), strict=True
+            )
+        ]
+
+    def _echo(self, slot: int) -> EchoState:
+        if not self._is_active[slot]:
+            return EchoState.NONE
+        return EchoState.LOCKED if self._is_locked[slot] else EchoState.UNLOCKED
+
+    def skip(self, slot: int) -> None:
+        """Give up what waits in this slot: its computation failed."""
+        self._cancelled[slot] = self._heard[slot] = self._written[slot]
+
+
+def _put_last(into: Samples, samples: Samples) -> None:
+    """`samples` ends where `into` ends."""
+    count = min(len(into), len(samples))
+    into[len(into) - count :] = samples[len(samples) - count :]

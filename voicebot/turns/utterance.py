@@ -1,0 +1,125 @@
+"""The utterance that is open: which audio was asked about, and what came back. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from voicebot.events import SAMPLE_RATE_HZ, Alternative, Hypothesis
+
+PREROLL_SAMPLES = 3 * SAMPLE_RATE_HZ // 10
+"""Kept before the detected onset: Silero answers a quiet first consonant late."""
+PARTIAL_GROWTH = 0.25
+"""A partial re-encodes all of the utterance: long ones are repeated more rarely."""
+
+Kind = Literal["partial", "speculative", "final", "hotword"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recognise:
+    """A request: recognise [start_at, end_at) of the caller's audio."""
+
+    utterance: int
+    kind: Kind
+    start_at: int
+    end_at: int
+
+
+class Utterance:
+    """One call's requests to the recogniser, and its answers to them, utterance by utterance."""
+
+    def __init__(self, partial_interval_ms: int) -> None:
+        """None is open."""
+        self._partial_interval = partial_interval_ms * SAMPLE_RATE_HZ // 1000
+        self.number = 0
+        self._start_at: int | None = None
+        self._partial_at = 0
+        self._asked_until: int | None = None  # end of the final that is being computed
+        self._early: Hypothesis | None = None  # the speculative final, while it holds
+        self._transcript: Hypothesis | None = None  # finals of an external recogniser so far
+        self._is_transcribed = False  # its last final came after the caller last spoke
+
+    @property
+    def is_open(self) -> bool:
+        """Between `open` and `forget`."""
+        return self._start_at is not None
+
+    def open(self, onset_at: int) -> bool:
+        """The caller speaks: True where that begins a new utterance, else the open one goes on."""
+        self._early = self._asked_until = None
+        self._is_transcribed = False
+        if self._start_at is not None:
+            return False
+        self.number += 1
+        self._start_at = max(0, onset_at - PREROLL_SAMPLES)
+        self._partial_at = onset_at
+        return True
+
+    def forget(self) -> None:
+        """Answers that are still to come are of the past."""
+        self._start_at = self._asked_until = self._early = None
+        self._transcript, self._is_transcribed = None, False
+
+    # ------------------------------------------------------------ requests
+
+    def partial(self, at: int) -> list[Recognise]:
+        """A partial, when it is time for one."""
+        if self._start_at is None:
+            return []
+        wait = max(self._partial_interval, int((at - self._start_at) * PARTIAL_GROWTH))
+        if at - self._partial_at < wait:
+            return []
+        self._partial_at = at
+        return [Recognise(self.number, "partial", self._start_at, at)]
+
+    def whole(self, kind: Literal["speculative", "final"], until: int) -> list[Recognise]:
+        """All of it, once for each end; nothing while no utterance is open."""
+        if self._start_at is None:
+            return []
+        self._asked_until = until
+        return [Recognise(self.number, kind, self._start_at, until)]
+
+    # ------------------------------------------------------------ answers
+
+    def take(self, end_at: int, hypothesis: Hypothesis | None) -> Hypothesis | None:
+        """The answer to `whole`, final; None when the caller went on speaking meanwhile."""
+        if end_at != self._asked_until:
+            return None
+        self._early = replace(hypothesis or Hypothesis(""), is_final=True)
+        return self._early
+
+    def transcribe(self, hypothesis: Hypothesis) -> Hypothesis:
+        """An external recogniser's piece; returns the whole of what was said so far."""
+        whole = _joined(self._transcript, hypothesis)
+        if hypothesis.is_final:
+            self._transcript, self._is_transcribed = whole, True
+        return whole
+
+    @property
+    def final(self) -> Hypothesis | None:
+        """What was said, if that is known already."""
+        if self._early is not None:
+            return self._early
+        return self._transcript if self._is_transcribed else None
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether all of it was asked for, and holds."""
+        return self._asked_until is not None
+
+
+def _joined(before: Hypothesis | None, new: Hypothesis) -> Hypothesis:
+    """Two stretches of one utterance; as sure as the less sure one."""
+    if before is None or not before.text:
+        return new
+    if not new.text:
+        return replace(before, is_final=new.is_final)
+    text = f"{before.text} {new.text}"
+    confidence = min(before.confidence, new.confidence)
+    return replace(
+        new,
+        text=text,
+        words=(*before.words, *new.words),
+        confidence=confidence,
+        nbest=(Alternative(text, confidence),),
+    )
