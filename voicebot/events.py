@@ -212,12 +212,18 @@ class IntentSpec:
 
 @dataclass(frozen=True, slots=True)
 class DigitRule:
-    """How keys are collected: at most `max_keys`, closed by `terminator` or a pause."""
+    """How keys are collected: at most `max_keys`, closed by `terminator` or a pause.
+
+    `term_ms`: how long the terminator is waited for after the last allowed key. `has_type_ahead`:
+    keys pressed before they are asked for count.
+    """
 
     max_keys: int = 1
     min_keys: int = 1
     terminator: str | None = "#"
     interdigit_ms: int = 2000
+    term_ms: int = 0
+    has_type_ahead: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,37 +23,47 @@ class DigitCollector:
         self._rule: DigitRule | None = None
         self._is_ignoring = False
         self._ahead: deque[Digit] = deque(maxlen=TYPE_AHEAD_KEYS)
-        self._keys: list[str] = []
-        self._last_at = 0
-        self._is_complete = False
+        self._typed: list[Digit] = []  # of this input, the terminator that closed it too
+        self._is_closed = False  # by a terminator or by the next input's first key
+        self._is_terminated = False
         self._late_terminator: tuple[str, int] | None = None  # key, until when to swallow it
 
     @property
     def keys(self) -> str:
         """The keys collected so far, without terminator."""
-        return "".join(self._keys)
+        typed = self._typed[:-1] if self._is_terminated else self._typed
+        return "".join(digit.key for digit in typed)
 
     @property
     def is_empty(self) -> bool:
         """True while no key of this input has come."""
-        return not self._keys
+        return not self._typed
 
     @property
     def has_enough(self) -> bool:
         """True once `min_keys` have come."""
-        return self._rule is not None and len(self._keys) >= self._rule.min_keys
+        return self._rule is not None and len(self.keys) >= self._rule.min_keys
+
+    @property
+    def has_typed_ahead(self) -> bool:
+        """True while keys wait that nobody has asked for yet."""
+        return bool(self._ahead)
 
     @property
     def last_at(self) -> int:
         """When the last key of this input came."""
-        return self._last_at
+        return self._typed[-1].at if self._typed else 0
 
     def open(self, rule: DigitRule | None, at: int) -> None:
-        """Collect by `rule` from `at` on, first what was typed ahead; None: keys are ignored."""
+        """Collect by `rule` from `at` on, first what was typed ahead; None: keys are ignored.
+
+        Keys of an input that nobody took count as typed ahead, too.
+        """
+        ahead = [*self._typed, *self._ahead]
+        self.drop()
+        self._ahead.clear()
         self._rule, self._is_ignoring = rule, rule is None
-        self._keys, self._is_complete = [], False
-        ahead, self._ahead = list(self._ahead), deque(maxlen=TYPE_AHEAD_KEYS)
-        if rule is None:
+        if rule is None or not rule.has_type_ahead:
             return
         for digit in ahead:
             # The pause after a key typed ahead counts from when it was asked for.
@@ -65,23 +75,35 @@ class DigitCollector:
 
     def add(self, digit: Digit) -> None:
         """One key; anything that is not a DTMF key is ignored."""
-        if self._is_ignoring or digit.key not in KEYS or self._swallows(digit):
+        if self._is_ignoring or digit.key not in KEYS:
             return
         rule = self._rule
-        if rule is None or self._is_complete:
+        if rule is not None and not self._is_closed:
+            self._collect(digit, rule)
+        elif not self._swallows(digit):
             self._ahead.append(digit)
-            return
-        self._last_at = digit.at
-        if digit.key == rule.terminator and self._keys:
-            self._is_complete = True
-            return
-        self._keys.append(digit.key)
-        if digit.key == rule.terminator:
-            self._is_complete = True
-        elif len(self._keys) >= max(1, rule.max_keys):
-            self._is_complete = True
-            if rule.terminator is not None:
-                self._late_terminator = rule.terminator, digit.at + _pause(rule)
+
+    def _collect(self, digit: Digit, rule: DigitRule) -> None:
+        is_full = self._is_full(rule)
+        if not is_full and self._swallows(digit):
+            return  # it belongs to the input before
+        is_terminator = digit.key == rule.terminator
+        if is_full and not is_terminator:
+            self._is_closed, self._late_terminator = True, None
+            self._ahead.append(digit)
+        elif is_terminator and self._typed:
+            self._typed.append(digit)
+            self._is_closed = self._is_terminated = True
+            self._late_terminator = None
+        else:
+            self._typed.append(digit)
+            self._is_closed = is_terminator
+            if self._is_full(rule) and rule.terminator is not None and not is_terminator:
+                until = digit.at + max(_samples(rule.interdigit_ms), _samples(rule.term_ms))
+                self._late_terminator = rule.terminator, until
+
+    def _is_full(self, rule: DigitRule) -> bool:
+        return len(self._typed) >= max(1, rule.max_keys)
 
     def _swallows(self, digit: Digit) -> bool:
         late, self._late_terminator = self._late_terminator, None
@@ -89,18 +111,25 @@ class DigitCollector:
 
     def is_due(self, at: int) -> bool:
         """True when the input is closed at `at`: by length, terminator or pause."""
-        if self._rule is None or not self._keys:
+        rule = self._rule
+        if rule is None or not self._typed:
             return False
-        return self._is_complete or at - self._last_at >= _pause(self._rule)
+        if self._is_closed:
+            return True
+        if not self._is_full(rule):
+            return at - self.last_at >= _samples(rule.interdigit_ms)
+        return rule.terminator is None or at - self.last_at >= _samples(rule.term_ms)
 
     def take(self) -> str:
         """The input; afterwards it is gone. Keys typed ahead stay."""
-        keys, self._keys, self._is_complete = self.keys, [], False
+        keys = self.keys
+        self.drop()
         return keys
 
     def drop(self) -> None:
         """Forget the keys of this input: a slip of the cheek, and the caller speaks instead."""
-        self._keys, self._is_complete = [], False
+        self._typed.clear()
+        self._is_closed = self._is_terminated = False
 
     def forget(self) -> None:
         """Forget everything, keys typed ahead too."""
@@ -109,5 +138,5 @@ class DigitCollector:
         self._late_terminator = None
 
 
-def _pause(rule: DigitRule) -> int:
-    return rule.interdigit_ms * SAMPLE_RATE_HZ // 1000
+def _samples(ms: int) -> int:
+    return ms * SAMPLE_RATE_HZ // 1000
