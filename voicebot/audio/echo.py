@@ -1,0 +1,288 @@
+"""Takes the bot's own voice out of what comes back: an echo canceller for all calls at once. Pure.
+
+    far end, as sent -> history -> delayed by the tracker -> Kalman filter -> predicted echo
+    near end -> without offset (for adaptation only) ------------^      near end - echo = clean
+
+The reference is read a little before the direct path, so that small changes of the delay are
+the filter's business; larger ones move the reading, and the learned path with it. What was heard
+lately is kept: once the delay is known the filter runs through it at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from voicebot.audio.delay import UNLOCKED, DelayTracker
+from voicebot.audio.history import History
+from voicebot.audio.kalman import PARTITIONS, KalmanFilter
+from voicebot.audio.residual import Coupling, Explanation
+from voicebot.events import CHUNK_SAMPLES, SAMPLE_RATE_HZ
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Slots = NDArray[np.intp]
+    Signal = NDArray[np.float32]
+
+SLACK_SAMPLES = 2 * CHUNK_SAMPLES
+"""The reference is read 40 ms before the direct path is expected."""
+TAIL_BLOCKS = 15
+"""An echo is possible for 300 ms after its far end should have passed: the room."""
+REPLAY_BLOCKS = 20
+"""400 ms of near end are kept; a filter that starts has heard them."""
+STEP_BLOCKS = 10
+"""Of these the last 200 ms judge a step of the delay: what is older may lie before it."""
+AUDIBLE = np.float32(1e-3)
+"""Peak of a far-end block (-60 dBFS) below which its echo is never heard."""
+_OFFSET_SHARE = np.float32(0.05)
+"""Of a block's mean in the offset: a high pass at 0.4 Hz leaves the echo's phase as it is."""
+_STEP_SEARCH = range(-6, 7)  # samples: the tracker's own resolution is two, and peaks are wide
+_STEP_SHARE = 0.6  # of the predicted echo must be found for the learned path to be kept
+_STEP_DOUBT = 0.05
+_LOST_DOUBT = 0.2
+_MAX_LOUDER_BLOCKS = 25  # 500 ms with more left than there was: the filter has diverged
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """One block of each row. Levels are in dB re full scale."""
+
+    clean: NDArray[np.float32]
+    """[n, 160]: near end without echo."""
+    far: NDArray[np.float32]
+    """[n, 160]: far end as it lies in the near end; zeros while the delay is not known."""
+    residual_db: NDArray[np.float32]
+    """[n]: level of the echo that may be left in `clean`; -inf without echo."""
+    is_active: NDArray[np.bool_]
+    """[n]: an echo is possible."""
+    is_locked: NDArray[np.bool_]
+    """[n]: its delay is known and the filter explains what is heard."""
+    settled_ms: NDArray[np.int32]
+    """[n]: with possible echo since the lock or the last step of the delay."""
+
+
+class EchoCanceller:
+    """State of all slots; rows without echo cost next to nothing."""
+
+    def __init__(self, slots: int, *, max_delay_ms: int = 1500) -> None:
+        self._max_blocks = -(-max_delay_ms * SAMPLE_RATE_HZ // 1000 // CHUNK_SAMPLES)
+        ring = self._max_blocks + PARTITIONS + REPLAY_BLOCKS + 2
+        self._tracker = DelayTracker(slots, max_delay_ms=max_delay_ms)
+        self._filter = KalmanFilter(slots)
+        self._explanation = Explanation(slots)
+        self._coupling = Coupling(slots, self._max_blocks + 1)
+        self._far = History(slots, ring, CHUNK_SAMPLES)
+        self._near = History(slots, REPLAY_BLOCKS, CHUNK_SAMPLES)  # without offset
+        self._counts = np.zeros(slots, np.int64)  # blocks in the histories
+        self._silent = np.full(slots, ring + 1, np.int64)  # blocks since the far end was audible
+        self._delay = np.full(slots, UNLOCKED, np.int64)  # that `_shift` was made for
+        self._shift = np.zeros(slots, np.int64)  # samples between far end and reference
+        self._offset = np.zeros(slots, np.float32)  # of the near end, its mean of late
+        self._was_active = np.zeros(slots, np.bool_)
+        self._louder = np.zeros(slots, np.int64)  # blocks in a row louder than the near end
+        self._settled = np.zeros(slots, np.int64)  # blocks
+        self._gain = np.zeros(slots, np.float32)  # of the predicted echo at the last block's end
+
+    @property
+    def nbytes_per_slot(self) -> int:
+        """Memory of one call, small counters aside."""
+        parts = (self._tracker, self._filter, self._far, self._near)
+        return sum(part.nbytes for part in parts) // len(self._counts)
+
+    def reset(self, slot: int) -> None:
+        """A new call takes the slot."""
+        self._tracker.reset(slot)
+        self._explanation.lose(slot)
+        self._coupling.reset(slot)
+        self._far.clear(slot)
+        self._near.clear(slot)
+        self._counts[slot] = self._settled[slot] = self._louder[slot] = 0
+        self._silent[slot] = self._far.blocks + 1
+        self._delay[slot] = UNLOCKED
+        self._was_active[slot] = False
+        self._gain[slot] = 0.0
+
+    def process(self, slots: Slots, near: Signal, far: Signal) -> Cancelled:
+        """The next block of each of these slots (intp[n], distinct), float32[n, 160] each.
+
+        `far` is what was sent, where it is in time, zeros where nothing was. What is not a
+        number counts as silence, what exceeds full scale as full scale.
+        """
+        near, far = _finite(near), _finite(far)
+        count = len(slots)
+        is_audible = np.abs(far).max(axis=1, initial=0.0) > AUDIBLE
+        silent = np.where(is_audible, 0, self._silent[slots] + 1)
+        self._silent[slots] = silent
+        is_awake = silent <= self._far.blocks
+        is_active = silent <= self._last_block(slots)
+        clean, aligned = near.copy(), np.zeros_like(near)
+        residual_db = np.full(count, -np.inf, np.float32)
+        if is_awake.any():
+            filtered = self._remember(slots, near, far, np.flatnonzero(is_awake))
+            active = np.flatnonzero(is_active)
+            self._wake(slots[active])
+            echo, residual = self._cancel(slots[active], filtered[active], far[active])
+            clean[active] -= echo
+            residual = np.minimum(residual, np.mean(np.square(clean[active]), axis=1))
+            residual_db[active] = 10 * np.log10(np.maximum(residual, 1e-12))
+            aligned[active] = self._aligned(slots[active])
+            self._track(slots[active], filtered[active], far[active])
+        self._was_active[slots] = is_active
+        is_locked = self._explanation.is_trusted[slots]
+        settled_ms = np.where(is_locked, self._settled[slots] * 20, 0).astype(np.int32)
+        return Cancelled(clean, aligned, residual_db, is_active, is_locked, settled_ms)
+
+    # ------------------------------------------------------------ what is kept
+
+    def _last_block(self, slots: Slots) -> NDArray[np.int64]:
+        """Blocks of silence after which nothing of the far end can come back."""
+        is_known = self._explanation.is_trusted[slots]
+        delay = np.where(is_known, self._delay[slots] // CHUNK_SAMPLES, self._max_blocks)
+        return delay + TAIL_BLOCKS
+
+    def _remember(self, slots: Slots, near: Signal, far: Signal, awake: Slots) -> Signal:
+        """Write the histories; the near end without offset, zeros where not `awake`."""
+        rows = slots[awake]
+        filtered = np.zeros_like(near)
+        means = near[awake].mean(axis=1)
+        fresh = self._silent[rows] == 0
+        fresh &= ~self._was_active[rows]
+        if fresh.any():
+            self._offset[rows[fresh]] = means[fresh]
+        self._offset[rows] += _OFFSET_SHARE * (means - self._offset[rows])
+        filtered[awake] = near[awake] - self._offset[rows, None]
+        self._far.write(rows, self._counts[rows], far[awake])
+        self._near.write(rows, self._counts[rows], filtered[awake])
+        self._counts[rows] += 1
+        return filtered
+
+    def _reference(self, slots: Slots, blocks: int, late: NDArray[np.int64]) -> Signal:
+        """Far end of the last `blocks` blocks, `late` samples (int64[n]) ago."""
+        ends = self._counts[slots] * CHUNK_SAMPLES - late
+        return self._far.read(slots, ends, blocks * CHUNK_SAMPLES)
+
+    def _aligned(self, slots: Slots) -> Signal:
+        reference = self._reference(slots, 1, np.maximum(self._delay[slots], 0))
+        reference[self._delay[slots] == UNLOCKED] = 0.0
+        return reference
+
+    def _wake(self, slots: Slots) -> None:
+        """The far end is heard again."""
+        woken = slots[~self._was_active[slots]]
+        if not len(woken):
+            return
+        self._tracker.wake(woken)
+        self._explanation.expect(woken)
+        known = woken[self._delay[woken] != UNLOCKED]
+        if len(known):
+            before = self._shift[known] + CHUNK_SAMPLES
+            self._filter.load(known, self._reference(known, PARTITIONS, before))
+
+    # ------------------------------------------------------------ one block
+
+    def _cancel(self, slots: Slots, near: Signal, far: Signal) -> tuple[Signal, Signal]:
+        """(echo to take out, float32[n, 160]; power of what may be left, float32[n])."""
+        residual = self._coupling.hear(slots, near, far)
+        taken = np.zeros_like(near)
+        known = np.flatnonzero(self._delay[slots] != UNLOCKED)
+        if not len(known):
+            return taken, residual
+        rows = slots[known]
+        self._settled[rows] += 1
+        reference = self._reference(rows, 1, self._shift[rows])
+        echo, doubted = self._filter.process(rows, near[known], reference)
+        is_lost, is_louder = self._explanation.hear(rows, near[known], echo)
+        if is_lost.any():
+            self._filter.doubt(rows[is_lost], _LOST_DOUBT)
+            self._settled[rows[is_lost]] = 0
+        taken[known] = self._fade(rows, echo, ~is_louder)
+        is_trusted = self._explanation.is_trusted[rows]
+        estimate = np.maximum(doubted, self._explanation.residual(rows))
+        residual[known] = np.where(is_trusted, estimate, residual[known])
+        self._recover(rows, is_louder)
+        return taken, residual
+
+    def _fade(self, slots: Slots, echo: Signal, wanted: NDArray[np.bool_]) -> Signal:
+        """`echo` faded in or out over a block where that changes."""
+        begin, end = self._gain[slots], wanted.astype(np.float32)
+        self._gain[slots] = end
+        return np.asarray(echo * (begin[:, None] + (end - begin)[:, None] * _RAMP), np.float32)
+
+    def _recover(self, slots: Slots, is_louder: NDArray[np.bool_]) -> None:
+        """Start a filter anew that only makes things louder."""
+        self._louder[slots] = np.where(is_louder, self._louder[slots] + 1, 0)
+        for slot in slots[self._louder[slots] > _MAX_LOUDER_BLOCKS]:
+            self._start(int(slot))
+
+    # ------------------------------------------------------------ changes of the delay
+
+    def _track(self, slots: Slots, near: Signal, far: Signal) -> None:
+        for slot in self._tracker.process(slots, near, far):
+            self._lock(int(slot))
+
+    def _lock(self, slot: int) -> None:
+        """The tracker has found a delay, or another one."""
+        found, known = int(self._tracker.delay[slot]), int(self._delay[slot])
+        self._delay[slot] = found
+        if known == UNLOCKED or not self._follow(slot, found - known):
+            self._start(slot)
+
+    def _start(self, slot: int) -> None:
+        """Learn the echo path from what was heard lately."""
+        self._shift[slot] = max(int(self._delay[slot]) - SLACK_SAMPLES, 0)
+        near, far = self._heard(slot, REPLAY_BLOCKS, int(self._shift[slot]))
+        lead = int(self._delay[slot] - self._shift[slot]) // CHUNK_SAMPLES
+        self._filter.start(slot, near, far, lead)
+        self._settle(slot)
+
+    def _settle(self, slot: int) -> None:
+        self._explanation.begin(slot)
+        self._settled[slot] = self._louder[slot] = 0
+
+    def _heard(self, slot: int, blocks: int, shift: int) -> tuple[Signal, Signal]:
+        """Near end, and reference with the filter's length before it, float32[samples]."""
+        rows = np.array([slot])
+        ends = self._counts[rows] * CHUNK_SAMPLES
+        near = self._near.read(rows, ends, blocks * CHUNK_SAMPLES)
+        return near[0], self._reference(rows, blocks + PARTITIONS, np.array([shift]))[0]
+
+    def _follow(self, slot: int, delta: int) -> bool:
+        """Move the reference with the delay and keep the learned path, if that explains what is
+        heard now (or if the old place still does)."""
+        shift = int(self._shift[slot])
+        candidates = [shift, *(shift + delta + extra for extra in _STEP_SEARCH)]
+        shares = [self._share(slot, c) for c in candidates]
+        best = int(np.argmax(shares))
+        if shares[best] < _STEP_SHARE:
+            return False
+        self._shift[slot] = candidates[best]
+        rows = np.array([slot])
+        near, far = self._heard(slot, STEP_BLOCKS, candidates[best])
+        if best == 0:
+            return True
+        self._filter.doubt(rows, _STEP_DOUBT)
+        self._filter.replay(rows, near[None], far[None])
+        self._settle(slot)
+        return True
+
+    def _share(self, slot: int, shift: int) -> float:
+        """Share of the predicted echo that is in the near end of late, were it read there."""
+        if shift < 0:
+            return 0.0
+        near, far = self._heard(slot, STEP_BLOCKS, shift)
+        echo = self._filter.predict(slot, far)
+        return float(near @ echo) / max(float(echo @ echo), 1e-9)
+
+
+_RAMP = (np.arange(CHUNK_SAMPLES, dtype=np.float32) + 1) / CHUNK_SAMPLES
+
+
+def _finite(signal: Signal) -> Signal:
+    """Within full scale, whatever came."""
+    signal = np.asarray(signal, np.float32)
+    if np.abs(signal).max(initial=0.0) <= 1.0:  # False for NaN
+        return signal
+    return np.clip(np.nan_to_num(signal, nan=0.0), -1.0, 1.0)

@@ -1,0 +1,193 @@
+"""Partitioned-block frequency-domain Kalman filter for the echo paths of many calls at once. Pure.
+
+Enzner and Vary, "Frequency-domain adaptive Kalman filter for acoustic echo control in hands-free
+telephones", Signal Processing 86 (2006); partitions after Kuech, Mabande and Enzner, "State-space
+architecture of the partitioned-block-based acoustic echo controller", ICASSP 2014. Overlap-save
+with blocks of 160 samples, transforms of 320, diagonal state covariance; every partition's
+gradient is constrained to 160 taps in every block.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from voicebot.events import CHUNK_SAMPLES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Slots = NDArray[np.intp]
+    Signal = NDArray[np.float32]
+    Spectrum = NDArray[np.complex64]
+
+PARTITIONS = 12
+"""240 ms of echo path."""
+FFT = 2 * CHUNK_SAMPLES
+BINS = CHUNK_SAMPLES + 1
+TRANSITION = 0.998
+"""Share of the echo path that stays over a block of 20 ms; what is lost is process noise."""
+NEAR_LEAK = 0.85
+"""Smoothing of the near end's power per bin: about 130 ms."""
+NEAR_FLOOR = np.float32(CHUNK_SAMPLES * 10 ** (-78 / 10))
+"""Noise of the telephone's 8-bit code at low levels."""
+PRIOR_SHARE = 0.3
+"""How much of the power that near and far end have in a bin is taken for the echo path's."""
+PRIOR_NEAR_SHARE = 0.5  # and how much of the near end's for the near end's own
+PRIOR_DECAY_MS = 30.0
+"""Decay of the power expected behind the direct path."""
+_EARLY_POWER = 0.1  # expected in the partition before the direct path, and half as much before that
+_SMOOTH_BINS = 5
+_HALF = np.float32(CHUNK_SAMPLES / FFT)
+_GROUP = 16  # slots computed at a time: their state stays in the cache
+
+
+def _prior_shape(lead: int) -> NDArray[np.float32]:
+    """Expected share of each partition, float32[PARTITIONS, 1]; the direct path is in `lead`."""
+    age = np.arange(PARTITIONS) - lead
+    late = np.exp(-np.maximum(age, 0) * 20.0 / PRIOR_DECAY_MS)
+    share = np.where(age >= 0, late, _EARLY_POWER * 2.0 ** (1.0 + np.minimum(age, 0)))
+    return np.asarray(share / share.sum(), np.float32)[:, None]
+
+
+class KalmanFilter:
+    """State of all slots: far-end spectra, echo path, its uncertainty, the near end's power."""
+
+    def __init__(self, slots: int) -> None:
+        """Nothing is known in any slot; `start` before the first `process`."""
+        self._far = np.zeros((slots, PARTITIONS, BINS), np.complex64)  # ring by block
+        self._head = np.zeros(slots, np.int64)  # index of the newest spectrum
+        self._last = np.zeros((slots, CHUNK_SAMPLES), np.float32)  # the last far-end block
+        self._path = np.zeros((slots, PARTITIONS, BINS), np.complex64)
+        self._doubt = np.zeros((slots, PARTITIONS, BINS), np.float32)  # state covariance
+        self._near = np.zeros((slots, BINS), np.float32)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of all slots."""
+        arrays = (self._far, self._last, self._path, self._doubt, self._near)
+        return sum(array.nbytes for array in arrays)
+
+    def start(self, slot: int, near: Signal, far: Signal, lead: int) -> None:
+        """Begin anew with what was heard: near float32[n * 160] and far float32[(n + P) * 160].
+
+        The far end begins P = PARTITIONS blocks before the near end, both end now. The echo path is
+        expected as loud as the two allow, its direct part in partition `lead`, and the filter
+        runs through what was heard at once.
+        """
+        slots = np.array([slot])
+        blocks = near.reshape(-1, CHUNK_SAMPLES)
+        near_power = _power(_spectra(np.zeros_like(blocks), blocks)).mean(axis=0)
+        recent = far[-len(near) - CHUNK_SAMPLES :].reshape(-1, CHUNK_SAMPLES)
+        far_power = _power(_spectra(recent[:-1], recent[1:])).mean(axis=0)
+        path_power = _smoothed(near_power) / (_smoothed(far_power) * _HALF + np.float32(1e-6))
+        self._path[slot] = 0.0
+        self._doubt[slot] = np.float32(PRIOR_SHARE) * path_power * _prior_shape(lead)
+        self._near[slot] = np.maximum(PRIOR_NEAR_SHARE * near_power, NEAR_FLOOR)
+        self.replay(slots, near[None], far[None])
+
+    def replay(self, slots: Slots, near: Signal, far: Signal) -> Signal:
+        """Run through what was heard, float32[n, blocks * 160] and P blocks more of far end before
+        it; the predicted echo. Leaves the filter ready for the next block."""
+        before = far.shape[1] - near.shape[1]
+        self.load(slots, far[:, :before])
+        echo = np.empty_like(near)
+        for at in range(0, near.shape[1], CHUNK_SAMPLES):
+            now = slice(at, at + CHUNK_SAMPLES)
+            echo[:, now], _ = self.process(slots, near[:, now], far[:, before:][:, now])
+        return echo
+
+    def predict(self, slot: int, far: Signal) -> Signal:
+        """The echo of float32[(n + P) * 160], without its first P blocks, by what is known."""
+        blocks = far.reshape(-1, CHUNK_SAMPLES)
+        spectra = np.concatenate((np.zeros_like(blocks[:1]), blocks))
+        frames = _spectra(spectra[:-1], spectra[1:])
+        windows = np.lib.stride_tricks.sliding_window_view(frames, PARTITIONS, axis=0)[1:]
+        sums = np.einsum("nkp,pk->nk", windows, self._path[slot, ::-1])
+        return _second_half(sums).reshape(-1)
+
+    def doubt(self, slots: Slots, share: float) -> None:
+        """The echo path may have changed by `share` of its power."""
+        self._doubt[slots] += np.float32(share) * _power(self._path[slots])
+
+    def load(self, slots: Slots, far: Signal) -> None:
+        """The far end up to now, float32[n, PARTITIONS * 160], after a change of alignment."""
+        blocks = far.reshape(len(slots), PARTITIONS, CHUNK_SAMPLES)
+        before = np.concatenate((np.zeros_like(blocks[:, :1]), blocks[:, :-1]), axis=1)
+        self._far[slots] = _spectra(before, blocks)
+        self._head[slots] = PARTITIONS - 1
+        self._last[slots] = blocks[:, -1]
+
+    def process(self, slots: Slots, near: Signal, far: Signal) -> tuple[Signal, Signal]:
+        """One block each, float32[n, 160]: (predicted echo float32[n, 160], power float32[n] of
+        what of the echo may be left, by the filter's own uncertainty)."""
+        echo = np.empty_like(near)
+        residual = np.empty(len(slots), np.float32)
+        for start in range(0, len(slots), _GROUP):
+            group = slice(start, start + _GROUP)
+            echo[group], residual[group] = self._step(slots[group], near[group], far[group])
+        return echo, residual
+
+    def _step(self, slots: Slots, near: Signal, far: Signal) -> tuple[Signal, Signal]:
+        far_spectra = self._advance(slots, far)
+        path, doubt = self._path[slots], self._doubt[slots]
+        predicted = _second_half((far_spectra * path).sum(axis=1))
+        error = near - predicted
+        spectrum = _spectra(np.zeros_like(error), error)
+
+        far_power = _power(far_spectra)
+        gain_power = doubt * far_power
+        uncertain = _HALF * gain_power.sum(axis=1)
+        error_power = _power(spectrum)
+        near_power = self._near[slots]
+        near_power += (1 - NEAR_LEAK) * (error_power - near_power)
+        np.maximum(near_power, NEAR_FLOOR, out=near_power)
+        inverse = 1.0 / (uncertain + near_power)
+
+        # K E, constrained to the first half in time
+        np.conjugate(far_spectra, out=far_spectra)
+        far_spectra *= (spectrum * inverse)[:, None]
+        far_spectra *= doubt
+        taps = np.fft.irfft(far_spectra, FFT, axis=2)
+        taps[:, :, CHUNK_SAMPLES:] = 0.0
+        path += np.fft.rfft(taps, axis=2)
+
+        gain_power *= (_HALF * inverse)[:, None]
+        np.subtract(1.0, gain_power, out=gain_power)
+        np.maximum(gain_power, 0.0, out=gain_power)
+        doubt *= gain_power
+        doubt *= np.float32(TRANSITION**2)
+        doubt += np.float32(1 - TRANSITION**2) * _power(path)
+        self._path[slots], self._doubt[slots], self._near[slots] = path, doubt, near_power
+        return predicted, uncertain.sum(axis=1) * np.float32(2.0 / FFT / CHUNK_SAMPLES)
+
+    def _advance(self, slots: Slots, far: Signal) -> Spectrum:
+        """Take in a far-end block; spectra by age, complex64[n, PARTITIONS, BINS]."""
+        head = (self._head[slots] + 1) % PARTITIONS
+        self._head[slots] = head
+        self._far[slots, head] = _spectra(self._last[slots], far)
+        self._last[slots] = far
+        order = (head[:, None] - np.arange(PARTITIONS)) % PARTITIONS
+        order += (slots * PARTITIONS)[:, None]
+        return self._far.reshape(-1, BINS).take(order, axis=0)
+
+
+def _spectra(before: Signal, blocks: Signal) -> Spectrum:
+    """Of pairs of blocks, complex64[..., BINS]."""
+    return np.asarray(np.fft.rfft(np.concatenate((before, blocks), axis=-1)))
+
+
+def _second_half(spectra: Spectrum) -> Signal:
+    """The half of each block in which the convolution is not circular, float32[n, 160]."""
+    return np.asarray(np.fft.irfft(spectra, FFT), np.float32)[:, CHUNK_SAMPLES:]
+
+
+def _power(spectra: Spectrum) -> NDArray[np.float32]:
+    return np.asarray(np.square(spectra.real) + np.square(spectra.imag))
+
+
+def _smoothed(power: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mean over neighbouring bins of float32[BINS]."""
+    padded = np.pad(power, _SMOOTH_BINS // 2, mode="edge")
+    return np.convolve(padded, np.full(_SMOOTH_BINS, 1 / _SMOOTH_BINS, np.float32), "valid")
