@@ -3,7 +3,7 @@ import pytest
 from fakes import LoudnessVad, ScriptedRecogniser
 
 from voicebot.audio import mulaw
-from voicebot.engine.runner import RING_S, WINDOW, Runner
+from voicebot.engine.runner import RING_S, WINDOW, Chunk, Runner
 from voicebot.engine.scheduler import Job, JobKind
 
 pytestmark = pytest.mark.unit
@@ -86,3 +86,35 @@ def test_recogniser_gets_the_span_at_its_own_rate() -> None:
     assert [(one.start_at, one.end_at) for one in found] == [(800, 4800), (0, 8000)]
     assert len(made.recognise(jobs)[1].nbest) == 3
     assert len(made.recognise(jobs[:1])[0].nbest) == 1
+
+
+class Ended:
+    def probabilities(self, batch):  # type: ignore[no-untyped-def]
+        return np.array([len(samples) / 16000 for samples in batch], np.float32)
+
+
+def test_without_a_recogniser_only_the_end_of_a_turn_is_judged() -> None:
+    made = Runner(2, LoudnessVad(), None, end_of_turn=Ended())
+    made.hear([Chunk(0, 0, tone(8000))])
+    (early,) = made.recognise([Job(0, 1, 1, JobKind.SPECULATIVE, 0, 4000)])
+    assert (early.text, early.end_probability, early.end_at) == ("", 0.5, 4000)
+    (final,) = made.recognise([Job(0, 1, 1, JobKind.FINAL, 0, 4000)])
+    assert (final.text, final.end_probability) == ("", None)
+
+
+class Spotter:
+    def probability(self, frames):  # type: ignore[no-untyped-def]
+        return float(frames.mean())
+
+
+class Encoder:
+    def encode(self, batch):  # type: ignore[no-untyped-def]
+        return [np.full((4, 2), len(samples) / 32000) for samples in batch]
+
+
+def test_the_hot_word_is_looked_for_without_recognising_words() -> None:
+    made = Runner(1, LoudnessVad(), Encoder(), hot_word=Spotter())  # type: ignore[arg-type]
+    made.hear([Chunk(0, 0, tone(8000))])
+    (found,) = made.recognise([Job(0, 1, 1, JobKind.HOTWORD, 0, 8000)])
+    assert found.hotword_probability == pytest.approx(0.5)
+    assert found.end_at == 8000

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -41,6 +41,13 @@ __all__ = ["RING_S", "WINDOW", "Chunk", "InbandKey", "Result", "Runner", "VadRes
 RECOGNISER_HZ = 16000
 
 
+class EndOfTurn(Protocol):
+    """turns.smart_turn.SmartTurn."""
+
+    def probabilities(self, batch: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """That the caller has finished, of each array (16 kHz)."""
+
+
 class Runner:
     """All computation. `recognise` belongs to one thread, everything else to another."""
 
@@ -54,14 +61,17 @@ class Runner:
         near_end: NearEnd | None = None,
         keys: Keys | None = None,
         hot_word: HotWordHead | None = None,
+        end_of_turn: EndOfTurn | None = None,
     ) -> None:
         """`recogniser` None: nothing is recognised here; every answer is empty.
 
-        `canceller`, `near_end`, `keys`: see Hearing. `hot_word` judges hot word jobs.
+        `canceller`, `near_end`, `keys`: see Hearing. `hot_word` judges hot word jobs;
+        `end_of_turn` judges speculative jobs where there is no recogniser to do so.
         """
         self.hearing = Hearing(slots, vad, canceller=canceller, near_end=near_end, keys=keys)
         self._recogniser = recogniser
         self._hot_word = hot_word
+        self._end_of_turn = end_of_turn
 
     def reset(self, slot: int) -> None:
         """A new call takes the slot."""
@@ -92,10 +102,10 @@ class Runner:
 
         Those for the hot word come without text, and in a batch of their own.
         """
-        if self._recogniser is None:
-            return [Hypothesis("", start_at=job.start_at, end_at=job.end_at) for job in jobs]
         audio = [self._audio(job) for job in jobs]
-        if jobs[0].kind is JobKind.HOTWORD:
+        if self._recogniser is None:
+            heard = self._judge(audio, jobs[0].kind)
+        elif jobs[0].kind is JobKind.HOTWORD:
             heard = self._spot(self._recogniser, audio)
         else:
             wanted = 1 if all(job.kind is JobKind.PARTIAL for job in jobs) else nbest
@@ -108,6 +118,12 @@ class Runner:
     def _audio(self, job: Job) -> NDArray[np.float32]:
         samples = to_float(self.span(job.slot, job.start_at, job.end_at))
         return resample(samples, SAMPLE_RATE_HZ, RECOGNISER_HZ)
+
+    def _judge(self, audio: Sequence[NDArray[np.float32]], kind: JobKind) -> list[Hypothesis]:
+        if self._end_of_turn is None or kind is not JobKind.SPECULATIVE:
+            return [Hypothesis("") for _ in audio]
+        ended = self._end_of_turn.probabilities(audio)
+        return [Hypothesis("", end_probability=float(probability)) for probability in ended]
 
     def _spot(
         self, recogniser: Recogniser, audio: Sequence[NDArray[np.float32]]

@@ -165,18 +165,25 @@ class Hear(FrameProcessor):
 
     def on_recognised(self, result: Recognised) -> None:
         """From the engine: an answer to a request of the listener."""
+        job, heard = result.job, result.hypothesis
+        if not self._is_local:
+            if heard is not None and heard.end_probability is not None:
+                ended = heard.end_probability
+                now = self._clock.received
+                self._emit(self._listener.end_judged(job.utterance, job.end_at, ended, now))
+            return
         self._observe(result)
-        job = result.job
         self._emit(
             self._listener.recognised(
-                job.utterance, NAMES[job.kind], job.end_at, result.hypothesis, self._clock.received
+                job.utterance, NAMES[job.kind], job.end_at, heard, self._clock.received
             )
         )
 
     def _emit(self, events: Sequence[object]) -> None:
         for event in events:
             if isinstance(event, Recognise):
-                if self._is_local:
+                # Of what a service recognises, the engine judges only whether it is finished.
+                if self._is_local or event.kind == "speculative":
                     self._engine.recognise(
                         self._handle,
                         event.utterance,

@@ -18,7 +18,6 @@ from voicebot.events import (
     BargeInMode,
     BargeInRejected,
     CallerTurn,
-    Completeness,
     Digit,
     EchoState,
     Expectation,
@@ -30,9 +29,11 @@ from voicebot.events import (
     TurnEnded,
     TurnEndReason,
 )
-from voicebot.turns.backchannel import verdict
 from voicebot.turns.barge_in import BargeInPolicy
 from voicebot.turns.endpointer import Endpointer
+from voicebot.turns.floor import CheckCompleteness, Floor
+from voicebot.turns.hotword_head import WINDOW_SAMPLES as HOT_WORD_SAMPLES
+from voicebot.turns.hotword_head import HotWordWatch
 from voicebot.turns.utterance import Kind, Recognise, Utterance
 from voicebot.turns.vad import WINDOW_SAMPLES, SpeechDetector
 
@@ -42,13 +43,6 @@ COUGH_SAMPLES = SAMPLE_RATE_HZ // 2
 """Speech shorter than this in which no word was recognised was none: a cough, a door."""
 FINAL_PATIENCE_SAMPLES = 5 * SAMPLE_RATE_HZ
 """How long an ended turn waits for its final; then it counts as not understood."""
-HOT_WORD_WINDOW_SAMPLES = 16 * SAMPLE_RATE_HZ // 10
-HOT_WORD_HOP_SAMPLES = 32 * SAMPLE_RATE_HZ // 100
-"""Audio in which the hot word is looked for, and how often while the caller speaks."""
-HOT_WORD_PROBABILITY = 0.5
-
-CheckCompleteness = Callable[[str, Expectation], Completeness]
-
 Heard = (
     SpeechStarted
     | SpeechEnded
@@ -94,25 +88,23 @@ class Listener:
         agreement: Agreement | None = None,
         partial_interval_ms: int = 400,
         bot_text: Callable[[], str] = str,
+        hot_word_threshold: float = 0.5,
     ) -> None:
         """`completeness` is the room nlu's judgement of a text against the Expectation.
 
         `bot_text`: the words of the prompts being played, whose echo may come back.
+        `hot_word_threshold`: HotWordHead.threshold.
         """
         self._completeness = completeness
         self._detector = detector
         self._endpointer = endpointer
-        self._barge_in = barge_in
+        self._floor = Floor(barge_in, completeness, bot_text, HotWordWatch(hot_word_threshold))
         self._agreement = agreement
-        self._bot_text = bot_text
         self._utterance = Utterance(partial_interval_ms)
         self._state = _State.IDLE
         self._expectation = Expectation()
         self._speech: SpeechStarted | None = None  # set while the caller speaks
         self._last: tuple[SpeechStarted, SpeechEnded] | None = None  # the latest stretch, if over
-        self._echo = EchoState.NONE
-        self._of_prompt: BargeInMode | None = None  # mode of the prompt being heard
-        self._spotted_at = 0  # where the hot word was last looked for
         self._ended: TurnEnded | None = None
 
     # ------------------------------------------------------------ the dialogue's side
@@ -120,11 +112,11 @@ class Listener:
     def expect(self, expectation: Expectation, at: int) -> list[Heard]:
         """The dialogue has spoken its mind; prompts may still be playing."""
         out: list[Heard] = []
-        if self._barge_in.is_pending and self._state is _State.PROMPTING:
+        if self._floor.is_pending and self._state is _State.PROMPTING:
             out.append(BargeInRejected(at, "noise"))  # whatever was paused must go on
         self._expectation = expectation
         self._state = _State.PROMPTING
-        self._barge_in.prompt(expectation.barge_in)
+        self._floor.prompt(expectation)
         self._forget()
         return out
 
@@ -132,8 +124,8 @@ class Listener:
         """The caller has heard all prompts: silence counts from here."""
         if self._state is not _State.PROMPTING:
             return []
-        if self._barge_in.is_pending:
-            return self._yielded(self._barge_in.judged("floor", at, is_final=False))
+        if self._floor.is_pending:
+            return self._settled(self._floor.concede(at))
         return self._listen(at)
 
     # ------------------------------------------------------------ the caller's side
@@ -152,24 +144,33 @@ class Listener:
         `is_audible`: the caller hears the bot now, a prompt with the mode `of_prompt`. `echo`:
         whether the window may hold the bot's echo.
         """
-        self._echo, self._of_prompt = echo, of_prompt
         out: list[Heard] = []
         for event in self._detector.feed(at, probability):
             out.append(event)
-            if isinstance(event, SpeechStarted):
-                out += self._starts(event)
-            else:
-                out += self._ends(event)
+            out += self._starts(event) if isinstance(event, SpeechStarted) else self._ends(event)
+        now = at + WINDOW_SAMPLES
         if self._state is _State.PROMPTING:
-            out += self._over_prompt(at + WINDOW_SAMPLES, is_audible)
-        if self._state is _State.LISTENING and self._speech is not None:
-            out += self._utterance.partial(at + WINDOW_SAMPLES)
+            found = self._floor.heard(
+                self._speech, now, is_audible=is_audible, echo=echo, of_prompt=of_prompt
+            )
+            out += self._settled(found)
+        if self._state is _State.PROMPTING and not self._floor.is_pending:
+            out += self._look_for_hot_word(now)
+        elif self._is_heard and self._speech is not None:
+            out += self._utterance.partial(now)
         return out
+
+    @property
+    def _is_heard(self) -> bool:
+        """Whether what the caller says may be an answer."""
+        return self._state is _State.LISTENING or (
+            self._state is _State.PROMPTING and self._floor.is_pending
+        )
 
     def _starts(self, event: SpeechStarted) -> list[Heard]:
         self._speech, self._last = event, None
         self._endpointer.on_speech_started(event)
-        if self._state is _State.LISTENING or self._barge_in.is_pending:
+        if self._is_heard:
             self._open(event.at)
         return []
 
@@ -178,22 +179,19 @@ class Listener:
             self._last = (self._speech, event)
         self._speech = None
         self._endpointer.on_speech_ended(event)
-        if self._state is _State.LISTENING or self._barge_in.is_pending:
-            # All that the VAD has heard, the silence that told it of the end among it: a final
-            # "s" or "t" fades below its threshold.
-            return [*self._utterance.whole("speculative", event.detected_at)]
-        if self._state is _State.PROMPTING:
-            return self._spot(event.detected_at)
-        return []
+        if not self._is_heard:
+            return []
+        # All that the VAD has heard, the silence that told it of the end among it: a final "s"
+        # or "t" fades below its threshold.
+        return [*self._utterance.whole("speculative", event.detected_at)]
 
     def key(self, digit: Digit) -> list[Heard]:
         """A DTMF key: it cuts the prompt at once where keys are expected."""
         out: list[Heard] = []
-        if self._state is _State.PROMPTING and self._expectation.digits is not None:
-            barge_in = self._barge_in.digit(digit, self._of_prompt)
-            if barge_in is not None:
-                self._utterance.forget()  # what was being said is no answer any more
-                out += [barge_in, *self._listen(digit.at)]
+        barge_in = self._floor.digit(digit) if self._state is _State.PROMPTING else None
+        if barge_in is not None:
+            self._utterance.forget()  # what was being said is no answer any more
+            out += [barge_in, *self._listen(digit.at)]
         self._endpointer.on_digit(digit)
         return out + self.tick(digit.at)
 
@@ -224,7 +222,9 @@ class Listener:
     ) -> list[Heard]:
         """The answer to a Recognise; None when recognition failed."""
         if kind == "hotword":
-            return self._spotted(hypothesis)
+            speech = self._speech or (self._last[0] if self._last else None)
+            is_asked = self._state is _State.PROMPTING
+            return self._settled(self._floor.spotted(hypothesis, speech)) if is_asked else []
         if utterance != self._utterance.number or not self._utterance.is_open:
             return []
         if kind == "partial":
@@ -269,72 +269,45 @@ class Listener:
             self._judge(whole, at)
         return []
 
+    def end_judged(self, utterance: int, end_at: int, probability: float, at: int) -> list[Heard]:
+        """That the caller has finished, judged by voice where words come from elsewhere."""
+        if utterance == self._utterance.number and self._utterance.is_newest(end_at):
+            self._endpointer.on_end_probability(probability, at)
+        return []
+
     # ------------------------------------------------------------ over a prompt
 
-    def _over_prompt(self, at: int, is_audible: bool) -> list[Heard]:
-        event = self._barge_in.heard(
-            self._speech, at, is_audible=is_audible, echo=self._echo, of_prompt=self._of_prompt
-        )
-        if isinstance(event, BargeInCandidate):
-            self._open(event.at)
-            return [event]
-        if isinstance(event, BargeInRejected):
-            self._utterance.forget()
-            return [event]
-        if event is not None:
-            return self._yielded(event)
-        if self._speech is None:
-            return []
-        if self._barge_in.is_pending:
-            return [*self._utterance.partial(at)]
-        is_due = at - max(self._spotted_at, self._speech.at) >= HOT_WORD_HOP_SAMPLES
-        return self._spot(at) if is_due else []
-
-    def _weigh(self, heard: Hypothesis, at: int, *, is_final: bool) -> list[Heard]:
-        """Words said over a prompt: do they take the floor?"""
-        completeness = self._completeness(heard.text, self._expectation)
-        is_echo_possible = self._echo is not EchoState.NONE
-        found = verdict(
-            heard.text,
-            completeness,
-            self._expectation,
-            bot_text=self._bot_text() if is_echo_possible else "",
-            is_locked=self._echo is not EchoState.UNLOCKED,
-        )
-        event = self._barge_in.judged(found, at, is_final=is_final and self._speech is None)
-        if isinstance(event, BargeInRejected):
-            self._utterance.forget()
-            return [event]
-        out = self._yielded(event)
-        if event is not None:
-            self._judge(heard, at)
-        return out
-
-    def _yielded(self, barge_in: BargeIn | BargeInRejected | None) -> list[Heard]:
-        if not isinstance(barge_in, BargeIn):
-            return [] if barge_in is None else [barge_in]
-        out = [barge_in, *self._listen(barge_in.at)]
+    def _settled(self, event: BargeInCandidate | BargeIn | BargeInRejected | None) -> list[Heard]:
+        """The consequences of what was found out about the floor."""
+        match event:
+            case None:
+                return []
+            case BargeInCandidate():
+                self._open(event.at)
+                return [event]
+            case BargeInRejected():
+                self._utterance.forget()
+                return [event]
+        out = [event, *self._listen(event.at)]
         if self._speech is None and self._last is not None:
             # What took the floor is over: the endpointer heard of neither its begin nor its end.
             self._endpointer.on_speech_started(self._last[0])
             self._endpointer.on_speech_ended(self._last[1])
         return out
 
-    def _spot(self, at: int) -> list[Heard]:
-        """Look for the hot word in what was said last."""
-        if self._barge_in.mode(self._of_prompt) is not BargeInMode.HOTWORD:
-            return []
-        self._spotted_at = at
-        start = max(0, at - HOT_WORD_WINDOW_SAMPLES)
-        return [Recognise(self._utterance.number, "hotword", start, at)]
+    def _weigh(self, heard: Hypothesis, at: int, *, is_final: bool) -> list[Heard]:
+        """Words said over a prompt: do they take the floor?"""
+        found = self._floor.words(heard.text, at, is_final=is_final and self._speech is None)
+        out = self._settled(found)
+        if isinstance(found, BargeIn):
+            self._judge(heard, at)
+        return out
 
-    def _spotted(self, found: Hypothesis | None) -> list[Heard]:
-        is_there = found is not None and (found.hotword_probability or 0) >= HOT_WORD_PROBABILITY
-        speech = self._speech or (self._last[0] if self._last else None)
-        if self._state is not _State.PROMPTING or not is_there or speech is None:
+    def _look_for_hot_word(self, at: int) -> list[Heard]:
+        if not self._floor.wants_hot_word(at, is_speaking=self._speech is not None):
             return []
-        assert found is not None
-        return self._yielded(self._barge_in.hot_word(max(speech.at, found.start_at)))
+        start = max(0, at - HOT_WORD_SAMPLES)
+        return [Recognise(self._utterance.number, "hotword", start, at)]
 
     # ------------------------------------------------------------ inside
 
@@ -354,6 +327,8 @@ class Listener:
 
     def _judge(self, heard: Hypothesis, at: int) -> None:
         self._endpointer.on_completeness(self._completeness(heard.text, self._expectation), at)
+        if heard.end_probability is not None:
+            self._endpointer.on_end_probability(heard.end_probability, at)
 
     def _decide(self, ended: TurnEnded) -> list[Heard]:
         self._state, self._ended = _State.DECIDING, ended

@@ -95,6 +95,10 @@ class Utterance:
             self._transcript, self._is_transcribed = whole, True
         return whole
 
+    def is_newest(self, end_at: int) -> bool:
+        """Whether what ends there is all that was said so far."""
+        return end_at == self._asked_until
+
     @property
     def final(self) -> Hypothesis | None:
         """What was said, if that is known already."""

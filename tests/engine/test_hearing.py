@@ -1,0 +1,153 @@
+"""What all calls hear together, with parts that can be told apart from the real ones by ear."""
+
+import numpy as np
+import pytest
+from fakes import LoudnessVad
+from numpy.typing import NDArray
+
+from voicebot.audio import mulaw
+from voicebot.audio.echo import Cancelled
+from voicebot.engine.hearing import RECENT_SAMPLES, Chunk, Hearing, InbandKey, VadResult
+from voicebot.events import EchoState
+
+pytestmark = pytest.mark.unit
+
+LOUD = mulaw.encode(np.full(160, 8000, np.int16))
+QUIET = mulaw.SILENCE * 160
+
+
+class Subtracting:
+    """The echo is exactly what was sent, at once: takes it away. Counts its batches."""
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+        self.resets: list[int] = []
+        self.is_locked = True
+
+    def reset(self, slot: int) -> None:
+        self.resets.append(slot)
+
+    def process(
+        self, slots: NDArray[np.intp], near: NDArray[np.float32], far: NDArray[np.float32]
+    ) -> Cancelled:
+        self.batches.append(len(slots))
+        active = np.abs(far).max(axis=1) > 0
+        return Cancelled(
+            clean=near - far,
+            far=far,
+            residual_db=np.full(len(slots), -40, np.float32),
+            is_active=active,
+            is_locked=np.full(len(slots), self.is_locked),
+            settled_ms=np.full(len(slots), 1000, np.int32),
+        )
+
+
+class Doubting:
+    """Halves what the VAD says wherever it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, float]] = []
+
+    def reset(self, slot: int) -> None:
+        pass
+
+    def probabilities(self, slots, near, clean, far, speech, residual_db, is_locked):  # type: ignore[no-untyped-def]
+        self.asked += [(int(s), float(np.abs(n).max())) for s, n in zip(slots, near, strict=True)]
+        return speech / 2
+
+
+class OneKey:
+    """Hears a key in every loud block."""
+
+    def reset(self, slot: int) -> None:
+        pass
+
+    def feed(self, slots, blocks):  # type: ignore[no-untyped-def]
+        return [(row, "5", 40) for row in range(len(slots)) if np.abs(blocks[row]).max() > 0.1]
+
+
+def windows(results: list[object]) -> list[VadResult]:
+    return [result for result in results if isinstance(result, VadResult)]
+
+
+def test_the_echo_is_gone_from_what_is_heard_and_recognised() -> None:
+    hearing = Hearing(2, LoudnessVad(), canceller=Subtracting())
+    results = []
+    for chunk in range(8):
+        at = chunk * 160
+        results += hearing.hear([Chunk(0, at, LOUD, LOUD), Chunk(1, at, LOUD, b"")])
+    found = {result.slot: result for result in windows(results)}
+    assert found[0].probability == 0.0
+    assert found[0].echo is EchoState.LOCKED
+    assert found[1].probability == 1.0
+    assert found[1].echo is EchoState.NONE
+    assert not hearing.span(0, 0, 1280).any()
+    assert hearing.span(1, 0, 1280).all()
+
+
+def test_the_near_end_detector_is_asked_only_where_echo_is_possible() -> None:
+    doubting, canceller = Doubting(), Subtracting()
+    canceller.is_locked = False
+    hearing = Hearing(2, LoudnessVad(), canceller=canceller, near_end=doubting)
+    results = []
+    for chunk in range(4):
+        at = chunk * 160
+        results += hearing.hear([Chunk(0, at, LOUD, LOUD[:80] * 2), Chunk(1, at, LOUD)])
+    assert {slot for slot, _ in doubting.asked} == {0}
+    assert all(level > 0.2 for _, level in doubting.asked), "it sees what came in"
+    assert {result.echo for result in windows(results) if result.slot == 0} == {EchoState.UNLOCKED}
+
+
+def test_all_calls_share_a_batch_and_a_burst_is_heard_whole() -> None:
+    canceller = Subtracting()
+    hearing = Hearing(3, LoudnessVad(), canceller=canceller)
+    burst = [Chunk(2, chunk * 160, LOUD, LOUD) for chunk in range(100)]
+    results = hearing.hear([Chunk(0, 0, LOUD), *burst, Chunk(1, 0, LOUD)])
+    assert canceller.batches[0] == 3
+    assert len(windows(results)) == 100 * 160 // 256
+    assert not hearing.span(2, 0, 16000).any(), "the echo is taken from all of the burst"
+
+
+def test_the_reference_reaches_back_over_a_gap() -> None:
+    hearing = Hearing(1, LoudnessVad(), canceller=Subtracting())
+    hearing.hear([Chunk(0, 0, QUIET)])
+    hearing.hear([Chunk(0, 480, LOUD, LOUD * 3)])
+    assert not hearing.span(0, 480, 640).any()
+    lost = mulaw.decode(LOUD)[0]
+    assert (hearing.span(0, 160, 480) == -lost).all(), "what was sent meanwhile has its place"
+
+
+def test_after_a_long_gap_hearing_goes_on_with_what_is_there() -> None:
+    hearing = Hearing(1, LoudnessVad(), canceller=Subtracting())
+    hearing.hear([Chunk(0, 0, LOUD)])
+    results = hearing.hear([Chunk(0, 40 * RECENT_SAMPLES, LOUD, LOUD)])
+    assert results
+    assert not hearing.span(0, 40 * RECENT_SAMPLES, 40 * RECENT_SAMPLES + 160).any()
+
+
+def test_odd_chunks_are_cut_into_blocks() -> None:
+    hearing = Hearing(1, LoudnessVad(), canceller=Subtracting())
+    sent, at = mulaw.encode(np.full(4000, 8000, np.int16)), 0
+    for length in (1, 159, 200, 37, 1000, 603):
+        piece = sent[at : at + length]
+        hearing.hear([Chunk(0, at, piece, piece)])
+        at += length
+    assert not hearing.span(0, 0, at // 160 * 160).any()
+
+
+def test_keys_in_the_audio_have_their_place_on_the_clock() -> None:
+    hearing = Hearing(2, LoudnessVad(), canceller=Subtracting(), keys=OneKey())
+    hearing.hear([Chunk(1, 0, QUIET)])
+    results = hearing.hear([Chunk(1, 160, LOUD), Chunk(0, 0, LOUD, LOUD)])
+    keys = [result for result in results if isinstance(result, InbandKey)]
+    assert keys == [InbandKey(1, 200, "5")], "the bot's own tones press no keys"
+
+
+def test_a_new_call_finds_nothing_of_the_one_before() -> None:
+    canceller = Subtracting()
+    hearing = Hearing(1, LoudnessVad(), canceller=canceller)
+    hearing.hear([Chunk(0, 0, LOUD, LOUD), Chunk(0, 160, LOUD, LOUD)])
+    hearing.reset(0)
+    assert canceller.resets == [0]
+    assert hearing.hear([Chunk(0, 0, QUIET)]) == []
+    assert len(hearing.span(0, 0, 1000)) == 160

@@ -1,0 +1,102 @@
+"""Who has the floor while prompts play: speech, its words, the hot word and keys together. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from voicebot.events import (
+    BargeIn,
+    BargeInCandidate,
+    BargeInMode,
+    BargeInRejected,
+    Completeness,
+    Digit,
+    EchoState,
+    Expectation,
+    Hypothesis,
+    SpeechStarted,
+)
+from voicebot.turns.backchannel import verdict
+from voicebot.turns.barge_in import BargeInPolicy
+from voicebot.turns.hotword_head import HotWordWatch
+
+CheckCompleteness = Callable[[str, Expectation], Completeness]
+
+
+class Floor:
+    """One call's prompts and whatever interrupts them; see BargeInPolicy for the rules."""
+
+    def __init__(
+        self,
+        policy: BargeInPolicy,
+        completeness: CheckCompleteness,
+        bot_text: Callable[[], str],
+        hot_word: HotWordWatch,
+    ) -> None:
+        """`completeness`: whether a text answers; `bot_text`: what the prompts say."""
+        self._policy = policy
+        self._completeness = completeness
+        self._bot_text = bot_text
+        self._hot_word = hot_word
+        self._expectation = Expectation()
+        self._echo = EchoState.NONE
+        self._of_prompt: BargeInMode | None = None
+
+    @property
+    def is_pending(self) -> bool:
+        """A candidate waits for its verdict; the prompt pauses."""
+        return self._policy.is_pending
+
+    def prompt(self, expectation: Expectation) -> None:
+        """Prompts begin, after which `expectation` is waited for."""
+        self._expectation = expectation
+        self._policy.prompt(expectation.barge_in)
+        self._hot_word.reset()
+
+    def heard(
+        self,
+        speech: SpeechStarted | None,
+        at: int,
+        *,
+        is_audible: bool,
+        echo: EchoState,
+        of_prompt: BargeInMode | None,
+    ) -> BargeInCandidate | BargeIn | BargeInRejected | None:
+        """A window ended at `at`; arguments as BargeInPolicy.heard."""
+        self._echo, self._of_prompt = echo, of_prompt
+        return self._policy.heard(speech, at, is_audible=is_audible, echo=echo, of_prompt=of_prompt)
+
+    def wants_hot_word(self, at: int, *, is_speaking: bool) -> bool:
+        """Whether to look for the hot word in what was said until `at`."""
+        is_asked = self._policy.mode(self._of_prompt) is BargeInMode.HOTWORD
+        return is_asked and self._hot_word.due(at, is_speaking)
+
+    def spotted(self, found: Hypothesis | None, speech: SpeechStarted | None) -> BargeIn | None:
+        """The answer to that; `speech`: what is being said, or was said last."""
+        if found is None or speech is None:
+            return None
+        if not self._hot_word.hear(found.end_at, found.hotword_probability or 0.0):
+            return None
+        return self._policy.hot_word(max(speech.at, found.start_at))
+
+    def words(self, text: str, at: int, *, is_final: bool) -> BargeIn | BargeInRejected | None:
+        """What was recognised of a candidate; `is_final`: and the caller is silent."""
+        is_echo_possible = self._echo is not EchoState.NONE
+        found = verdict(
+            text,
+            self._completeness(text, self._expectation),
+            self._expectation,
+            bot_text=self._bot_text() if is_echo_possible else "",
+            is_locked=self._echo is not EchoState.UNLOCKED,
+        )
+        return self._policy.judged(found, at, is_final=is_final)
+
+    def concede(self, at: int) -> BargeIn | BargeInRejected | None:
+        """The prompt is over anyway: the candidate has the floor."""
+        return self._policy.judged("floor", at, is_final=False)
+
+    def digit(self, digit: Digit) -> BargeIn | None:
+        """A key cuts the prompt at once where keys are expected."""
+        if self._expectation.digits is None:
+            return None
+        return self._policy.digit(digit, self._of_prompt)
