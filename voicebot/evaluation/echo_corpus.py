@@ -22,7 +22,7 @@ from voicebot.audio.files import read_audio
 from voicebot.audio.pcm import to_int16
 from voicebot.audio.resample import resample
 from voicebot.errors import UserMistake
-from voicebot.events import SAMPLE_RATE_HZ, SpokenPrompt
+from voicebot.events import SAMPLE_RATE_HZ, PhraseEnd, SpokenPrompt
 from voicebot.speech.prompts import Prompts
 from voicebot.speech.voices import EspeakVoice
 
@@ -115,10 +115,14 @@ def speech_onset(samples: NDArray[np.float32]) -> tuple[int, int] | None:
 
 
 def prompt_of(text: str, samples: NDArray[np.float32]) -> SpokenPrompt:
-    """Speech at the level of the bot's prompts. Where words end is not known."""
+    """Speech at the level of the bot's prompts; its words as if all letters took the same time
+    (0.4 s a word where the text is not known)."""
     level = active_rms(samples)
     scaled = samples * (10 ** (BOT_DBFS / 20) / level) if level > 0 else samples
-    return SpokenPrompt(text, mulaw.encode(to_int16(np.clip(scaled, -PEAK, PEAK))))
+    text = text or " ".join(["word"] * max(1, round(len(samples) / (0.4 * SAMPLE_RATE_HZ))))
+    stops = [index for index, char in enumerate(f"{text} ") if char == " "]
+    ends = tuple(PhraseEnd(len(samples) * stop // len(text), stop) for stop in stops)
+    return SpokenPrompt(text, mulaw.encode(to_int16(np.clip(scaled, -PEAK, PEAK))), ends)
 
 
 # ---------------------------------------------------------------- callers
@@ -215,10 +219,10 @@ def _prompts(folder: Path, files: Sequence[tuple[str, str]]) -> Iterator[SpokenP
             texts.append(text)
             parts.append(samples[max(0, span[0] - 160) : span[1] + 320])
         if sum(map(len, parts)) >= MIN_PROMPT_S * SAMPLE_RATE_HZ:
-            yield prompt_of(" ".join(texts), np.concatenate(parts))
+            yield prompt_of(" ".join(texts).strip(), np.concatenate(parts))
             texts, parts = [], []
     if parts:
-        yield prompt_of(" ".join(texts), np.concatenate(parts))
+        yield prompt_of(" ".join(texts).strip(), np.concatenate(parts))
 
 
 # ---------------------------------------------------------------- files

@@ -30,6 +30,8 @@ KINDS = ("mulaw", "gsm", "saturated")
 STEPS_MS = (0, 60, -60, 180)
 NOISE_DBFS = -62.0
 """A quiet line: mu-law's own noise at the level of a pause."""
+MARK_JITTER_MS = 3.0
+"""Mean lateness of marks beyond the least: a wired server, not a good day of Wi-Fi."""
 FIRST_TURN_S = 0.5
 PAUSE_S = (1.2, 2.2)
 """Between prompts; a dialogue would wait for an answer, which is not always given."""
@@ -134,7 +136,13 @@ def scene(cell: Cell, corpus: Corpus, *, seconds: float, seed: int, is_double_ta
         at = end + _samples(pause_s)
     steps = [turn.at - _samples(STEP_BEFORE_S) for turn in turns[1:]]
     voice = np.concatenate([_sound(turn.prompts[0]) for turn in turns])
-    telephone = Telephone(caller, path=cell.path(seed, steps), voice=voice)
+    telephone = Telephone(
+        caller,
+        path=cell.path(seed, steps),
+        voice=voice,
+        mark_jitter_ms=MARK_JITTER_MS,
+        seed=seed,
+    )
     return Scene(cell, telephone, turns, caller, interruptions)
 
 

@@ -46,6 +46,8 @@ NETWORK_MS = 60
 RECOGNITION_MS = 200
 """From a request to its answer: what a busy CPU takes for a short utterance."""
 RECOGNITION_BATCH = 8
+MARK_STEP = 20
+"""Samples to which the time of a returning mark is known, 2.5 ms."""
 _KINDS: dict[Kind, JobKind] = {
     "hotword": JobKind.HOTWORD,
     "partial": JobKind.PARTIAL,
@@ -82,9 +84,12 @@ class Telephone:
         path: EchoPath | None = None,
         voice: NDArray[np.float32] | None = None,
         round_trip: int = 2 * NETWORK_MS * SAMPLE_RATE_HZ // 1000,
+        mark_jitter_ms: float = 0.0,
+        seed: int = 0,
     ) -> None:
         """`caller`, `noise`: float32[samples], the whole call. `voice`: speech of the bot by
-        which the echo's level is set; needed with `path`."""
+        which the echo's level is set; needed with `path`. `mark_jitter_ms`: how late marks
+        return, beyond the network's least (mean; exponentially distributed, `seed`)."""
         self._caller = caller if noise is None else caller + noise
         self._stream = None
         if path is not None:
@@ -94,6 +99,11 @@ class Telephone:
         self._playback = Playback()
         self._way: deque[tuple[int, str, bytes | str]] = deque()  # (arrives at, what, content)
         self._round_trip = round_trip
+        self._returning: list[tuple[int, str, bool]] = []
+        self._jitter, self._rng = (
+            mark_jitter_ms * SAMPLE_RATE_HZ / 1000,
+            np.random.default_rng(seed),
+        )
         self.sent = bytearray()
         """mu-law that left the telephone since the call began."""
         self.echo = np.zeros(len(caller), np.float32)
@@ -124,13 +134,12 @@ class Telephone:
         """`what`: "media", "mark" or "clear"."""
         self._way.append((now + self._round_trip, what, content))
 
-    def step(self, at: int) -> tuple[bytes, list[tuple[str, bool]]]:
-        """The 20 ms from `at` on: what comes from the caller; (mark, was cleared) returned."""
+    def step(self, at: int) -> tuple[bytes, list[tuple[int, str, bool]]]:
+        """The 20 ms from `at` on: what comes from the caller; (when, mark, was cleared)."""
         end = at + CHUNK_SAMPLES
-        marks: list[tuple[str, bool]] = []
         while self._way and self._way[0][0] < end:
-            marks += self._deliver(*self._way.popleft())
-        marks += [(name, False) for name in self._playback.advance(end / SAMPLE_RATE_HZ)]
+            self._deliver(*self._way.popleft())
+        self._play(end)
         near = self._caller[at:end].copy()
         if self._stream is not None:
             heard = to_float(mulaw.decode(bytes(self._playback.heard[at:end])))
@@ -138,19 +147,32 @@ class Telephone:
             near += self.echo[at:end]
         payload = mulaw.encode(to_int16(near))
         self.sent += payload
-        return payload, marks
+        due = sorted(mark for mark in self._returning if mark[0] <= end)
+        self._returning = [mark for mark in self._returning if mark[0] > end]
+        return payload, due
 
-    def _deliver(self, at: int, what: str, content: bytes | str) -> list[tuple[str, bool]]:
+    def _play(self, until: int) -> None:
+        """In small steps, since marks return when the audio before them has ended."""
+        while (played := len(self._playback.heard)) < until:
+            step = min(until, played + MARK_STEP)
+            self._return(self._playback.advance(step / SAMPLE_RATE_HZ), step)
+
+    def _return(self, names: Sequence[str], at: int, *, was_cleared: bool = False) -> None:
+        late = int(self._rng.exponential(self._jitter)) if self._jitter else 0
+        self._returning += [(at + late, name, was_cleared) for name in names]
+
+    def _deliver(self, at: int, what: str, content: bytes | str) -> None:
         now_s = at / SAMPLE_RATE_HZ
+        self._play(at)
         if what == "clear":
-            played = [(name, False) for name in self._playback.advance(now_s)]
-            return played + [(name, True) for name in self._playback.clear(now_s)]
-        if isinstance(content, str):
-            return [(name, False) for name in self._playback.put_mark(content, now_s)]
-        if self._stream is not None:
-            coded = self._stream.receive(to_float(mulaw.decode(content)))
-            content = mulaw.encode(to_int16(coded))
-        return [(name, False) for name in self._playback.put(content, now_s)]
+            self._return(self._playback.clear(now_s), at, was_cleared=True)
+        elif isinstance(content, str):
+            self._return(self._playback.put_mark(content, now_s), at)
+        else:
+            if self._stream is not None:
+                coded = self._stream.receive(to_float(mulaw.decode(content)))
+                content = mulaw.encode(to_int16(coded))
+            self._return(self._playback.put(content, now_s), at)
 
 
 class VirtualCall:
@@ -226,11 +248,11 @@ class VirtualCall:
                 self._react(self, event, now)
         return asked
 
-    def returned(self, marks: Sequence[tuple[str, bool]], now: int) -> None:
+    def returned(self, marks: Iterable[tuple[int, str, bool]]) -> None:
         """Marks came back."""
-        for name, was_cleared in marks:
-            for prompt in self.playout.mark_returned(name, was_cleared, now):
-                self.notes.append(Noted(now, prompt))
+        for at, name, was_cleared in marks:
+            heard = self.playout.mark_returned(name, was_cleared, at)
+            self.notes += [Noted(at, prompt) for prompt in heard]
 
     def speak(self, now: int) -> list[Recognise]:
         """Begin the next turn when it is time, send what is due, notice the end of prompts."""
@@ -299,7 +321,7 @@ class VirtualCalls:
     def _exchange(self, slot: int, at: int, now: int) -> None:
         call = self.calls[slot]
         payload, marks = call.telephone.step(at)
-        call.returned(marks, now)
+        call.returned(marks)
         self.runner.write(slot, at, payload, call.playout.reference(at, now))
 
     def _ask(self, slot: int, requests: Iterable[Recognise], now: int) -> None:
