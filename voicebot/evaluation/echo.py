@@ -8,7 +8,7 @@ measures of turns.md) to the product's real parts (virtual_call). What is counte
 - echo words: words of the turns that the dialogue was given though nobody spoke, recognised by
   the product's recogniser, per minute likewise;
 - ERLE: power of what came in over power of what the canceller left, from 2 to 3 s after the
-  bot's first word, in a quiet line (no noise suppressed beside the echo);
+  bot's first word, given a true reference (in the matrix it is what the playout believes);
 - double talk: from the onset of the caller's speech (by energy on the clean recording,
   echo_corpus.speech_onset) until the candidate is known. No candidate within 1 s is a miss. One
   that the echo alone had raised before the onset shows nothing: such interruptions, and those of
@@ -167,9 +167,13 @@ def _measure_erle(
         ]
         calls = [_call(of) for of in scenes]
         clean = Clean(runner, len(calls), samples)
-        VirtualCalls(runner, calls, recognise=StandIn(scenes).recognise, after_step=clean.keep).run(
-            samples
-        )
+        VirtualCalls(
+            runner,
+            calls,
+            recognise=StandIn(scenes).recognise,
+            is_reference_true=True,
+            after_step=clean.keep,
+        ).run(samples)
         for row, call in enumerate(calls):
             began = call.telephone.bot_began() or 0
             begin, end = (began + int(s * SAMPLE_RATE_HZ) for s in (ERLE_FROM_S, ERLE_TO_S))

@@ -19,7 +19,7 @@ from voicebot.audio.echo_path import Codec, EchoPath, Loudspeaker
 from voicebot.audio.pcm import to_float
 from voicebot.evaluation.echo_corpus import Corpus, NearClip
 from voicebot.evaluation.virtual_call import NETWORK_MS, BotTurn, Telephone
-from voicebot.events import SAMPLE_RATE_HZ, Expectation, SpokenPrompt
+from voicebot.events import SAMPLE_RATE_HZ, BargeInMode, Expectation, SpokenPrompt
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -147,7 +147,7 @@ def scene(cell: Cell, corpus: Corpus, *, seconds: float, seed: int, is_double_ta
 
 
 def steady_scene(cell: Cell, corpus: Corpus, voice: int, *, seconds: float, seed: int) -> Scene:
-    """One voice speaks from the beginning without a pause, for ERLE."""
+    """One voice speaks from the beginning, and nothing interrupts it, for ERLE."""
     rng = np.random.default_rng(seed_of(cell, f"steady {voice}", seed))
     samples = int(seconds * SAMPLE_RATE_HZ)
     prompts = itertools.cycle(corpus.voices[voice % len(corpus.voices)])
@@ -158,7 +158,8 @@ def steady_scene(cell: Cell, corpus: Corpus, voice: int, *, seconds: float, seed
     caller = _line_noise(samples, rng)
     path = cell.path(int(rng.integers(1 << 31)), ())
     telephone = Telephone(caller, path=path, voice=_sound(prompt))
-    return Scene(cell, telephone, [BotTurn(0, (prompt,))], caller)
+    turns = [BotTurn(0, (prompt,), Expectation(barge_in=BargeInMode.NONE))]
+    return Scene(cell, telephone, turns, caller)
 
 
 def _any(prompts: Sequence[SpokenPrompt], rng: np.random.Generator) -> SpokenPrompt:

@@ -114,6 +114,10 @@ class Telephone:
         """mu-law of the bot that the caller heard since the call began."""
         return bytes(self._playback.heard)
 
+    def heard_in(self, begin: int, end: int) -> bytes:
+        """A part of it."""
+        return bytes(self._playback.heard[begin:end])
+
     @property
     def bot_seconds(self) -> float:
         """How long the bot was heard, gaps below 0.2 s included."""
@@ -142,7 +146,7 @@ class Telephone:
         self._play(end)
         near = self._caller[at:end].copy()
         if self._stream is not None:
-            heard = to_float(mulaw.decode(bytes(self._playback.heard[at:end])))
+            heard = to_float(mulaw.decode(self.heard_in(at, end)))
             self.echo[at:end] = self._stream.process(heard)
             near += self.echo[at:end]
         payload = mulaw.encode(to_int16(near))
@@ -289,14 +293,18 @@ class VirtualCalls:
         *,
         recognise: Recogniser | None = None,
         recognition_ms: int = RECOGNITION_MS,
+        is_reference_true: bool = False,
         after_step: Callable[[int], None] | None = None,
     ) -> None:
-        """`recognise` answers in the Runner's place; `after_step(now)` may read its arrays."""
+        """`recognise` answers in the Runner's place. `is_reference_true`: the reference is what
+        the caller really hears, not what the playout believes. `after_step(now)` may read the
+        Runner's arrays."""
         self.runner, self.calls = runner, calls
         self._recognise = recognise or runner.recognise
         self._patience = recognition_ms * SAMPLE_RATE_HZ // 1000
         self._asked: deque[tuple[int, Job, Recognise]] = deque()  # in order of the answer's time
         self._after_step = after_step
+        self._is_reference_true = is_reference_true
         for slot in range(len(calls)):
             runner.reset(slot)
 
@@ -322,7 +330,10 @@ class VirtualCalls:
         call = self.calls[slot]
         payload, marks = call.telephone.step(at)
         call.returned(marks)
-        self.runner.write(slot, at, payload, call.playout.reference(at, now))
+        reference = call.playout.reference(at, now)
+        if self._is_reference_true:
+            reference = call.telephone.heard_in(at, now)
+        self.runner.write(slot, at, payload, reference)
 
     def _ask(self, slot: int, requests: Iterable[Recognise], now: int) -> None:
         for request in requests:
