@@ -9,7 +9,7 @@ about normally distributed whatever the two voices do, and summed up leakily ove
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,9 +26,13 @@ UNLOCKED = -1
 """Value of `DelayTracker.delay` while no delay is known."""
 UPDATE_BLOCKS = 8
 """160 ms from one correlation to the next."""
+HURRIED_BLOCKS = 4
+"""80 ms for calls that have lost their echo."""
+RELAXED_BLOCKS = 16
+"""320 ms for calls whose echo is where it was."""
 DECIMATION = 2
 BAND_HZ = (300.0, 1700.0)
-WHITENING = 0.8
+WHITENING = 0.75
 """Exponent of the phase transform: 1 would let bins without any speech vote like the others."""
 LEAK = 0.8
 """Share of the sum kept at an update; 0.8 per 160 ms forgets within about 0.7 s."""
@@ -40,11 +44,12 @@ PERSIST_UPDATES = 3
 """A lower peak is an echo if it stays at its place for so many updates."""
 _SAME_MS = 6.0  # peaks within this are the same path
 _CLIP = 12.0  # what one update may add: one loud moment locks nothing
-_ZONE = 1600  # lags over which the deviation is taken
+_ZONE_BLOCKS = 20  # of lags (400 ms) over which the deviation is taken
 _ZONE_FLOOR = 0.1  # of the power over all lags, where there is hardly any far end
 _PEAK = 4  # lags (1 ms) whose power is taken together
 _WINDOW_BLOCKS = 20  # 400 ms of near end
-_SILENT_RMS = 1e-4  # -80 dBFS
+_SILENT_POWER = 1e-8  # -80 dBFS
+_SUM_STEP = 1 / 256  # the leaky sums are kept as int16 in these steps
 _CHUNK_ROWS = 8  # rows computed at a time: their spectra stay in the cache
 
 _BLOCK = CHUNK_SAMPLES // DECIMATION
@@ -90,19 +95,24 @@ class DelayTracker:
     """Delay of the echo in each slot, int64[slots] `delay` in samples at 8 kHz, or UNLOCKED."""
 
     def __init__(self, slots: int, *, max_delay_ms: int = 1500) -> None:
-        self._lags = max_delay_ms * _RATE_HZ // 1000
-        self._window = _WINDOW_BLOCKS * _BLOCK
-        far_blocks = -(-(self._lags + self._window) // _BLOCK)
-        self._size = far_blocks * _BLOCK  # of the FFT: no lag of interest wraps around
+        lag_blocks = max_delay_ms * _RATE_HZ // 1000 // _BLOCK + 1
+        far_blocks = lag_blocks + _WINDOW_BLOCKS  # no lag of interest wraps around
+        self._size = far_blocks * _BLOCK
         self._far = _Decimated(slots, far_blocks)
         self._near = _Decimated(slots, _WINDOW_BLOCKS)
-        self._sums = np.zeros((slots, self._lags + 1), np.float16)
-        self._counts = np.zeros(slots, np.int64)  # blocks seen since the call began
+        self._sums = np.zeros((slots, lag_blocks * _BLOCK), np.int16)
+        self._counts = np.arange(slots)  # blocks seen since the call began, staggered
         self._peak = np.full(slots, -1, np.int64)  # lag of the last peak, at 4 kHz
         self._updates = np.zeros(slots, np.int64)  # in a row with the peak there
+        self._near_ring = np.zeros((_CHUNK_ROWS, far_blocks, _BLOCK), np.float32)
+        self._spectra = np.zeros((2, _CHUNK_ROWS, self._size // 2 + 1), np.complex64)
+        self._correlation: NDArray[Any] = np.zeros((_CHUNK_ROWS, self._size), np.float32)
+        self._zone = _band_matrix(lag_blocks, _ZONE_BLOCKS)
         self.delay = np.full(slots, UNLOCKED, np.int64)
         self.score = np.zeros(slots, np.float32)
         """float32[slots], deviations of the highest peak; 13 and more is an echo."""
+        self.guess = np.zeros(slots, np.int64)
+        """int64[slots], the likeliest delay (samples) by the last correlation alone."""
 
     @property
     def nbytes(self) -> int:
@@ -113,7 +123,7 @@ class DelayTracker:
         """A new call takes the slot."""
         self._far.clear(slot)
         self._near.clear(slot)
-        self._sums[slot] = 0.0
+        self._sums[slot] = 0
         self._counts[slot] = slot  # staggers the updates of calls that begin together
         self._updates[slot] = 0
         self._peak[slot] = -1
@@ -124,66 +134,99 @@ class DelayTracker:
         """The far end becomes audible after a silence: what was heard before it counts little."""
         self._near.clear(slots)
         self._far.clear(slots)
-        self._sums[slots] *= np.float16(LEAK**4)
+        self._sums[slots] = self._sums[slots] * np.float32(LEAK**4)
         self._updates[slots] = 0
 
-    def process(self, slots: Slots, near: Signal, far: Signal) -> Slots:
-        """The next blocks, float32[n, 160] each; the slots whose delay was found or changed."""
+    def move(self, slot: int, delay: int) -> None:
+        """The delay is known better than by correlation; what spoke for another one is void."""
+        self.delay[slot] = delay
+        self._sums[slot] = 0
+        self._updates[slot] = 0
+
+    def process(
+        self, slots: Slots, near: Signal, far: Signal, every: NDArray[np.int64] | None = None
+    ) -> tuple[Slots, Slots]:
+        """The next blocks, float32[n, 160] each: (slots correlated now, slots whose delay was found
+        or changed). `every`: blocks from one correlation to the next, int64[n], UPDATE_BLOCKS by
+        default.
+        """
         self._near.write(slots, self._counts[slots], near)
         self._far.write(slots, self._counts[slots], far)
         self._counts[slots] += 1
-        due = slots[self._counts[slots] % UPDATE_BLOCKS == 0]
+        is_due = self._counts[slots] % (UPDATE_BLOCKS if every is None else every) == 0
+        due = slots[is_due]
         changed = [
             self._update(due[start : start + _CHUNK_ROWS])
             for start in range(0, len(due), _CHUNK_ROWS)
         ]
-        return np.concatenate(changed) if changed else due
+        return due, np.concatenate(changed) if changed else due
 
     # ------------------------------------------------------------ correlation
 
     def _update(self, slots: Slots) -> Slots:
-        ends = self._counts[slots] * _BLOCK
-        near = self._near.history.read(slots, ends, self._window)
-        far = self._far.history.read(slots, ends, self._size)
-        self._sums[slots] *= np.float16(LEAK)
-        is_heard = (_rms(near) > _SILENT_RMS) & (_rms(far) > _SILENT_RMS)
-        if not is_heard.any():
-            return slots[:0]
-        slots = slots[is_heard]
-        self._sums[slots] += self._deviations(self._correlate(near[is_heard], far[is_heard]))
-        return self._judge(slots)
+        near = self._near.history.ring(slots)
+        far = self._far.history.ring(slots)
+        is_heard = (_power(near) > _SILENT_POWER) & (_power(far) > _SILENT_POWER)
+        deviations = np.zeros((len(slots), self._sums.shape[1]), np.float32)
+        if is_heard.all():
+            deviations = self._deviations(self._correlate(slots, near, far))
+        elif is_heard.any():
+            correlation = self._correlate(slots[is_heard], near[is_heard], far[is_heard])
+            deviations[is_heard] = self._deviations(correlation)
+        self.guess[slots] = np.abs(deviations).argmax(axis=1) * DECIMATION
+        is_regular = self._counts[slots] % UPDATE_BLOCKS == 0
+        return self._add(slots[is_regular], deviations[is_regular])
 
-    def _correlate(self, near: Signal, far: Signal) -> Signal:
-        """Partially whitened cross-correlation, float32[n, lags + 1], in any scale."""
-        cross = np.fft.rfft(near, self._size)
-        np.conjugate(cross, out=cross)
-        cross *= np.fft.rfft(far, self._size)
+    def _add(self, slots: Slots, deviations: Signal) -> Slots:
+        """To the leaky sums; the slots whose delay that changes."""
+        sums = self._sums[slots].astype(np.float32)
+        sums *= np.float32(LEAK * _SUM_STEP)
+        sums += np.clip(deviations, -_CLIP, _CLIP)
+        self._sums[slots] = sums * np.float32(1 / _SUM_STEP)
+        return self._judge(slots, sums)
+
+    def _correlate(self, slots: Slots, near: Signal, far: Signal) -> Signal:
+        """Partially whitened cross-correlation, float32[n, lags], in any scale.
+
+        Both rings are left as they are: the near end's blocks go where the far end's of the same
+        time are, and a correlation that is circular does not mind where time begins.
+        """
+        rows = len(slots)
+        newest = self._counts[slots, None] - 1
+        blocks = newest - (newest - np.arange(_WINDOW_BLOCKS)) % _WINDOW_BLOCKS  # of each in ring
+        padded = self._near_ring[:rows]
+        padded[:] = 0.0
+        padded[np.arange(rows)[:, None], blocks % self._far.history.blocks] = near
+        cross, far_spectra = self._spectra[:, :rows]
+        np.fft.rfft(padded.reshape(rows, self._size), out=cross)
+        np.fft.rfft(far.reshape(rows, self._size), out=far_spectra)
         low, high = (round(hz / _RATE_HZ * self._size) for hz in BAND_HZ)
         cross[:, :low] = 0.0
         cross[:, high:] = 0.0
         band = cross[:, low:high]
-        power = np.square(band.real) + np.square(band.imag)
-        power += np.float32(1e-20)
-        band *= power ** np.float32(-WHITENING / 2)
-        # near[i] goes with far[offset + i - lag]
-        offset = self._size - self._window
-        correlation = np.asarray(np.fft.irfft(cross, self._size), np.float32)
-        return correlation[:, offset - self._lags : offset + 1][:, ::-1]
+        band *= np.conjugate(far_spectra[:, low:high])
+        band *= _whitening(np.square(band.real) + np.square(band.imag))
+        correlation: Signal = self._correlation[:rows]
+        np.fft.irfft(cross, self._size, out=self._correlation[:rows])
+        return correlation[:, : self._sums.shape[1]]
 
     def _deviations(self, correlation: Signal) -> Signal:
-        """Each lag in units of the deviation around it, clipped."""
-        power = np.square(correlation)
-        around = _moving_mean(power, _ZONE)
+        """Each lag in units of the deviation around it."""
+        blocks = correlation.reshape(len(correlation), -1, _BLOCK)
+        power = np.einsum("nbt,nbt->nb", blocks, blocks) / np.float32(_BLOCK)
+        around = power @ self._zone
         np.maximum(around, _ZONE_FLOOR * power.mean(axis=1, keepdims=True), out=around)
-        around += np.float32(1e-20)
-        return np.clip(correlation / np.sqrt(around), -_CLIP, _CLIP)
+        deviations = blocks * (1.0 / np.sqrt(around + np.float32(1e-20)))[:, :, None]
+        return np.asarray(deviations, np.float32).reshape(correlation.shape)
 
     # ------------------------------------------------------------ decision
 
-    def _judge(self, slots: Slots) -> Slots:
-        power = _moving_mean(np.square(self._sums[slots], dtype=np.float32), _PEAK)
-        peak = power.argmax(axis=1)
-        score = np.sqrt(power[np.arange(len(slots)), peak])
+    def _judge(self, slots: Slots, sums: Signal) -> Slots:
+        power = np.square(sums)
+        power = power[:, :-3] + power[:, 1:-2] + power[:, 2:-1] + power[:, 3:]
+        first = power.argmax(axis=1)
+        score = np.sqrt(power[np.arange(len(slots)), first] / _PEAK)
+        peak = first + _PEAK // 2
         same = np.abs(peak - self._peak[slots]) <= _SAME_MS * _RATE_HZ / 1000
         self._updates[slots] = np.where(same, self._updates[slots] + 1, 1)
         self._peak[slots] = peak
@@ -199,15 +242,19 @@ class DelayTracker:
         return changed
 
 
-def _rms(signal: Signal) -> Signal:
-    return np.asarray(np.sqrt(np.mean(np.square(signal), axis=1)))
+def _band_matrix(size: int, width: int) -> NDArray[np.float32]:
+    """float32[size, size] whose columns average about `width` neighbours."""
+    distance = np.abs(np.subtract.outer(np.arange(size), np.arange(size)))
+    near = (distance <= width // 2).astype(np.float32)
+    return np.asarray(near / near.sum(axis=0), np.float32)
 
 
-def _moving_mean(values: Signal, width: int) -> Signal:
-    """Mean over `width` values around each of float32[n, m]; zeros beyond the ends."""
-    sums = np.cumsum(values, axis=1, dtype=np.float64)
-    half = width // 2
-    upper = np.minimum(np.arange(values.shape[1]) + width - half - 1, values.shape[1] - 1)
-    lower = np.arange(values.shape[1]) - half - 1
-    below = np.where(lower >= 0, sums[:, np.maximum(lower, 0)], 0.0)
-    return np.asarray((sums[:, upper] - below) / width, np.float32)
+def _whitening(power: Signal) -> Signal:
+    """power ** -3/8, the inverse of magnitude ** WHITENING, by square roots."""
+    root = np.sqrt(power + np.float32(1e-20))
+    root *= np.sqrt(root)
+    return np.asarray(1.0 / np.sqrt(root))
+
+
+def _power(blocks: Signal) -> Signal:
+    return np.asarray(np.mean(np.square(blocks), axis=(1, 2)))

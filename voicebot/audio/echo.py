@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from voicebot.audio.delay import UNLOCKED, DelayTracker
+from voicebot.audio.delay import (
+    HURRIED_BLOCKS,
+    RELAXED_BLOCKS,
+    UNLOCKED,
+    UPDATE_BLOCKS,
+    DelayTracker,
+)
 from voicebot.audio.history import History
 from voicebot.audio.kalman import PARTITIONS, KalmanFilter
 from voicebot.audio.residual import Coupling, Explanation
@@ -40,9 +46,13 @@ AUDIBLE = np.float32(1e-3)
 _OFFSET_SHARE = np.float32(0.05)
 """Of a block's mean in the offset: a high pass at 0.4 Hz leaves the echo's phase as it is."""
 _STEP_SEARCH = range(-6, 7)  # samples: the tracker's own resolution is two, and peaks are wide
-_STEP_SHARE = 0.6  # of the predicted echo must be found for the learned path to be kept
+_STEP_SHARE = 0.5  # of the predicted echo must be found for the learned path to be kept
+_STEP_LIKENESS = 0.35  # and the correlation coefficient with what is heard
 _STEP_DOUBT = 0.05
-_LOST_DOUBT = 0.2
+LOST_BLOCKS = 50
+"""Of audible echo for which a learned path that explains nothing is kept unchanged: most often
+only the delay has changed. Then the filter starts anew."""
+_MAX_SCALE = 4.0
 _MAX_LOUDER_BLOCKS = 25  # 500 ms with more left than there was: the filter has diverged
 
 
@@ -82,6 +92,7 @@ class EchoCanceller:
         self._shift = np.zeros(slots, np.int64)  # samples between far end and reference
         self._offset = np.zeros(slots, np.float32)  # of the near end, its mean of late
         self._was_active = np.zeros(slots, np.bool_)
+        self._lost = np.zeros(slots, np.int64)  # blocks for which the path is still kept
         self._louder = np.zeros(slots, np.int64)  # blocks in a row louder than the near end
         self._settled = np.zeros(slots, np.int64)  # blocks
         self._gain = np.zeros(slots, np.float32)  # of the predicted echo at the last block's end
@@ -99,7 +110,7 @@ class EchoCanceller:
         self._coupling.reset(slot)
         self._far.clear(slot)
         self._near.clear(slot)
-        self._counts[slot] = self._settled[slot] = self._louder[slot] = 0
+        self._counts[slot] = self._settled[slot] = self._louder[slot] = self._lost[slot] = 0
         self._silent[slot] = self._far.blocks + 1
         self._delay[slot] = UNLOCKED
         self._was_active[slot] = False
@@ -193,16 +204,14 @@ class EchoCanceller:
         rows = slots[known]
         self._settled[rows] += 1
         reference = self._reference(rows, 1, self._shift[rows])
-        echo, doubted = self._filter.process(rows, near[known], reference)
+        is_kept = self._lost[rows] > 0
+        echo, doubted = self._filter.process(rows, near[known], reference, ~is_kept)
         is_lost, is_louder = self._explanation.hear(rows, near[known], echo)
-        if is_lost.any():
-            self._filter.doubt(rows[is_lost], _LOST_DOUBT)
-            self._settled[rows[is_lost]] = 0
-        taken[known] = self._fade(rows, echo, ~is_louder)
+        taken[known] = self._fade(rows, echo, ~is_louder & ~is_kept)
         is_trusted = self._explanation.is_trusted[rows]
         estimate = np.maximum(doubted, self._explanation.residual(rows))
         residual[known] = np.where(is_trusted, estimate, residual[known])
-        self._recover(rows, is_louder)
+        self._recover(rows, is_lost, is_louder)
         return taken, residual
 
     def _fade(self, slots: Slots, echo: Signal, wanted: NDArray[np.bool_]) -> Signal:
@@ -211,23 +220,42 @@ class EchoCanceller:
         self._gain[slots] = end
         return np.asarray(echo * (begin[:, None] + (end - begin)[:, None] * _RAMP), np.float32)
 
-    def _recover(self, slots: Slots, is_louder: NDArray[np.bool_]) -> None:
-        """Start a filter anew that only makes things louder."""
-        self._louder[slots] = np.where(is_louder, self._louder[slots] + 1, 0)
-        for slot in slots[self._louder[slots] > _MAX_LOUDER_BLOCKS]:
+    def _recover(
+        self, slots: Slots, is_lost: NDArray[np.bool_], is_louder: NDArray[np.bool_]
+    ) -> None:
+        """Keep a path that is lost for a while; start filters anew that stay lost, or that only
+        make things louder."""
+        was_kept = self._lost[slots] > 0
+        lost = self._lost[slots] - self._explanation.is_audible[slots]
+        lost[is_lost] = LOST_BLOCKS
+        lost[self._explanation.is_trusted[slots]] = 0
+        self._lost[slots] = np.maximum(lost, 0)
+        self._settled[slots[is_lost]] = 0
+        self._louder[slots] = np.where(is_louder & ~was_kept, self._louder[slots] + 1, 0)
+        has_expired = was_kept & (lost <= 0) & ~self._explanation.is_trusted[slots]
+        for slot in slots[has_expired | (self._louder[slots] > _MAX_LOUDER_BLOCKS)]:
             self._start(int(slot))
+            self._explanation.lose(slot)
 
     # ------------------------------------------------------------ changes of the delay
 
     def _track(self, slots: Slots, near: Signal, far: Signal) -> None:
-        for slot in self._tracker.process(slots, near, far):
+        is_lost = self._lost[slots] > 0
+        is_verified = self._explanation.is_verified[slots]
+        every = np.where(is_verified, RELAXED_BLOCKS, UPDATE_BLOCKS)
+        every[is_lost] = HURRIED_BLOCKS
+        correlated, changed = self._tracker.process(slots, near, far, every)
+        for slot in changed:
             self._lock(int(slot))
+        for slot in correlated[self._lost[correlated] > 0]:
+            # A lost echo may be where the last correlation is highest: the learned path proves it.
+            self._follow(int(slot), int(self._tracker.guess[slot]))
 
     def _lock(self, slot: int) -> None:
         """The tracker has found a delay, or another one."""
         found, known = int(self._tracker.delay[slot]), int(self._delay[slot])
-        self._delay[slot] = found
-        if known == UNLOCKED or not self._follow(slot, found - known):
+        if known == UNLOCKED or not self._follow(slot, found):
+            self._delay[slot] = found
             self._start(slot)
 
     def _start(self, slot: int) -> None:
@@ -240,7 +268,7 @@ class EchoCanceller:
 
     def _settle(self, slot: int) -> None:
         self._explanation.begin(slot)
-        self._settled[slot] = self._louder[slot] = 0
+        self._settled[slot] = self._louder[slot] = self._lost[slot] = 0
 
     def _heard(self, slot: int, blocks: int, shift: int) -> tuple[Signal, Signal]:
         """Near end, and reference with the filter's length before it, float32[samples]."""
@@ -249,32 +277,40 @@ class EchoCanceller:
         near = self._near.read(rows, ends, blocks * CHUNK_SAMPLES)
         return near[0], self._reference(rows, blocks + PARTITIONS, np.array([shift]))[0]
 
-    def _follow(self, slot: int, delta: int) -> bool:
-        """Move the reference with the delay and keep the learned path, if that explains what is
-        heard now (or if the old place still does)."""
-        shift = int(self._shift[slot])
-        candidates = [shift, *(shift + delta + extra for extra in _STEP_SEARCH)]
-        shares = [self._share(slot, c) for c in candidates]
-        best = int(np.argmax(shares))
-        if shares[best] < _STEP_SHARE:
+    def _follow(self, slot: int, delay: int) -> bool:
+        """Move the reference to another delay and keep the learned path, if that explains what is
+        heard now; or keep both, if the old delay still does."""
+        shift, known = int(self._shift[slot]), int(self._delay[slot])
+        moved = shift + delay - known
+        candidates = [shift, *(moved + extra for extra in _STEP_SEARCH)]
+        found = [self._likeness(slot, candidate) for candidate in candidates]
+        best = max(range(len(found)), key=lambda index: found[index][0])
+        likeness, share = found[best]
+        if likeness < _STEP_LIKENESS or share < _STEP_SHARE:
             return False
-        self._shift[slot] = candidates[best]
-        rows = np.array([slot])
-        near, far = self._heard(slot, STEP_BLOCKS, candidates[best])
+        self._delay[slot] = known + candidates[best] - shift
+        self._tracker.move(slot, int(self._delay[slot]))
         if best == 0:
             return True
+        self._shift[slot] = candidates[best]
+        self._filter.scale(slot, min(share, _MAX_SCALE))
+        rows = np.array([slot])
+        near, far = self._heard(slot, STEP_BLOCKS, candidates[best])
         self._filter.doubt(rows, _STEP_DOUBT)
         self._filter.replay(rows, near[None], far[None])
         self._settle(slot)
         return True
 
-    def _share(self, slot: int, shift: int) -> float:
-        """Share of the predicted echo that is in the near end of late, were it read there."""
+    def _likeness(self, slot: int, shift: int) -> tuple[float, float]:
+        """Were the reference read there: (correlation coefficient of the predicted echo with the
+        near end of late, share of the prediction that is in it)."""
         if shift < 0:
-            return 0.0
+            return 0.0, 0.0
         near, far = self._heard(slot, STEP_BLOCKS, shift)
         echo = self._filter.predict(slot, far)
-        return float(near @ echo) / max(float(echo @ echo), 1e-9)
+        product, energy = float(near @ echo), float(echo @ echo)
+        scale = (energy * float(near @ near)) ** 0.5
+        return product / max(scale, 1e-9), product / max(energy, 1e-9)
 
 
 _RAMP = (np.arange(CHUNK_SAMPLES, dtype=np.float32) + 1) / CHUNK_SAMPLES

@@ -48,3 +48,7 @@ class History:
         index %= self.samples
         index += (slots * self.samples)[:, None]
         return to_float(self._rings.reshape(-1).take(index))
+
+    def ring(self, slots: Slots) -> NDArray[np.float32]:
+        """float32[n, blocks, block] as stored: block number c at c % blocks."""
+        return to_float(self._rings[slots])

@@ -9,7 +9,7 @@ gradient is constrained to 160 taps in every block.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     Slots = NDArray[np.intp]
     Signal = NDArray[np.float32]
     Spectrum = NDArray[np.complex64]
+    Flags = NDArray[np.bool_]
 
 PARTITIONS = 12
 """240 ms of echo path."""
@@ -62,6 +63,10 @@ class KalmanFilter:
         self._path = np.zeros((slots, PARTITIONS, BINS), np.complex64)
         self._doubt = np.zeros((slots, PARTITIONS, BINS), np.float32)  # state covariance
         self._near = np.zeros((slots, BINS), np.float32)
+        shape = (_GROUP, PARTITIONS, BINS)
+        self._scratch: list[NDArray[Any]] = [np.zeros(shape, np.complex64) for _ in range(3)]
+        self._power = np.zeros(shape, np.float32)
+        self._taps: NDArray[Any] = np.zeros((_GROUP, PARTITIONS, FFT), np.float32)
 
     @property
     def nbytes(self) -> int:
@@ -107,6 +112,11 @@ class KalmanFilter:
         sums = np.einsum("nkp,pk->nk", windows, self._path[slot, ::-1])
         return _second_half(sums).reshape(-1)
 
+    def scale(self, slot: int, factor: float) -> None:
+        """The echo path has become louder or softer by a factor of amplitude."""
+        self._path[slot] *= np.float32(factor)
+        self._doubt[slot] *= np.float32(factor * factor)
+
     def doubt(self, slots: Slots, share: float) -> None:
         """The echo path may have changed by `share` of its power."""
         self._doubt[slots] += np.float32(share) * _power(self._path[slots])
@@ -119,58 +129,79 @@ class KalmanFilter:
         self._head[slots] = PARTITIONS - 1
         self._last[slots] = blocks[:, -1]
 
-    def process(self, slots: Slots, near: Signal, far: Signal) -> tuple[Signal, Signal]:
+    def process(
+        self, slots: Slots, near: Signal, far: Signal, adapts: Flags | None = None
+    ) -> tuple[Signal, Signal]:
         """One block each, float32[n, 160]: (predicted echo float32[n, 160], power float32[n] of
-        what of the echo may be left, by the filter's own uncertainty)."""
+        what of the echo may be left, by the filter's own uncertainty).
+
+        Rows where `adapts` is False (bool[n]) predict only.
+        """
         echo = np.empty_like(near)
         residual = np.empty(len(slots), np.float32)
+        learning = np.ones(len(slots), np.float32) if adapts is None else adapts.astype(np.float32)
         for start in range(0, len(slots), _GROUP):
             group = slice(start, start + _GROUP)
-            echo[group], residual[group] = self._step(slots[group], near[group], far[group])
+            echo[group], residual[group] = self._step(
+                slots[group], near[group], far[group], learning[group, None]
+            )
         return echo, residual
 
-    def _step(self, slots: Slots, near: Signal, far: Signal) -> tuple[Signal, Signal]:
-        far_spectra = self._advance(slots, far)
-        path, doubt = self._path[slots], self._doubt[slots]
-        predicted = _second_half((far_spectra * path).sum(axis=1))
+    def _step(
+        self, slots: Slots, near: Signal, far: Signal, learning: Signal
+    ) -> tuple[Signal, Signal]:
+        rows = len(slots)
+        spectra, work, path = (scratch[:rows] for scratch in self._scratch)
+        power = self._power[:rows]
+        self._advance(slots, far, spectra)
+        np.take(self._path, slots, axis=0, out=path, mode="clip")
+        predicted = _second_half(np.multiply(spectra, path, out=work).sum(axis=1))
         error = near - predicted
-        spectrum = _spectra(np.zeros_like(error), error)
+        error_spectrum = _spectra(np.zeros_like(error), error)
 
-        far_power = _power(far_spectra)
-        gain_power = doubt * far_power
-        uncertain = _HALF * gain_power.sum(axis=1)
-        error_power = _power(spectrum)
+        doubt = self._doubt[slots]
+        np.square(spectra.real, out=power)
+        power += np.square(spectra.imag)
+        power *= doubt
+        uncertain = _HALF * power.sum(axis=1)
         near_power = self._near[slots]
-        near_power += (1 - NEAR_LEAK) * (error_power - near_power)
+        near_power += learning * (1 - NEAR_LEAK) * (_power(error_spectrum) - near_power)
         np.maximum(near_power, NEAR_FLOOR, out=near_power)
-        inverse = 1.0 / (uncertain + near_power)
+        self._near[slots] = near_power
+        inverse = learning / (uncertain + near_power)
 
-        # K E, constrained to the first half in time
-        np.conjugate(far_spectra, out=far_spectra)
-        far_spectra *= (spectrum * inverse)[:, None]
-        far_spectra *= doubt
-        taps = np.fft.irfft(far_spectra, FFT, axis=2)
-        taps[:, :, CHUNK_SAMPLES:] = 0.0
-        path += np.fft.rfft(taps, axis=2)
+        # The gradient K E, constrained to the first half in time.
+        np.conjugate(spectra, out=spectra)
+        spectra *= (error_spectrum * inverse)[:, None]
+        spectra *= doubt
+        taps = self._taps[:rows]
+        np.fft.irfft(spectra, FFT, out=taps)
+        taps[..., CHUNK_SAMPLES:] = 0.0
+        np.fft.rfft(taps, out=work)
+        path += work
+        self._path[slots] = path
 
-        gain_power *= (_HALF * inverse)[:, None]
-        np.subtract(1.0, gain_power, out=gain_power)
-        np.maximum(gain_power, 0.0, out=gain_power)
-        doubt *= gain_power
+        power *= (-_HALF * inverse)[:, None]
+        power += 1.0
+        np.maximum(power, 0.0, out=power)
+        doubt *= power
         doubt *= np.float32(TRANSITION**2)
-        doubt += np.float32(1 - TRANSITION**2) * _power(path)
-        self._path[slots], self._doubt[slots], self._near[slots] = path, doubt, near_power
+        np.square(path.real, out=power)
+        power += np.square(path.imag)
+        power *= np.float32(1 - TRANSITION**2)
+        doubt += power
+        self._doubt[slots] = doubt
         return predicted, uncertain.sum(axis=1) * np.float32(2.0 / FFT / CHUNK_SAMPLES)
 
-    def _advance(self, slots: Slots, far: Signal) -> Spectrum:
-        """Take in a far-end block; spectra by age, complex64[n, PARTITIONS, BINS]."""
+    def _advance(self, slots: Slots, far: Signal, spectra: Spectrum) -> None:
+        """Take in a far-end block; put spectra by age in complex64[n, PARTITIONS, BINS]."""
         head = (self._head[slots] + 1) % PARTITIONS
         self._head[slots] = head
         self._far[slots, head] = _spectra(self._last[slots], far)
         self._last[slots] = far
         order = (head[:, None] - np.arange(PARTITIONS)) % PARTITIONS
         order += (slots * PARTITIONS)[:, None]
-        return self._far.reshape(-1, BINS).take(order, axis=0)
+        self._far.reshape(-1, BINS).take(order, axis=0, out=spectra, mode="clip")
 
 
 def _spectra(before: Signal, blocks: Signal) -> Spectrum:

@@ -42,11 +42,14 @@ class Explanation:
         """bool[slots]: the predicted echo is in the near end, by all that is known."""
         self.is_verified = np.zeros(slots, np.bool_)
         """bool[slots]: seen to be so since `expect`."""
+        self.is_audible = np.zeros(slots, np.bool_)
+        """bool[slots]: the predicted echo is loud enough to judge."""
 
     def begin(self, slots: Slots | int) -> None:
         """The filter was started or realigned: trust it until it fails."""
         self.expect(slots)
         self.is_trusted[slots] = True
+        self.is_audible[slots] = False
         self._leakage[slots] = 1.0
 
     def expect(self, slots: Slots | int) -> None:
@@ -74,6 +77,7 @@ class Explanation:
         share = self._cross[slots] / echo_power
         deviation = np.sqrt((near_power / echo_power + 1e-3) / _DEGREES)
         is_audible = echo_power * (1 - LEAK) > AUDIBLE_ECHO * CHUNK_SAMPLES
+        self.is_audible[slots] = is_audible
         is_clean = self._left[slots] < _CLEAN_RATIO * near_power
         explains = is_audible & (share > _EXPLAINS) & is_clean
         fails = is_audible & (share + 2 * deviation < _FAILS)
