@@ -384,3 +384,151 @@ forms:
         "p.yaml:10: field 'size': not odd four",
         "p.yaml:11: field 'size': not odd five",
     ]
+
+
+# ---------------------------------------------------------------- how callers are waited for
+
+WAITING = """\
+universals: {operator: {transfer: "+15550100", dtmf: "0"}}
+dtmf: {interdigit: 3s}
+timeouts: {complete: 300ms}
+forms:
+  main:
+    prompt: Balance or card?
+    menu:
+      - {goto: balance, dtmf: "1"}
+      - {goto: card, dtmf: "12"}
+  balance: {phrases: balance, enter: {say: Nothing., disconnect: done}}
+  card:
+    phrases: card
+    fields:
+      number:
+        type: digits
+        length: {min: 12, max: 19}
+        prompt: "Which number?"
+    filled: {disconnect: done}
+"""
+
+
+def test_a_plan_that_waits_well(tmp_path: Path) -> None:
+    assert problems(tmp_path, WAITING) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (
+            "    prompt: Balance",
+            "    dtmf: {max: 1}\n    prompt: Balance",
+            "p.yaml:6: form 'main': 12 for 'card' cannot be entered: 'max' is 1",
+        ),
+        (
+            '"12"',
+            '"1#"',
+            "p.yaml:9: form 'main': 1# for 'card' cannot be entered: # ends the input; take other "
+            "keys or another 'terminator'",
+        ),
+        (
+            "    prompt: Balance",
+            "    dtmf: false\n    prompt: Balance",
+            "p.yaml:6: warning: form 'main': keys are ignored here, but 'balance' has one",
+        ),
+        (
+            "dtmf: {interdigit: 3s}",
+            "dtmf: {min: 3, max: 2}",
+            "p.yaml:2: 'dtmf': min is larger than max (3 > 2)",
+        ),
+        (
+            "dtmf: {interdigit: 3s}",
+            "dtmf: {max: 4}",
+            "p.yaml:2: 'dtmf': 'max' is 4, but the field holds at least 12",
+        ),
+        (
+            "dtmf: {interdigit: 3s}",
+            "dtmf: {terminator: false, term: 1s}",
+            "p.yaml:2: warning: 'dtmf': 'term' waits for the terminator, but there is none",
+        ),
+        (
+            "dtmf: {interdigit: 3s}",
+            "dtmf: {interdigit: 0s}",
+            "p.yaml:2: 'interdigit': between 100ms and 10 minutes, not '0s'",
+        ),
+        (
+            "complete: 300ms",
+            "noinput: 7000s",
+            "p.yaml:3: 'noinput': between 100ms and 10 minutes, not '7000s'",
+        ),
+        (
+            "complete: 300ms",
+            "complete: 2s",
+            "p.yaml:3: warning: 'timeouts': 'complete' (2000ms) is longer than 'incomplete' "
+            "(900ms): who has finished waits longer than who may go on",
+        ),
+        (
+            "        prompt: ",
+            "        timeouts: {incomplete: 200ms}\n        prompt: ",
+            "p.yaml:17: warning: field 'number': 'timeouts': 'complete' (300ms) is longer than "
+            "'incomplete' (200ms): who has finished waits longer than who may go on",
+        ),
+        (
+            "complete: 300ms",
+            "max_speech: 1s",
+            "p.yaml:3: warning: 'timeouts': 'max_speech' (1000ms) leaves no time to speak: a "
+            "pause alone lasts 1500ms",
+        ),
+        (
+            "        prompt: ",
+            "        dtmf: false\n        barge_in: dtmf\n        prompt: ",
+            "p.yaml:18: warning: field 'number': only keys may interrupt at 'card/number', but "
+            "none are expected there",
+        ),
+        (
+            "prompt: Balance or card?",
+            "prompt: {say: 'Balance or card?', barge_in: hotwrd}",
+            "p.yaml:6: form 'main': unknown barge_in 'hotwrd'; did you mean 'hotword'?",
+        ),
+        (
+            "prompt: Balance or card?",
+            "prompt: [{say: 'Balance or card?', barge_in: [speech]}]",
+            "p.yaml:6: form 'main': 'barge_in': input should be 'speech', 'hotword', 'dtmf' or "
+            "'none', not a list",
+        ),
+        (
+            "dtmf: {interdigit: 3s}",
+            "dtmf: {terminator: '##'}",
+            "p.yaml:2: 'terminator': '##' is not a key; keys are 0-9, *, # and A-D",
+        ),
+        (
+            "dtmf: {interdigit: 3s}",
+            "dtmf: {type_ahead: maybe}",
+            "p.yaml:2: 'type_ahead' must be true or false, not 'maybe'",
+        ),
+        (
+            "complete: 300ms",
+            "completetimeout: 300ms",
+            "p.yaml:3: unknown key 'completetimeout'; VoiceXML's completetimeout is 'timeouts: "
+            "{complete: ...}'",
+        ),
+        (
+            "complete: 300ms",
+            "termtimeout: 1s",
+            "p.yaml:3: unknown key 'termtimeout'; VoiceXML's termtimeout is 'dtmf: {term: ...}'",
+        ),
+        (
+            "dtmf: {interdigit: 3s}",
+            "dtmf: {interdigittimeout: 3s}",
+            "p.yaml:2: unknown key 'interdigittimeout'; VoiceXML's interdigittimeout is 'dtmf: "
+            "{interdigit: ...}'",
+        ),
+        (
+            "dtmf: {interdigit: 3s}",
+            "bargein: false",
+            "p.yaml:2: unknown key 'bargein'; VoiceXML's bargein is 'barge_in'",
+        ),
+    ],
+)
+def test_one_mistake_in_waiting(tmp_path: Path, old: str, new: str, expected: str) -> None:
+    assert WAITING.count(old) == 1
+    found = problems(tmp_path, WAITING.replace(old, new))
+    assert expected in found, found
+    assert len(found) == len(set(found))

@@ -54,7 +54,7 @@ def check_source(
     source: Source, pattern_problem: Callable[[str], str | None] | None = None
 ) -> PlanKeys | None:
     """Check a source; its `problems` get what is found. None when nothing could be made of it."""
-    from voicebot.dialogue import meaning, phrasing, routes
+    from voicebot.dialogue import meaning, phrasing, routes, waiting
 
     if not isinstance(source.data, dict):
         return None
@@ -67,6 +67,7 @@ def check_source(
     if pattern_problem is not None:
         phrasing.check_patterns(checker, keys, pattern_problem)
     routes.check(checker, keys)
+    waiting.check(checker, keys)
     return keys
 
 
@@ -151,6 +152,7 @@ def _report_detail(checker: Checker, detail: ErrorDetails) -> None:
         near = difflib.get_close_matches(name, options, n=1, cutoff=0.6)
         checker.broken |= {(*at[:-1], option) for option in near}
         hint = did_you_mean(name, options) or f"; keys here are {', '.join(options)}"
+        hint = _VOICEXML.get(name.lower(), hint)
         checker.report(loc, f"unknown key '{name}'{hint}")
     elif detail["loc"] and detail["loc"][-1] == "[key]":
         checker.report(loc, _key_message(name, detail))
@@ -179,6 +181,18 @@ def _value_message(name: str, detail: ErrorDetails) -> str:
     return f"'{name}': {message[:1].lower()}{message[1:]}, not {_describe(value)}"
 
 
+_VOICEXML = {
+    "completetimeout": "; VoiceXML's completetimeout is 'timeouts: {complete: ...}'",
+    "incompletetimeout": "; VoiceXML's incompletetimeout is 'timeouts: {incomplete: ...}'",
+    "maxspeechtimeout": "; VoiceXML's maxspeechtimeout is 'timeouts: {max_speech: ...}'",
+    "noinputtimeout": "; the silence before noinput is 'timeouts: {noinput: ...}'",
+    "interdigittimeout": "; VoiceXML's interdigittimeout is 'dtmf: {interdigit: ...}'",
+    "termtimeout": "; VoiceXML's termtimeout is 'dtmf: {term: ...}'",
+    "termchar": "; VoiceXML's termchar is 'dtmf: {terminator: ...}'",
+    "bargein": "; VoiceXML's bargein is 'barge_in'",
+    "bargeintype": "; VoiceXML's bargeintype is 'barge_in: speech' or 'barge_in: hotword'",
+}
+"""Words that authors bring along."""
 _WANTED = {
     "string_type": "text",
     "list_type": "a list",

@@ -72,7 +72,7 @@ def expectation(keys: PlanKeys, place: Place, *, with_yes_no: bool = False) -> E
     is_asked = with_yes_no and place.kind in {"menu", "open", "field"} and not asks_yes_no
     if is_asked or place.kind == "change":
         slots.append(YES_NO)
-    digits = _digit_rule(keys, place, slots)
+    digits = digit_rule(keys, place)
     zero_is_free = digits is not None and not _may_be_one_key(place, digits, slots)
     return Expectation(
         state=place.state,
@@ -163,33 +163,54 @@ def _may_be_one_key(place: Place, digits: DigitRule, slots: list[SlotSpec]) -> b
     return focus is not None and focus.type in numeric and digits.min_keys == 1
 
 
-def _digit_rule(keys: PlanKeys, place: Place, slots: list[SlotSpec]) -> DigitRule | None:
+def digit_rule(keys: PlanKeys, place: Place) -> DigitRule | None:
+    """How keys are collected here; None where none are of use, or the plan ignores them."""
     settings = inherit.dtmf(keys, place)
-    longest = settings.max if settings.max is not None else _longest_input(keys, place, slots)
+    focus = asked_slot(keys, place)
+    longest = settings.max if settings.max is not None else _longest_input(keys, place, focus)
     if longest == 0:
         return None
     rule = DigitRule()
-    focus = next((slot for slot in slots if slot.name == _focus(place)), None)
     shortest = focus.min_length if focus is not None else None
+    terminator = rule.terminator if settings.terminator is None else settings.terminator
     return DigitRule(
         max_keys=longest,
         min_keys=min(settings.min or shortest or rule.min_keys, longest),
-        terminator=settings.terminator if settings.terminator else rule.terminator,
+        terminator=terminator or None,
         interdigit_ms=settings.interdigit or rule.interdigit_ms,
+        term_ms=settings.term or rule.term_ms,
+        has_type_ahead=settings.type_ahead is not False,
     )
 
 
-def _longest_input(keys: PlanKeys, place: Place, slots: list[SlotSpec]) -> int:
-    one_key = [entry.dtmf for entry in inherit.universals(keys, place).values() if entry.dtmf]
-    longest = max(map(len, one_key), default=0)
+def asked_slot(keys: PlanKeys, place: Place) -> SlotSpec | None:
+    """The slot that a place asks for."""
+    if _focus(place) == CONFIRM_SLOT:
+        return YES_NO
+    if not place.field:
+        return None
+    return slot_spec(keys, place.field, keys.forms[place.form].fields[place.field])
+
+
+def offered_keys(keys: PlanKeys, place: Place) -> dict[str, str]:
+    """Key sequences that mean something of their own here, and what they mean."""
+    offered: dict[str, str] = {}
+    focus = asked_slot(keys, place)
     if place.kind == "menu":
         entries = keys.forms[place.form].menu or ()
-        return max([longest, *(len(entry.dtmf) for entry in entries if entry.dtmf)])
-    focus = next((slot for slot in slots if slot.name == _focus(place)), None)
-    if focus is None:
+        offered |= {entry.dtmf: entry.goto for entry in entries if entry.dtmf}
+    elif focus is not None and focus.type is SlotType.CHOICE:
+        offered |= {choice.dtmf: choice.value for choice in focus.choices if choice.dtmf}
+    for name, universal in inherit.universals(keys, place).items():
+        if universal.dtmf:
+            offered.setdefault(universal.dtmf, name)
+    return offered
+
+
+def _longest_input(keys: PlanKeys, place: Place, focus: SlotSpec | None) -> int:
+    longest = max(map(len, offered_keys(keys, place)), default=0)
+    if focus is None or focus.type is SlotType.CHOICE:
         return longest
-    if focus.type is SlotType.CHOICE:
-        return max([longest, *(len(choice.dtmf) for choice in focus.choices if choice.dtmf)])
     if focus.type in {SlotType.DIGITS, SlotType.PHONE} and focus.max_length is not None:
         return max(longest, focus.max_length)
     return max(longest, _MAX_KEYS.get(focus.type, 0))

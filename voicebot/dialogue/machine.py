@@ -19,7 +19,7 @@ from voicebot.dialogue.expectations import Place, expectation
 from voicebot.dialogue.interview import Interview
 from voicebot.dialogue.performer import Performer
 from voicebot.dialogue.schema import LadderEntry
-from voicebot.dialogue.state import State
+from voicebot.dialogue.state import Said, State
 from voicebot.dialogue.taking import Taker
 from voicebot.dialogue.understanding import understand
 from voicebot.errors import PlanError
@@ -159,12 +159,9 @@ class Machine:
     def _close_turn(self) -> list[Action]:
         actions = self._performer.actions
         state = self._state
-        plays = [action.parts for action in actions if isinstance(action, Play)]
+        plays = [action for action in actions if isinstance(action, Play)]
         if plays:
-            state.last_plays = [
-                [part if isinstance(part, str) else (part.value, part.kind) for part in parts]
-                for parts in plays
-            ]
+            state.last_plays = [_said(play) for play in plays]
         waits_for = self.expectation
         if waits_for is not None:
             actions.append(Listen(waits_for))
@@ -239,11 +236,9 @@ class Machine:
             self._interview.ask(place)
 
     def _repeat(self) -> None:
-        for parts in self._state.last_plays:
-            said = tuple(part if isinstance(part, str) else Say(*part) for part in parts)
-            place = self._place
-            mode = inherit.barge_in(self._plan.keys, place) if place else BargeInMode.SPEECH
-            self._performer.actions.append(Play(said, mode))
+        for said in self._state.last_plays:
+            parts = tuple(part if isinstance(part, str) else Say(*part) for part in said.parts)
+            self._performer.actions.append(Play(parts, said.barge_in))
 
     def _go_back(self, place: Place) -> None:
         """Undo the last answer: its question is asked again."""
@@ -265,3 +260,8 @@ class Machine:
         state.is_opened = state.is_changing = False
         for name in [before.field] if before.field else self._performer.form.fields:
             self._performer.clear(name)
+
+
+def _said(play: Play) -> Said:
+    parts = [part if isinstance(part, str) else (part.value, part.kind) for part in play.parts]
+    return Said(parts=parts, barge_in=play.barge_in)

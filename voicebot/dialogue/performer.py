@@ -103,13 +103,16 @@ class Performer:
         """Speak those parts of a prompt whose conditions hold, each as a Play of its own."""
         for part in prompt or ():
             if self.is_true(part.when):
-                self.play_text(part.say, given=given)
+                self.play_text(part.say, given=given, barge_in=part.barge_in)
 
-    def play_text(self, text: str, *, given: str | None = None) -> None:
-        """Speak one template."""
+    def play_text(
+        self, text: str, *, given: str | None = None, barge_in: BargeInMode | None = None
+    ) -> None:
+        """Speak one template; `barge_in` is its own, else the place's counts."""
         parts = templates.parse(text).render(lambda value: self.spoken(value, given))
         if parts:
-            self.actions.append(Play(parts, self._barge_in()))
+            mode = self._barge_in() if barge_in is None else barge_in
+            self.actions.append(Play(parts, mode))
 
     def _barge_in(self) -> BargeInMode:
         form = self.state.form or self.plan.start

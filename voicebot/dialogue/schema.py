@@ -12,7 +12,15 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from voicebot.dialogue import short_forms
-from voicebot.dialogue.short_forms import DtmfKey, Duration, Expression, Phrases, Text
+from voicebot.dialogue.short_forms import (
+    DtmfKey,
+    Duration,
+    Expression,
+    Patience,
+    Phrases,
+    Silence,
+    Text,
+)
 from voicebot.events import BargeInMode, SlotType
 
 NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_-]*$"
@@ -41,16 +49,28 @@ def _wrap(key: str, model: type[BaseModel]) -> BeforeValidator:
 # ---------------------------------------------------------------- prompts and exits
 
 
+BargeIn = Annotated[
+    BargeInMode | None,
+    BeforeValidator(short_forms.barge_in, json_schema_input_type=BargeInMode | bool | None),
+]
+
+
 class PromptPart(Keys):
     """A part of a prompt, spoken when its condition holds."""
 
     say: Text = Field(description="what is spoken; may hold {{ values }} and [optional parts]")
     when: str | None = Field(None, description="condition under which this part is spoken")
+    barge_in: BargeIn = Field(
+        None, description="what may interrupt this part; default: what may interrupt here"
+    )
 
 
 Prompt = Annotated[
     list[PromptPart],
-    BeforeValidator(short_forms.say_parts, json_schema_input_type=Text | list[Text | PromptPart]),
+    BeforeValidator(
+        short_forms.say_parts,
+        json_schema_input_type=Text | PromptPart | list[Text | PromptPart],
+    ),
 ]
 
 
@@ -129,29 +149,44 @@ Universals = dict[
 
 
 class Dtmf(Keys):
-    """How keys are collected."""
+    """How keys are collected; VoiceXML's termchar, interdigittimeout and termtimeout."""
 
     max: int | None = Field(None, ge=0, le=40, description="at most so many keys; 0: none at all")
     min: int | None = Field(None, ge=1, le=40, description="at least so many keys")
     terminator: Annotated[
-        str | None, BeforeValidator(short_forms.key_text, json_schema_input_type=str | None)
-    ] = Field(None, pattern=r"^[0-9*#A-D]$", description="key that ends the input; default #")
-    interdigit: Duration | None = Field(None, description="pause that ends the input; default 2s")
+        str | None,
+        BeforeValidator(
+            short_forms.terminator, json_schema_input_type=str | int | Literal[False] | None
+        ),
+    ] = Field(
+        None,
+        pattern=r"^[0-9*#A-D]?$",
+        description="key that ends the input; default #; false: none",
+    )
+    interdigit: Patience | None = Field(
+        None, description="pause after a key that ends the input; default 2s"
+    )
+    term: Silence | None = Field(
+        None, description="wait for the terminator after the last allowed key; default 0s"
+    )
+    type_ahead: bool | None = Field(
+        None, description="whether keys pressed before the question count; default true"
+    )
 
 
 class TimeoutKeys(Keys):
     """VoiceXML's timeouts."""
 
-    noinput: Duration | None = Field(None, description="silence after the prompt; default 6s")
-    complete: Duration | None = Field(
+    noinput: Patience | None = Field(None, description="silence after the prompt; default 6s")
+    complete: Silence | None = Field(
         None, description="silence after an utterance that cannot go on; default 300ms"
     )
-    yes_no: Duration | None = Field(None, description="the same after yes or no; default 350ms")
-    incomplete: Duration | None = Field(
+    yes_no: Silence | None = Field(None, description="the same after yes or no; default 350ms")
+    incomplete: Silence | None = Field(
         None, description="silence after an utterance that may go on; default 900ms"
     )
-    digits: Duration | None = Field(None, description="the same within digits; default 1500ms")
-    max_speech: Duration | None = Field(None, description="longest utterance; default 20s")
+    digits: Silence | None = Field(None, description="the same within digits; default 1500ms")
+    max_speech: Patience | None = Field(None, description="longest utterance; default 20s")
 
 
 class Confirm(Keys):
@@ -188,15 +223,7 @@ class Inherited(Keys):
             | None,
         ),
     ] = Field(None, description="when a heard value is confirmed")
-    barge_in: Annotated[
-        BargeInMode | None,
-        BeforeValidator(
-            lambda value: (
-                {True: "speech", False: "none"}[value] if isinstance(value, bool) else value
-            ),
-            json_schema_input_type=BargeInMode | bool | None,
-        ),
-    ] = Field(None, description="what may interrupt a prompt; default speech")
+    barge_in: BargeIn = Field(None, description="what may interrupt a prompt; default speech")
     hints: list[Text] | None = Field(None, description="words and names to be recognised better")
     dtmf: Annotated[
         Dtmf | None,

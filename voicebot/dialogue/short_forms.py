@@ -11,6 +11,9 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
+LONGEST_MS = 600_000
+"""No caller is waited for longer than ten minutes; who writes so means milliseconds."""
+
 Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 
 
@@ -23,14 +26,35 @@ def duration(value: object) -> object:
     return round(number if match[2] == "ms" else number * 1000)
 
 
+def silence(value: object) -> object:
+    """A duration that may be nothing, but not an hour."""
+    return _within(duration(value), 0)
+
+
+def patience(value: object) -> object:
+    """A duration in which a caller can do something."""
+    return _within(duration(value), 100)
+
+
+def _within(ms: object, lowest_ms: int) -> object:
+    if isinstance(ms, int) and not lowest_ms <= ms <= LONGEST_MS:
+        raise ValueError(f"between {lowest_ms}ms and {LONGEST_MS // 60_000} minutes")
+    return ms
+
+
 def key_text(value: object) -> object:
     """A number as text: keys and the like."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+def terminator(value: object) -> object:
+    """`false` as no key at all."""
+    return "" if value is False else key_text(value)
+
+
 def say_parts(value: object) -> object:
-    """A text or list of texts as prompt parts."""
-    if isinstance(value, str):
+    """A text, a part or a list of both as prompt parts."""
+    if isinstance(value, str | dict):
         value = [value]
     if isinstance(value, list):
         return [{"say": part} if isinstance(part, str) else part for part in value]
@@ -102,6 +126,11 @@ def length(value: object) -> object:
     return value
 
 
+def barge_in(value: object) -> object:
+    """A boolean as a mode, as VoiceXML's `bargein`."""
+    return {True: "speech", False: "none"}[value] if isinstance(value, bool) else value
+
+
 def confirm(value: object) -> object:
     """A word or boolean as confirmation keys."""
     if isinstance(value, bool):
@@ -109,14 +138,11 @@ def confirm(value: object) -> object:
     return {"mode": value} if isinstance(value, str) else value
 
 
-Duration = Annotated[
-    int,
-    BeforeValidator(
-        duration,
-        json_schema_input_type=Annotated[str, Field(pattern=r"^\d+(\.\d+)? ?(ms|s)$")],
-    ),
-]
+_Written = Annotated[str, Field(pattern=r"^\d+(\.\d+)? ?(ms|s)$")]
+Duration = Annotated[int, BeforeValidator(duration, json_schema_input_type=_Written)]
 """Milliseconds; written `2s` or `500ms`."""
+Silence = Annotated[int, BeforeValidator(silence, json_schema_input_type=_Written)]
+Patience = Annotated[int, BeforeValidator(patience, json_schema_input_type=_Written)]
 DtmfKey = Annotated[
     str,
     StringConstraints(pattern=r"^[0-9*#A-D]{1,4}$"),

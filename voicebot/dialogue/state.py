@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from voicebot.dialogue.expectations import Kind, Place
+from voicebot.events import BargeInMode
 
 MAX_HISTORY = 20
 
@@ -46,6 +47,13 @@ class Visit(_Record):
         return Place(self.form, self.kind, self.field)
 
 
+class Said(_Record):
+    """A prompt as it was played: its parts, a Say as (value, kind)."""
+
+    parts: list[str | tuple[str, str]]
+    barge_in: BargeInMode
+
+
 class State(_Record):
     """Everything that changes during a call."""
 
@@ -71,7 +79,7 @@ class State(_Record):
     history: list[Visit] = []
     pending_service: str = ""
     services_called: int = 0
-    last_plays: list[list[str | tuple[str, str]]] = []  # parts; a Say as (value, kind)
+    last_plays: list[Said] = []  # what "repeat" says again
     goals: list[str] = []
     outcome: str | None = None
     is_goal: bool = False
