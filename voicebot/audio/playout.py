@@ -285,6 +285,11 @@ class Playout:
         """Samples heard since the call began; what a `clear` dropped counts as heard."""
         return self._advance(now)
 
+    @property
+    def ends_at(self) -> int:
+        """When the caller will have heard all that was sent."""
+        return self._placement.ends_at
+
     def plays_after(self, at: int) -> bool:
         """Whether the caller heard anything after `at`, or will."""
         return self._placement.ends_at > at

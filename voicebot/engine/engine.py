@@ -25,8 +25,10 @@ from voicebot.events import Hypothesis
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
-TICK_S = 0.010
-"""Shortest time between two steps of the hearing thread: calls arriving within it share a batch."""
+TICK_S, BUSY_TICK_S = 0.010, 0.020
+"""Shortest time between two steps of the hearing thread: calls arriving within it share a batch.
+With BUSY_CALLS the longer one costs 5 ms of latency on average, and saves half the steps."""
+BUSY_CALLS = 20
 BACKLOG_CHUNKS = 500
 """Audio waiting per slot before it is dropped: 10 s, by then the call is lost anyway."""
 STOP_TIMEOUT_S = 10.0
@@ -213,7 +215,8 @@ class Engine:
                 # Nothing may end this thread: every call depends on it.
                 log.exception("hearing step failed")
                 self._observer.engine_failure("hear")
-            rest = TICK_S - (self._clock() - began)
+            tick = TICK_S if self._pool.taken < BUSY_CALLS else BUSY_TICK_S
+            rest = tick - (self._clock() - began)
             if rest > 0:
                 time.sleep(rest)
 

@@ -102,27 +102,26 @@ class Runner:
 
         Those for the hot word come without text, and in a batch of their own.
         """
-        audio = [self._audio(job) for job in jobs]
         if self._recogniser is None:
-            heard = self._judge(audio, jobs[0].kind)
+            heard = self._judge(jobs)
         elif jobs[0].kind is JobKind.HOTWORD:
-            heard = self._spot(self._recogniser, audio)
+            heard = self._spot(self._recogniser, self._audio(jobs))
         else:
             wanted = 1 if all(job.kind is JobKind.PARTIAL for job in jobs) else nbest
-            heard = self._recogniser.transcribe(audio, nbest=wanted)
+            heard = self._recogniser.transcribe(self._audio(jobs), nbest=wanted)
         return [
             replace(hypothesis, start_at=job.start_at, end_at=job.end_at)
             for job, hypothesis in zip(jobs, heard, strict=True)
         ]
 
-    def _audio(self, job: Job) -> NDArray[np.float32]:
-        samples = to_float(self.span(job.slot, job.start_at, job.end_at))
-        return resample(samples, SAMPLE_RATE_HZ, RECOGNISER_HZ)
+    def _audio(self, jobs: Sequence[Job]) -> list[NDArray[np.float32]]:
+        spans = [to_float(self.span(job.slot, job.start_at, job.end_at)) for job in jobs]
+        return [resample(samples, SAMPLE_RATE_HZ, RECOGNISER_HZ) for samples in spans]
 
-    def _judge(self, audio: Sequence[NDArray[np.float32]], kind: JobKind) -> list[Hypothesis]:
-        if self._end_of_turn is None or kind is not JobKind.SPECULATIVE:
-            return [Hypothesis("") for _ in audio]
-        ended = self._end_of_turn.probabilities(audio)
+    def _judge(self, jobs: Sequence[Job]) -> list[Hypothesis]:
+        if self._end_of_turn is None or jobs[0].kind is not JobKind.SPECULATIVE:
+            return [Hypothesis("") for _ in jobs]
+        ended = self._end_of_turn.probabilities(self._audio(jobs))
         return [Hypothesis("", end_probability=float(probability)) for probability in ended]
 
     def _spot(

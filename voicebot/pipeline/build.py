@@ -85,6 +85,8 @@ def build(parts: Parts) -> Call:
         parts.observe,
         is_local=not parts.stt,
     )
+    if not parts.stt:
+        parts.line.take_audio = hear.take_audio
     pipeline = Pipeline(
         [
             transport.input(),

@@ -9,12 +9,19 @@ from pipecat.frames.frames import DataFrame, SystemFrame
 from voicebot.events import BargeInMode, SpokenPrompt
 
 
-@dataclass
-class CallerAudioFrame(SystemFrame):
+@dataclass(frozen=True, slots=True)
+class CallerAudio:
     """mu-law bytes of the caller; `at` is the first sample on the inbound clock."""
 
     at: int
     mulaw: bytes
+
+
+@dataclass
+class CallerAudioFrame(SystemFrame):
+    """The caller's audio on its way to a Pipecat service."""
+
+    audio: CallerAudio
 
 
 @dataclass

@@ -15,15 +15,21 @@ from voicebot.engine.runner import WINDOW, InbandKey, Result
 from voicebot.engine.scheduler import JobKind
 from voicebot.events import (
     SAMPLE_RATE_HZ,
+    BargeIn,
+    BargeInCandidate,
     BargeInMode,
+    BargeInRejected,
+    CallerTurn,
     Digit,
     Hypothesis,
+    KeysEntered,
     Listen,
+    NoInput,
     PromptEnded,
 )
 from voicebot.pipeline.clock import CallClock
 from voicebot.pipeline.failure import watched
-from voicebot.pipeline.frames import CallerAudioFrame, EventFrame
+from voicebot.pipeline.frames import CallerAudio, CallerAudioFrame, EventFrame
 from voicebot.turns.listener import Kind, Listener, Recognise
 
 KINDS: dict[Kind, JobKind] = {
@@ -36,6 +42,8 @@ DEAF_SAMPLES = SAMPLE_RATE_HZ
 """When the engine lags by this much, timers go on without it: the call must not stand still."""
 BACKLOG_EVENTS = 32
 """Beyond this partials are shed; what else a caller can cause is a few events a second."""
+WANTED = (BargeInCandidate, BargeInRejected, BargeIn, CallerTurn, KeysEntered, NoInput)
+"""What somebody down the pipeline waits for; a recognition service wants to know the rest, too."""
 NAMES = {job: kind for kind, job in KINDS.items()}
 
 
@@ -92,7 +100,7 @@ class Hear(FrameProcessor):
         await super().process_frame(frame, direction)
         match frame:
             case CallerAudioFrame():
-                await self._take_audio(frame)
+                await self._pass_audio(frame.audio)
                 return
             case EventFrame(event=Digit() as digit):
                 self._take_key(digit, is_inband=False)
@@ -119,18 +127,23 @@ class Hear(FrameProcessor):
         await super().cleanup()  # type: ignore[no-untyped-call]  # Pipecat gives it no type
         self._engine.release(self._handle)
 
-    async def _take_audio(self, frame: CallerAudioFrame) -> None:
-        self._observe(frame)
-        end = frame.at + len(frame.mulaw)
+    def take_audio(self, audio: CallerAudio) -> None:
+        """The caller's audio, straight from the line: a pipeline's hop for each 20 ms would be
+        the largest part of what a call costs."""
+        self._observe(audio)
+        end = audio.at + len(audio.mulaw)
         since, self._taken_until = self._taken_until, end
         playout = self._playout
         reference = playout.reference(since, end) if playout.plays_after(since) else b""
-        self._engine.push(self._handle, frame.at, frame.mulaw, reference)
+        self._engine.push(self._handle, audio.at, audio.mulaw, reference)
         if end - self._heard_at > DEAF_SAMPLES:
             self._emit(self._listener.tick(end))
-        if not self._is_local:
-            pcm = mulaw.decode(frame.mulaw).tobytes()
-            await self.push_frame(InputAudioRawFrame(pcm, SAMPLE_RATE_HZ, 1))
+
+    async def _pass_audio(self, audio: CallerAudio) -> None:
+        """The same where a Pipecat service, further down the pipeline, recognises it."""
+        self.take_audio(audio)
+        pcm = mulaw.decode(audio.mulaw).tobytes()
+        await self.push_frame(InputAudioRawFrame(pcm, SAMPLE_RATE_HZ, 1))
 
     def _take_key(self, digit: Digit, *, is_inband: bool) -> None:
         last, was_inband = self._last_key
@@ -200,7 +213,8 @@ class Hear(FrameProcessor):
             # Observed here, not when it was noticed: what one event sets off (a cut prompt)
             # is on record before the next.
             self._observe(event)
-            await self.push_frame(EventFrame(event))
+            if not self._is_local or isinstance(event, WANTED):
+                await self.push_frame(EventFrame(event))
 
 
 def _is_partial(event: object) -> bool:

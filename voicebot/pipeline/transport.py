@@ -31,7 +31,13 @@ from voicebot.events import (
 )
 from voicebot.pipeline.clock import CallClock
 from voicebot.pipeline.failure import watched
-from voicebot.pipeline.frames import AfterPromptsFrame, CallerAudioFrame, EventFrame, PromptFrame
+from voicebot.pipeline.frames import (
+    AfterPromptsFrame,
+    CallerAudio,
+    CallerAudioFrame,
+    EventFrame,
+    PromptFrame,
+)
 from voicebot.telephony.media_stream import (
     DtmfReceived,
     Fault,
@@ -44,8 +50,8 @@ from voicebot.telephony.media_stream import (
 Observe = Callable[[object], None]
 OUTBOX_MESSAGES = 512
 """Messages waiting for a peer that does not read; then the call counts as lost."""
-LOOK_S = 0.02
-"""While something waits for the end of the prompts: how often to look whether it came."""
+LOOK_SAMPLES = SAMPLE_RATE_HZ // 50
+"""While something waits for a mark that is late: how often to look whether to go on without."""
 
 
 class Socket(Protocol):
@@ -71,6 +77,8 @@ class Line:
         self.playout = playout
         self.outbox: asyncio.Queue[str] = asyncio.Queue(OUTBOX_MESSAGES)
         self.wake = asyncio.Event()  # the pacer looks again
+        self.take_audio: Callable[[CallerAudio], None] | None = None
+        """Where the caller's audio goes; None: down the pipeline."""
         self.is_lost = False
         self.unheard = 0  # prompts of which the caller's ear is not yet reported
 
@@ -134,7 +142,11 @@ class TransportIn(BaseInputTransport):
                 self._observe(Fault("audio_ahead"))
             case Media():
                 at = line.clock.place(len(event.payload), event.timestamp_ms)
-                await self.push_frame(CallerAudioFrame(at, event.payload))
+                audio = CallerAudio(at, event.payload)
+                if line.take_audio is None:
+                    await self.push_frame(CallerAudioFrame(audio))
+                else:
+                    line.take_audio(audio)
             case DtmfReceived():
                 await self.push_frame(EventFrame(Digit(event.digit, line.clock.received)))
             case MarkReturned():
@@ -248,13 +260,21 @@ class TransportOut(BaseOutputTransport):
             await self._sleep(line.playout.next_due(now), now)
 
     async def _sleep(self, due: int | None, now: int) -> None:
-        timeout = None if due is None else max(due - now, 40) / SAMPLE_RATE_HZ
-        if self._after is not None or (timeout is None and self._line.unheard):
-            timeout = LOOK_S
-        try:
-            await asyncio.wait_for(self._line.wake.wait(), timeout)
-        except TimeoutError:
+        line = self._line
+        if due is None and (self._after is not None or line.unheard):
+            # The prompts' end is next; a mark that comes late or never is looked out for.
+            ends_at = line.playout.ends_at
+            due = ends_at if ends_at > now else now + LOOK_SAMPLES
+        if due is None:
+            await line.wake.wait()
             return
+        delay_s = max(due - now, 40) / SAMPLE_RATE_HZ
+        # A timer alone: wait_for would make a task's worth of objects at each look.
+        timer = asyncio.get_running_loop().call_later(delay_s, line.wake.set)
+        try:
+            await line.wake.wait()
+        finally:
+            timer.cancel()
 
     async def _settle(self, now: int) -> None:
         """Carry out what waited for the end of the prompts."""

@@ -24,7 +24,7 @@ from voicebot.events import (
 )
 from voicebot.monitoring.metrics import Metrics
 from voicebot.pipeline.clock import CallClock
-from voicebot.pipeline.frames import CallerAudioFrame
+from voicebot.pipeline.frames import CallerAudio
 from voicebot.server.call_record import CallRecord, Turn
 from voicebot.store.journal import Journal
 from voicebot.store.recordings import StereoRecording
@@ -95,7 +95,7 @@ class CallObserver:
 
     def observe(self, event: object) -> None:
         """Anything: an event of voicebot.events, a chunk of audio, a fault of the peer."""
-        if isinstance(event, CallerAudioFrame):
+        if isinstance(event, CallerAudio):
             self._audio(event)
             return
         if isinstance(event, Recognised):
@@ -161,13 +161,13 @@ class CallObserver:
             log.warning("service failed", service=name)
         self._writes.put_nowait(ServiceRecord(self._start.call_sid, name, at, took_ms, reply.error))
 
-    def _audio(self, frame: CallerAudioFrame) -> None:
+    def _audio(self, audio: CallerAudio) -> None:
         clock = self._clock
         if clock is not None and clock.lateness_ms() > LATE_MS:
             self._keeping.metrics.late_chunk()
         if self._keeping.recording is not None:
-            self._keeping.recording.write("caller", frame.at, frame.mulaw)
-            if frame.at - self._written_at >= 2 * BEHIND_SAMPLES:
+            self._keeping.recording.write("caller", audio.at, audio.mulaw)
+            if audio.at - self._written_at >= 2 * BEHIND_SAMPLES:
                 self._write_bot(BEHIND_SAMPLES)
 
     def _write_bot(self, behind: int) -> None:
