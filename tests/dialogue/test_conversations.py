@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from voicebot.dialogue.machine import Machine
 from voicebot.dialogue.plan import Plan, load_plan
 from voicebot.events import (
+    BargeInMode,
     CallerHungUp,
     CallService,
     CallStarted,
@@ -163,18 +164,30 @@ def test_transfer_step_by_step_with_mistakes(bank: Conversation) -> None:
 
 
 def test_lost_card(bank: Conversation) -> None:
-    assert bank(says("lost_card", card="credit")) == [
-        "A blocked card cannot be used again. Shall I block your credit card now?"
-    ]
+    terms, question = bank(says("lost_card", card="credit"))
+    assert "say operator or press zero" in terms
+    assert question == "Shall I block your credit card now?"
+    # Only the hot word or a key interrupts the terms; any answer the question.
+    assert barge_ins(bank) == [BargeInMode.HOTWORD, BargeInMode.SPEECH]
+    assert bank.waits_for is not None
+    assert bank.waits_for.digits is not None
+    assert not bank.waits_for.digits.has_type_ahead
+    assert bank(SILENCE)[-1] == "Shall I block your credit card? Please say yes or no."
     assert bank(says(block="yes"))[0] == (
         "Your credit card is blocked. Your reference number is 480017."
     )
+    assert barge_ins(bank) == [BargeInMode.DTMF, BargeInMode.SPEECH]
     bank(says(more="yes"))
     bank(says("lost_card", card="debit"))
     assert bank(says(block="no")) == [
         "All right. I have not blocked it.",
         "Is there anything else I can do for you?",
     ]
+
+
+def barge_ins(call: Conversation) -> list[BargeInMode]:
+    """What may interrupt each of the prompts just spoken."""
+    return [action.barge_in for action in call.actions if isinstance(action, Play)]
 
 
 def test_hours_in_the_midst_of_a_transfer(bank: Conversation) -> None:
