@@ -138,7 +138,7 @@ class DelayTracker:
         self._updates[slots] = 0
 
     def move(self, slot: int, delay: int) -> None:
-        """The delay is known better than by correlation; what spoke for another one is void."""
+        """The delay (or that there is none) is known better than by correlation."""
         self.delay[slot] = delay
         self._sums[slot] = 0
         self._updates[slot] = 0

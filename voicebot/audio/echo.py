@@ -52,6 +52,8 @@ _STEP_DOUBT = 0.05
 LOST_BLOCKS = 50
 """Of audible echo for which a learned path that explains nothing is kept unchanged: most often
 only the delay has changed. Then the filter starts anew."""
+TRIAL_BLOCKS = 150
+"""For which a new filter may explain nothing until its delay counts as a mistake: 3 s."""
 _MAX_SCALE = 4.0
 _MAX_LOUDER_BLOCKS = 25  # 500 ms with more left than there was: the filter has diverged
 
@@ -93,6 +95,7 @@ class EchoCanceller:
         self._offset = np.zeros(slots, np.float32)  # of the near end, its mean of late
         self._was_active = np.zeros(slots, np.bool_)
         self._lost = np.zeros(slots, np.int64)  # blocks for which the path is still kept
+        self._trial = np.zeros(slots, np.int64)  # blocks for which a new filter explained nothing
         self._louder = np.zeros(slots, np.int64)  # blocks in a row louder than the near end
         self._settled = np.zeros(slots, np.int64)  # blocks
         self._gain = np.zeros(slots, np.float32)  # of the predicted echo at the last block's end
@@ -110,7 +113,8 @@ class EchoCanceller:
         self._coupling.reset(slot)
         self._far.clear(slot)
         self._near.clear(slot)
-        self._counts[slot] = self._settled[slot] = self._louder[slot] = self._lost[slot] = 0
+        for counts in (self._counts, self._settled, self._louder, self._lost, self._trial):
+            counts[slot] = 0
         self._silent[slot] = self._far.blocks + 1
         self._delay[slot] = UNLOCKED
         self._was_active[slot] = False
@@ -202,13 +206,13 @@ class EchoCanceller:
         if not len(known):
             return taken, residual
         rows = slots[known]
-        self._settled[rows] += 1
         reference = self._reference(rows, 1, self._shift[rows])
         is_kept = self._lost[rows] > 0
         echo, doubted = self._filter.process(rows, near[known], reference, ~is_kept)
         is_lost, is_louder = self._explanation.hear(rows, near[known], echo)
-        taken[known] = self._fade(rows, echo, ~is_louder & ~is_kept)
         is_trusted = self._explanation.is_trusted[rows]
+        taken[known] = self._fade(rows, echo, is_trusted & ~is_louder)
+        self._settled[rows[is_trusted]] += 1
         estimate = np.maximum(doubted, self._explanation.residual(rows))
         residual[known] = np.where(is_trusted, estimate, residual[known])
         self._recover(rows, is_lost, is_louder)
@@ -224,18 +228,27 @@ class EchoCanceller:
         self, slots: Slots, is_lost: NDArray[np.bool_], is_louder: NDArray[np.bool_]
     ) -> None:
         """Keep a path that is lost for a while; start filters anew that stay lost, or that only
-        make things louder."""
+        make things louder; give up delays at which no filter ever explains anything."""
+        is_trusted = self._explanation.is_trusted[slots]
         was_kept = self._lost[slots] > 0
-        lost = self._lost[slots] - self._explanation.is_audible[slots]
-        lost[is_lost] = LOST_BLOCKS
-        lost[self._explanation.is_trusted[slots]] = 0
-        self._lost[slots] = np.maximum(lost, 0)
+        kept = self._lost[slots] - self._explanation.is_audible[slots]
+        kept[is_lost] = LOST_BLOCKS
+        self._lost[slots] = np.where(is_trusted, 0, np.maximum(kept, 0))
         self._settled[slots[is_lost]] = 0
-        self._louder[slots] = np.where(is_louder & ~was_kept, self._louder[slots] + 1, 0)
-        has_expired = was_kept & (lost <= 0) & ~self._explanation.is_trusted[slots]
-        for slot in slots[has_expired | (self._louder[slots] > _MAX_LOUDER_BLOCKS)]:
+        self._louder[slots] = np.where(is_louder & is_trusted, self._louder[slots] + 1, 0)
+        has_failed = (self._louder[slots] > _MAX_LOUDER_BLOCKS) | (was_kept & (kept <= 0))
+        for slot in slots[has_failed & ~(is_trusted & was_kept)]:
             self._start(int(slot))
-            self._explanation.lose(slot)
+        is_on_trial = ~is_trusted & (self._lost[slots] == 0)
+        self._trial[slots] = np.where(is_on_trial, self._trial[slots] + 1, 0)
+        for slot in slots[self._trial[slots] > TRIAL_BLOCKS]:
+            self._give_up(int(slot))
+
+    def _give_up(self, slot: int) -> None:
+        self._delay[slot] = UNLOCKED
+        self._tracker.move(slot, UNLOCKED)
+        self._explanation.lose(slot)
+        self._trial[slot] = 0
 
     # ------------------------------------------------------------ changes of the delay
 
@@ -259,16 +272,17 @@ class EchoCanceller:
             self._start(slot)
 
     def _start(self, slot: int) -> None:
-        """Learn the echo path from what was heard lately."""
+        """Learn the echo path from what was heard lately; it is trusted once it explains that."""
         self._shift[slot] = max(int(self._delay[slot]) - SLACK_SAMPLES, 0)
         near, far = self._heard(slot, REPLAY_BLOCKS, int(self._shift[slot]))
         lead = int(self._delay[slot] - self._shift[slot]) // CHUNK_SAMPLES
-        self._filter.start(slot, near, far, lead)
-        self._settle(slot)
-
-    def _settle(self, slot: int) -> None:
-        self._explanation.begin(slot)
-        self._settled[slot] = self._louder[slot] = self._lost[slot] = 0
+        echo = self._filter.start(slot, near, far, lead)
+        self._settled[slot] = self._louder[slot] = self._lost[slot] = self._trial[slot] = 0
+        self._explanation.lose(slot)
+        rows = np.array([slot])
+        for at in range(0, len(near), CHUNK_SAMPLES):
+            now = slice(at, at + CHUNK_SAMPLES)
+            self._explanation.hear(rows, near[None, now], echo[None, now])
 
     def _heard(self, slot: int, blocks: int, shift: int) -> tuple[Signal, Signal]:
         """Near end, and reference with the filter's length before it, float32[samples]."""
@@ -298,7 +312,8 @@ class EchoCanceller:
         near, far = self._heard(slot, STEP_BLOCKS, candidates[best])
         self._filter.doubt(rows, _STEP_DOUBT)
         self._filter.replay(rows, near[None], far[None])
-        self._settle(slot)
+        self._settled[slot] = self._louder[slot] = self._lost[slot] = 0
+        self._explanation.trust(slot)
         return True
 
     def _likeness(self, slot: int, shift: int) -> tuple[float, float]:

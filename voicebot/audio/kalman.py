@@ -74,12 +74,12 @@ class KalmanFilter:
         arrays = (self._far, self._last, self._path, self._doubt, self._near)
         return sum(array.nbytes for array in arrays)
 
-    def start(self, slot: int, near: Signal, far: Signal, lead: int) -> None:
+    def start(self, slot: int, near: Signal, far: Signal, lead: int) -> Signal:
         """Begin anew with what was heard: near float32[n * 160] and far float32[(n + P) * 160].
 
         The far end begins P = PARTITIONS blocks before the near end, both end now. The echo path is
         expected as loud as the two allow, its direct part in partition `lead`, and the filter
-        runs through what was heard at once.
+        runs through what was heard at once. Returns the echo predicted on the way.
         """
         slots = np.array([slot])
         blocks = near.reshape(-1, CHUNK_SAMPLES)
@@ -90,7 +90,7 @@ class KalmanFilter:
         self._path[slot] = 0.0
         self._doubt[slot] = np.float32(PRIOR_SHARE) * path_power * _prior_shape(lead)
         self._near[slot] = np.maximum(PRIOR_NEAR_SHARE * near_power, NEAR_FLOOR)
-        self.replay(slots, near[None], far[None])
+        return self.replay(slots, near[None], far[None]).reshape(-1)
 
     def replay(self, slots: Slots, near: Signal, far: Signal) -> Signal:
         """Run through what was heard, float32[n, blocks * 160] and P blocks more of far end before

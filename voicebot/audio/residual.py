@@ -45,12 +45,10 @@ class Explanation:
         self.is_audible = np.zeros(slots, np.bool_)
         """bool[slots]: the predicted echo is loud enough to judge."""
 
-    def begin(self, slots: Slots | int) -> None:
-        """The filter was started or realigned: trust it until it fails."""
-        self.expect(slots)
+    def trust(self, slots: Slots | int) -> None:
+        """The filter was realigned and is known to explain what is heard."""
+        self.lose(slots)
         self.is_trusted[slots] = True
-        self.is_audible[slots] = False
-        self._leakage[slots] = 1.0
 
     def expect(self, slots: Slots | int) -> None:
         """A new prompt: the echo path may have changed meanwhile."""
@@ -59,8 +57,10 @@ class Explanation:
         self.is_verified[slots] = False
 
     def lose(self, slots: Slots | int) -> None:
-        """No filter is there to be trusted."""
-        self.is_trusted[slots] = self.is_verified[slots] = False
+        """No filter is there to be trusted, or one that has to show first what it explains."""
+        self.expect(slots)
+        self.is_trusted[slots] = self.is_audible[slots] = False
+        self._leakage[slots] = 1.0
 
     def hear(self, slots: Slots, near: Signal, echo: Signal) -> tuple[Flags, Flags]:
         """A block, float32[n, 160] each: (where trust was lost now, where leaving the echo in is
