@@ -193,5 +193,5 @@ def test_silence_has_no_echo() -> None:
     ],
 )
 def test_no_telephone_is_like_that(options) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(ValueError, match="delay|loudspeaker"):
+    with pytest.raises(ValueError, match=r"delay|loudspeaker"):
         EchoPath(erl_db=10, **options)
