@@ -19,7 +19,7 @@ from voicebot.events import (
     TurnEnded,
     TurnEndReason,
 )
-from voicebot.turns.endpointer import Endpointer
+from voicebot.turns.endpointer import Endpointer, judged_patience, patience
 
 pytestmark = pytest.mark.unit
 
@@ -277,6 +277,96 @@ def test_after_a_caller_who_never_stops_the_next_listen_is_fresh(scene: Scene) -
     assert isinstance(scene.until(60000), NoInput)
 
 
+# ---------------------------------------------------------------- how finished it sounds
+
+
+def judged(scene: Scene, probability: float, at: float | None = None) -> None:
+    scene.endpointer.on_end_probability(probability, ms(scene.now if at is None else at))
+
+
+def pause_ms(probability: float | None, expectation: Expectation = OPEN) -> int:
+    return patience(expectation, Completeness.EXTENDABLE, probability)[0]
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_patience_falls_with_the_probability_of_an_end(one: float, other: float) -> None:
+    less, more = sorted((one, other))
+    assert TIMEOUTS.complete_ms <= pause_ms(more) <= pause_ms(less) <= TIMEOUTS.incomplete_ms
+
+
+def test_patience_reaches_both_of_the_authors_limits() -> None:
+    assert (pause_ms(0.0), pause_ms(1.0)) == (TIMEOUTS.incomplete_ms, TIMEOUTS.complete_ms)
+    assert TIMEOUTS.complete_ms < pause_ms(0.5) < TIMEOUTS.incomplete_ms
+    tight = replace(OPEN, timeouts=replace(TIMEOUTS, complete_ms=300, incomplete_ms=250))
+    assert pause_ms(1.0, tight) == 250, "the author's cap comes first"
+
+
+def test_patience_without_a_judgement_is_the_authors() -> None:
+    assert pause_ms(None) == TIMEOUTS.incomplete_ms
+
+
+def test_the_trade_moves_patience() -> None:
+    slow, fast = (
+        judged_patience(0.5, shortest_ms=200, longest_ms=1500, even_ms=ms_) for ms_ in (900, 400)
+    )
+    assert (slow, fast) == (900, 400)
+
+
+@pytest.mark.parametrize(
+    ("expectation", "completeness", "expected"),
+    [(CARD, Completeness.EXTENDABLE, 1500), (CARD, Completeness.COMPLETE, 300)],
+)
+def test_how_digits_sound_does_not_count(
+    expectation: Expectation, completeness: Completeness, expected: int
+) -> None:
+    for probability in (0.0, 1.0, None):
+        assert patience(expectation, completeness, probability)[0] == expected
+
+
+def test_who_sounds_finished_is_answered_sooner(scene: Scene) -> None:
+    scene.listens(OPEN)
+    scene.speaks(1000, 2000)
+    judged(scene, 0.99)
+    assert scene.until(10000) == TurnEnded(ms(2300), TurnEndReason.INCOMPLETE, ms(1000), ms(2000))
+
+
+def test_the_latest_probability_of_a_pause_counts(scene: Scene) -> None:
+    scene.listens(OPEN)
+    scene.speaks(1000, 2000)
+    judged(scene, 0.99)
+    judged(scene, 0.001)
+    assert ended_at_ms(scene.until(10000)) == 2900
+
+
+def test_a_new_pause_is_judged_anew(scene: Scene) -> None:
+    scene.listens(OPEN)
+    scene.speaks(1000, 2000)
+    judged(scene, 0.99)
+    scene.speaks(2150, 3000)
+    assert ended_at_ms(scene.until(10000)) == 3900
+
+
+def test_a_judgement_that_comes_late_is_not_of_this_pause(scene: Scene) -> None:
+    scene.listens(OPEN)
+    scene.speaks(1000, 2000)
+    scene.until(2340)
+    scene.endpointer.on_speech_started(SpeechStarted(ms(2240), ms(2340)))
+    judged(scene, 0.99, 2400)  # of the first pause, while the caller speaks again
+    scene.until(3224)
+    scene.endpointer.on_speech_ended(SpeechEnded(ms(3000), ms(3224)))
+    judged(scene, 0.99, 2300)  # out of order
+    assert ended_at_ms(scene.until(10000)) == 3900
+
+
+@pytest.mark.parametrize("probability", [float("nan"), float("inf"), -1.0, 2.0])
+def test_no_probability_at_all(scene: Scene, probability: float) -> None:
+    scene.listens(OPEN)
+    judged(scene, 0.5)  # before anything was said
+    scene.speaks(1000, 2000)
+    judged(scene, probability)
+    assert 2300 <= ended_at_ms(scene.until(10000)) <= 2900
+
+
 # ---------------------------------------------------------------- speech around the prompt's end
 
 
@@ -495,6 +585,7 @@ actions = st.one_of(
     st.tuples(st.just("started"), times, times),
     st.tuples(st.just("ended"), times, times),
     st.tuples(st.just("complete"), st.sampled_from(Completeness), times),
+    st.tuples(st.just("judged"), st.floats(allow_nan=True), times),
     st.tuples(st.just("key"), st.sampled_from("0123456789*#ABCD?"), times),
     st.tuples(st.just("listen"), expectations),
     st.tuples(st.just("stop")),
@@ -511,6 +602,8 @@ def act(endpointer: Endpointer, action: tuple, now: int) -> TurnEnded | NoInput 
             endpointer.on_speech_ended(SpeechEnded(now + at, now + detected_at))
         case ("complete", completeness, at):
             endpointer.on_completeness(completeness, now + at)
+        case ("judged", probability, at):
+            endpointer.on_end_probability(probability, now + at)
         case ("key", key, at):
             endpointer.on_digit(Digit(key, now + at))
         case ("listen", expectation):

@@ -1,12 +1,14 @@
 """When the caller's turn is over: a small state machine with VoiceXML's timeouts. Pure.
 
-The length of silence that ends a turn depends on what the dialogue waits for and on what was
-recognised so far: "yes" to a yes/no question ends sooner than a card number half read. Time is
-the sample clock of the call; `tick` decides, everything else only takes note.
+The length of silence that ends a turn depends on what the dialogue waits for, on what was
+recognised so far and on whether the caller sounds finished: "yes" to a yes/no question ends sooner
+than a card number half read, "I would like to" later than "that is all". Time is the sample clock
+of the call; `tick` decides, everything else only takes note.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from voicebot.events import (
@@ -29,6 +31,13 @@ SPELLED_TYPES = frozenset({SlotType.DIGITS, SlotType.PHONE, SlotType.LETTERS})
 SPECULATIVE_MS = 200
 """Silence after which the final hypothesis is worth decoding early."""
 
+EVEN_MS = 550
+"""Silence after which a caller who is as likely to go on as not is taken to have finished."""
+
+MS_PER_LOGIT = 350
+"""How much longer for each unit of log-odds that the caller goes on. Where pauses die out like
+exp(-t / MS_PER_LOGIT), waiting so long ends every turn at the same odds of being right."""
+
 
 @dataclass(slots=True)
 class _Utterance:
@@ -39,6 +48,7 @@ class _Utterance:
     known_at: int  # when its latest stretch of speech was detected
     ended_at: int | None = None
     completeness: Completeness | None = None  # None: nothing recognised since speech resumed
+    end_probability: float | None = None  # of this pause; None: not judged (yet)
     is_speculated: bool = False
 
 
@@ -104,7 +114,7 @@ class Endpointer:
             utterance.started_at = event.at
             utterance.known_at = max(utterance.known_at, event.detected_at)
         elif event.detected_at > utterance.ended_at:
-            utterance.ended_at = utterance.completeness = None
+            utterance.ended_at = utterance.completeness = utterance.end_probability = None
             utterance.known_at = event.detected_at
             utterance.is_speculated = False
 
@@ -132,6 +142,17 @@ class Endpointer:
         """How far what was recognised answers the dialogue, known at `at`; the latest counts."""
         if self._utterance is not None and at >= self._utterance.known_at:
             self._utterance.completeness = completeness
+
+    def on_end_probability(self, probability: float, at: int) -> None:
+        """That the caller has finished (0..1), judged in this pause; the latest counts.
+
+        One that comes while the caller speaks again, or is no number, changes nothing.
+        """
+        utterance = self._utterance
+        if utterance is None or utterance.ended_at is None or at < utterance.known_at:
+            return
+        if math.isfinite(probability):
+            utterance.end_probability = min(max(probability, 0.0), 1.0)
 
     def on_digit(self, digit: Digit) -> None:
         """A key. From the first one on keys make the turn; see `tick` for a single slip."""
@@ -179,7 +200,7 @@ class Endpointer:
             return self._end(at, TurnEndReason.MAX_SPEECH)
         if utterance.ended_at is None:
             return None
-        pause_ms, reason = patience(expectation, utterance.completeness)
+        pause_ms, reason = patience(expectation, utterance.completeness, utterance.end_probability)
         if at - utterance.ended_at < _samples(pause_ms):
             return None
         return self._end(at, reason)
@@ -195,9 +216,17 @@ class Endpointer:
 
 
 def patience(
-    expectation: Expectation, completeness: Completeness | None
+    expectation: Expectation,
+    completeness: Completeness | None,
+    end_probability: float | None = None,
 ) -> tuple[int, TurnEndReason]:
-    """Milliseconds of silence that end the turn, and why; `completeness` None: not yet known."""
+    """Milliseconds of silence that end the turn, and why; None: not yet known.
+
+    A complete answer ends by `complete_ms` or `yes_no_ms`, digits not yet complete by `digits_ms`,
+    however finished they sound: people read numbers in groups. Anything else ends the sooner the
+    more probably the caller has finished, between `complete_ms` and `incomplete_ms`, and by
+    `incomplete_ms` where nobody judged.
+    """
     timeouts = expectation.timeouts
     focus = next((slot.type for slot in expectation.slots if slot.name == expectation.focus), None)
     if completeness is Completeness.COMPLETE:
@@ -206,7 +235,25 @@ def patience(
         return pause_ms, TurnEndReason.COMPLETE
     if focus in SPELLED_TYPES:
         return timeouts.digits_ms, TurnEndReason.INCOMPLETE
-    return timeouts.incomplete_ms, TurnEndReason.INCOMPLETE
+    if end_probability is None:
+        return timeouts.incomplete_ms, TurnEndReason.INCOMPLETE
+    pause_ms = judged_patience(
+        end_probability, shortest_ms=timeouts.complete_ms, longest_ms=timeouts.incomplete_ms
+    )
+    return pause_ms, TurnEndReason.INCOMPLETE
+
+
+def judged_patience(
+    end_probability: float, *, shortest_ms: int, longest_ms: int, even_ms: int = EVEN_MS
+) -> int:
+    """Milliseconds of silence after which a caller who has finished so probably is not waited for.
+
+    `even_ms` belongs to probability 1/2: the trade between cutting callers off and delay, which
+    the evaluation sweeps. Falls with the probability; never beyond `longest_ms`.
+    """
+    probability = min(max(end_probability, 1e-6), 1 - 1e-6)
+    log_odds = math.log(probability / (1 - probability))
+    return int(min(longest_ms, max(shortest_ms, even_ms - MS_PER_LOGIT * log_odds)))
 
 
 def _samples(ms: int) -> int:
