@@ -60,7 +60,7 @@ GONE = 10 ** (-6.0 / 10)
 HELD_PURITY = 0.35
 """... or both together below this part of all power, ..."""
 GONE_WINDOWS = 3
-"""... so many windows in a row: pauses of 30 ms end a key, dropouts below 20 ms do not."""
+"""... so many windows in a row: pauses of 30 ms end a key, a lost packet of 20 ms does not."""
 
 _ONSET_SAMPLES = 64
 """Moving average by which the beginning of a tone is found: 8 ms part the two groups."""
