@@ -1,4 +1,4 @@
-"""Twilio and a caller's telephone, in virtual time: what is played, and what the microphone hears."""
+"""Twilio and a caller's telephone, in virtual time: what is played, what the microphone hears."""
 
 from __future__ import annotations
 
