@@ -417,6 +417,27 @@ def test_events_out_of_order_do_nothing(tmp_path: Path) -> None:
     assert fresh.handle(says(town="Oslo")) == []
 
 
+def test_the_plan_knows_what_was_heard_of_its_prompts(tmp_path: Path) -> None:
+    plan = plan_of(
+        tmp_path,
+        """
+forms:
+  a:
+    fields: {x: {type: text, prompt: "What is it?"}}
+    filled:
+      - {when: call.was_cut, say: "You heard {{ call.heard | text }}.", disconnect: cut}
+      - {say: "All of it.", disconnect: whole}
+""",
+    )
+    cut = Conversation(plan)
+    cut(PromptHeard(0, "What is", True))
+    assert "You heard What is." in "".join(map(str, cut(says(x="it"))))
+    whole = Conversation(plan)
+    whole(PromptHeard(0, "What is it?", False))
+    whole(says(x="it"))
+    assert whole.machine.outcome == "whole"
+
+
 def test_saved_state_of_another_plan_is_refused(tmp_path: Path, shop_text: str) -> None:
     saved = Conversation(plan_of(tmp_path, TRIP)).machine.to_json()
     other = plan_of(tmp_path, shop_text)

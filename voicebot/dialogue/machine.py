@@ -34,6 +34,7 @@ from voicebot.events import (
     Listen,
     NoInput,
     Play,
+    PromptHeard,
     Say,
     ServiceReply,
 )
@@ -119,6 +120,9 @@ class Machine:
         if isinstance(event, CallerHungUp):
             self._performer.hang_up()
             return []
+        if isinstance(event, PromptHeard):
+            self._note_heard(event)
+            return []
         if isinstance(event, CallStarted) and state.mode == "new":
             self._start(event)
         elif isinstance(event, ServiceReply) and state.mode == "service":
@@ -145,6 +149,10 @@ class Machine:
         self._performer.enter(self._plan.start)
         self._performer.play(self._plan.keys.welcome)
 
+    def _note_heard(self, event: PromptHeard) -> None:
+        self._state.heard = f"{self._state.heard} {event.text}".strip()
+        self._state.was_cut = self._state.was_cut or event.was_cut
+
     def _run(self) -> None:
         for _ in range(defaults.MAX_STEPS):
             if self._state.mode != "run":
@@ -162,6 +170,7 @@ class Machine:
         plays = [action for action in actions if isinstance(action, Play)]
         if plays:
             state.last_plays = [_said(play) for play in plays]
+            state.heard, state.was_cut = "", False
         waits_for = self.expectation
         if waits_for is not None:
             actions.append(Listen(waits_for))

@@ -64,7 +64,8 @@ class Performer:
         if first == "now":
             return expressions.look_up({"now": self._clock()}, name)
         if first == "call":
-            return expressions.look_up({"call": self.state.call}, name)
+            known = {**self.state.call, "heard": self.state.heard, "was_cut": self.state.was_cut}
+            return expressions.look_up({"call": known}, name)
         return expressions.look_up(self.state.variables, name)
 
     def is_true(self, condition: str | None) -> bool:

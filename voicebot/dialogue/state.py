@@ -80,6 +80,8 @@ class State(_Record):
     pending_service: str = ""
     services_called: int = 0
     last_plays: list[Said] = []  # what "repeat" says again
+    heard: str = ""  # what the caller heard of it
+    was_cut: bool = False  # because he interrupted it
     goals: list[str] = []
     outcome: str | None = None
     is_goal: bool = False

@@ -19,6 +19,7 @@ from voicebot.events import (
     KeysEntered,
     Listen,
     NoInput,
+    PromptHeard,
     ServiceReply,
 )
 from voicebot.pipeline.failure import watched
@@ -49,6 +50,8 @@ class Converse(FrameProcessor):
                 event=CallStarted() | CallerTurn() | KeysEntered() | NoInput() as event
             ):
                 await self._act(self._session.handle(event))
+            case EventFrame(event=PromptHeard() as heard):
+                await self._act(self._session.handle(heard))
             case EventFrame(event=CallerHungUp() as gone):
                 self._session.handle(gone)
                 await self.push_frame(frame, direction)

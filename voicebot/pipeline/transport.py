@@ -82,11 +82,12 @@ class Line:
         self.is_lost = False
         self.unheard = 0  # prompts of which the caller's ear is not yet reported
 
-    def report(self, heard: list[PromptHeard], observe: Observe) -> None:
-        """The caller heard these prompts to their end."""
+    def report(self, heard: list[PromptHeard], observe: Observe) -> list[EventFrame]:
+        """The caller heard these prompts to their end; what to tell the dialogue."""
         self.unheard -= len(heard)
         for prompt in heard:
             observe(prompt)
+        return [EventFrame(prompt) for prompt in heard]
 
     def send(self, message: str) -> None:
         """Queue a message in order; a peer that stopped reading loses the call."""
@@ -150,10 +151,9 @@ class TransportIn(BaseInputTransport):
             case DtmfReceived():
                 await self.push_frame(EventFrame(Digit(event.digit, line.clock.received)))
             case MarkReturned():
-                line.report(
-                    line.playout.mark_returned(event.name, event.was_cleared, line.clock.now()),
-                    self._observe,
-                )
+                heard = line.playout.mark_returned(event.name, event.was_cleared, line.clock.now())
+                for frame in line.report(heard, self._observe):
+                    await self.push_frame(frame)
                 line.wake.set()
             case Fault() | Stopped():
                 self._observe(event)
@@ -238,6 +238,7 @@ class TransportOut(BaseOutputTransport):
             self._after = None
         if heard is not None:
             self._observe(heard)
+            await self.push_frame(EventFrame(heard), FrameDirection.UPSTREAM)
         line.wake.set()
 
     async def _pace(self) -> None:
@@ -279,7 +280,8 @@ class TransportOut(BaseOutputTransport):
     async def _settle(self, now: int) -> None:
         """Carry out what waited for the end of the prompts."""
         line = self._line
-        line.report(line.playout.settle(now), self._observe)
+        for frame in line.report(line.playout.settle(now), self._observe):
+            await self.push_frame(frame, FrameDirection.UPSTREAM)
         if line.playout.is_audible(now) or not line.playout.is_done or line.playout.is_paused:
             return
         self._is_playing = False
