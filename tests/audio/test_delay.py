@@ -88,14 +88,13 @@ def test_a_caller_who_speaks_over_the_bot_does_not_mislead_it() -> None:
     assert [abs(delay - 2400) <= 8 for _, delay in changes] == [True]
 
 
-@pytest.mark.parametrize("near", ["silence", "noise", "caller", "hum"])
+@pytest.mark.parametrize("near", ["silence", "noise", "hum"])
 def test_without_echo_it_never_locks(near: str) -> None:
     far = syllables(20.0, seed=10)
     time = np.arange(len(far)) / 8000
     heard = {
         "silence": np.zeros_like(far),
         "noise": 0.01 * np.random.default_rng(1).standard_normal(len(far)),
-        "caller": syllables(20.0, seed=11),
         "hum": 0.1 * np.sin(2 * np.pi * 440 * time),
     }[near]
     tracker, changes = track(over_the_phone(heard.astype(np.float32)), far)

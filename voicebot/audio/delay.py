@@ -36,14 +36,14 @@ WHITENING = 0.75
 """Exponent of the phase transform: 1 would let bins without any speech vote like the others."""
 LEAK = 0.8
 """Share of the sum kept at an update; 0.8 per 160 ms forgets within about 0.7 s."""
-LOCK_SCORE = 13.0
-"""Deviations of the leaky sum from which on a peak is an echo at once; without echo 12 is the
-most that was seen (LOG.md)."""
-PERSIST_SCORE = 10.0
-PERSIST_UPDATES = 3
-"""A lower peak is an echo if it stays at its place for so many updates."""
+LOCK_SCORE = 11.0
+"""Deviations of the leaky sum from which on a peak may be an echo at once. A caller who talks
+over a bot without echo gets there four times a minute (LOG.md): a filter has to confirm it."""
+PERSIST_SCORE = 9.0
+PERSIST_UPDATES = 2
+"""A lower peak may be an echo if it stays at its place for so many updates."""
 _SAME_MS = 6.0  # peaks within this are the same path
-_CLIP = 12.0  # what one update may add: one loud moment locks nothing
+_CLIP = 16.0  # what one update may add
 _ZONE_BLOCKS = 20  # of lags (400 ms) over which the deviation is taken
 _ZONE_FLOOR = 0.1  # of the power over all lags, where there is hardly any far end
 _PEAK = 4  # lags (1 ms) whose power is taken together
@@ -92,7 +92,11 @@ _DECIMATOR = _decimator()
 
 
 class DelayTracker:
-    """Delay of the echo in each slot, int64[slots] `delay` in samples at 8 kHz, or UNLOCKED."""
+    """Likely delay of the echo in each slot, int64[slots] `delay` in samples at 8 kHz, or UNLOCKED.
+
+    It is a candidate: whoever takes it checks that it explains what is heard, and tells by `move`
+    where it does not.
+    """
 
     def __init__(self, slots: int, *, max_delay_ms: int = 1500) -> None:
         lag_blocks = max_delay_ms * _RATE_HZ // 1000 // _BLOCK + 1
@@ -110,7 +114,7 @@ class DelayTracker:
         self._zone = _band_matrix(lag_blocks, _ZONE_BLOCKS)
         self.delay = np.full(slots, UNLOCKED, np.int64)
         self.score = np.zeros(slots, np.float32)
-        """float32[slots], deviations of the highest peak; 13 and more is an echo."""
+        """float32[slots], deviations of the highest peak."""
         self.guess = np.zeros(slots, np.int64)
         """int64[slots], the likeliest delay (samples) by the last correlation alone."""
 
@@ -138,9 +142,10 @@ class DelayTracker:
         self._updates[slots] = 0
 
     def move(self, slot: int, delay: int) -> None:
-        """The delay (or that there is none) is known better than by correlation."""
+        """The delay is known better than by correlation; UNLOCKED: it is not what was thought."""
         self.delay[slot] = delay
-        self._sums[slot] = 0
+        if delay != UNLOCKED:
+            self._sums[slot] = 0  # what speaks for another delay is void
         self._updates[slot] = 0
 
     def process(

@@ -33,8 +33,10 @@ if TYPE_CHECKING:
     Slots = NDArray[np.intp]
     Signal = NDArray[np.float32]
 
-SLACK_SAMPLES = 2 * CHUNK_SAMPLES
-"""The reference is read 40 ms before the direct path is expected."""
+SLACK_SAMPLES = 5 * CHUNK_SAMPLES // 2
+"""The reference is read 50 ms before the direct path is expected: amid the filter's third
+partition, for the tracker may be wrong by a few samples."""
+_EARLY_SAMPLES = 40  # so much earlier than the tracker says the direct path may still come
 TAIL_BLOCKS = 15
 """An echo is possible for 300 ms after its far end should have passed: the room."""
 REPLAY_BLOCKS = 20
@@ -52,8 +54,8 @@ _STEP_DOUBT = 0.05
 LOST_BLOCKS = 50
 """Of audible echo for which a learned path that explains nothing is kept unchanged: most often
 only the delay has changed. Then the filter starts anew."""
-TRIAL_BLOCKS = 150
-"""For which a new filter may explain nothing until its delay counts as a mistake: 3 s."""
+TRIAL_BLOCKS = 75
+"""For which a new filter may explain nothing until its delay counts as a mistake: 1.5 s."""
 _MAX_SCALE = 4.0
 _MAX_LOUDER_BLOCKS = 25  # 500 ms with more left than there was: the filter has diverged
 
@@ -275,8 +277,8 @@ class EchoCanceller:
         """Learn the echo path from what was heard lately; it is trusted once it explains that."""
         self._shift[slot] = max(int(self._delay[slot]) - SLACK_SAMPLES, 0)
         near, far = self._heard(slot, REPLAY_BLOCKS, int(self._shift[slot]))
-        lead = int(self._delay[slot] - self._shift[slot]) // CHUNK_SAMPLES
-        echo = self._filter.start(slot, near, far, lead)
+        lead = int(self._delay[slot] - self._shift[slot] - _EARLY_SAMPLES) // CHUNK_SAMPLES
+        echo = self._filter.start(slot, near, far, max(lead, 0))
         self._settled[slot] = self._louder[slot] = self._lost[slot] = self._trial[slot] = 0
         self._explanation.lose(slot)
         rows = np.array([slot])

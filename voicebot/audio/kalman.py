@@ -27,7 +27,7 @@ PARTITIONS = 12
 """240 ms of echo path."""
 FFT = 2 * CHUNK_SAMPLES
 BINS = CHUNK_SAMPLES + 1
-TRANSITION = 0.998
+TRANSITION = 0.9985
 """Share of the echo path that stays over a block of 20 ms; what is lost is process noise."""
 NEAR_LEAK = 0.85
 """Smoothing of the near end's power per bin: about 130 ms."""
@@ -35,11 +35,13 @@ NEAR_FLOOR = np.float32(CHUNK_SAMPLES * 10 ** (-78 / 10))
 """Noise of the telephone's 8-bit code at low levels."""
 PRIOR_SHARE = 0.3
 """How much of the power that near and far end have in a bin is taken for the echo path's."""
-PRIOR_NEAR_SHARE = 0.5  # and how much of the near end's for the near end's own
-PRIOR_DECAY_MS = 30.0
+PRIOR_NEAR_SHARE = 0.2  # and how much of the near end's for the near end's own
+PRIOR_DECAY_MS = 35.0
 """Decay of the power expected behind the direct path."""
-_EARLY_POWER = 0.1  # expected in the partition before the direct path, and half as much before that
-_SMOOTH_BINS = 5
+_EARLY_POWER = (
+    0.03  # expected in the partition before the direct path, and half as much before that
+)
+_SMOOTH_BINS = 15
 _HALF = np.float32(CHUNK_SAMPLES / FFT)
 _GROUP = 16  # slots computed at a time: their state stays in the cache
 
