@@ -43,7 +43,7 @@ class ScriptedRecogniser:
         self.batches: list[int] = []
 
     def transcribe(
-        self, batch: Sequence[NDArray[np.float32]], *, nbest: int = 1
+        self, batch: Sequence[NDArray[np.float32]], *, nbest: int = 1, judge: object = None
     ) -> list[Hypothesis]:
         self.batches.append(len(batch))
         found = []

@@ -94,6 +94,27 @@ def test_noise_says_nothing(recogniser):
     assert [h.text for h in recogniser.transcribe(noises, nbest=3)] == ["", "", ""]
 
 
+def test_encoder_frames_come_with_each_utterance(recogniser, speech):
+    short, nothing = speech[:16000], np.zeros(0, np.float32)
+    frames = recogniser.encode([speech, nothing, short])
+    assert [len(of_one) for of_one in frames] == [413, 0, 61]
+    assert frames[1].shape[1] == frames[0].shape[1] == 288
+
+
+def test_a_judge_sees_what_was_encoded_and_its_answer_comes_along(recogniser, speech):
+    seen = []
+
+    def judge(frames, samples):
+        seen.extend(zip([len(of_one) for of_one in frames], samples, strict=True))
+        return [0.25, None]
+
+    heard = recogniser.transcribe([speech, np.zeros(16000, np.float32)], nbest=2, judge=judge)
+    assert [one.end_probability for one in heard] == [0.25, None]
+    assert heard[0].text == recogniser.transcribe([speech], nbest=2)[0].text
+    assert seen[0] == (len(recogniser.encode([speech])[0]), len(speech))
+    assert seen[1] == (0, 16000)
+
+
 def test_int8_hears_what_float_hears(recogniser, speech, tmp_path_factory):
     exact = Recogniser(recogniser_cache(tmp_path_factory), 1, precision="float32")
     rounded = Recogniser(recogniser_cache(tmp_path_factory), 1, precision="int8")

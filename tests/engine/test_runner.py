@@ -94,7 +94,7 @@ class Ended:
 
 
 def test_without_a_recogniser_only_the_end_of_a_turn_is_judged() -> None:
-    made = Runner(2, LoudnessVad(), None, end_of_turn=Ended())
+    made = Runner(2, LoudnessVad(), None, smart_turn=Ended())
     made.hear([Chunk(0, 0, tone(8000))])
     (early,) = made.recognise([Job(0, 1, 1, JobKind.SPECULATIVE, 0, 4000)])
     assert (early.text, early.end_probability, early.end_at) == ("", 0.5, 4000)

@@ -469,6 +469,31 @@ def test_a_key_cuts_the_prompt_at_once_and_keys_become_one_answer() -> None:
     assert room.of(TurnEnded)[0].reason is TurnEndReason.DTMF
 
 
+def test_keys_typed_ahead_skip_the_prompts_they_answer() -> None:
+    room = Room()
+    room.expect()
+    room.take(room.listener.key(Digit("4", room.at)))
+    assert room.events == []
+    room.expect(digits=DigitRule(max_keys=1))
+    assert [barge_in.kind for barge_in in room.of(BargeIn)] == ["dtmf"]
+    assert [keys.keys for keys in room.of(KeysEntered)] == ["4"]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"digits": DigitRule(has_type_ahead=False)},
+        {"digits": DigitRule(), "barge_in": BargeInMode.NONE},
+        {},
+    ],
+)
+def test_prompts_that_must_be_heard_are_not_skipped(values: dict[str, object]) -> None:
+    room = Room()
+    room.take(room.listener.key(Digit("4", room.at)))
+    room.expect(**values)
+    assert room.events == []
+
+
 def test_keys_do_not_cut_where_none_are_expected() -> None:
     room = Room()
     room.expect()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +22,10 @@ from voicebot.asr.utterance import Samples, prepare
 from voicebot.asr.vocabulary import Vocabulary
 from voicebot.events import Alternative, Hypothesis, Word
 
+Frames = NDArray[np.float32]
+JudgeEnd = Callable[[Sequence[Frames], Sequence[int]], Sequence[float | None]]
+"""The room turns' judgement of whether callers have finished, from the encoder's frames
+float32[T, dim] of each and the length of its audio in samples."""
 _NO_FRAMES = np.zeros((0, Dimensions().width), np.float32)
 Precision = Literal["auto", "float32", "int8"]
 MAX_PADDING = 0.15
@@ -72,44 +77,64 @@ class Recogniser:
 
     @torch.inference_mode()
     def transcribe(
-        self, batch: Sequence[Samples], *, nbest: int = 1, max_tokens: int | None = None
+        self,
+        batch: Sequence[Samples],
+        *,
+        nbest: int = 1,
+        max_tokens: int | None = None,
+        judge: JudgeEnd | None = None,
     ) -> list[Hypothesis]:
         """One hypothesis per array (float32 mono, 16 kHz), `at` fields 0.
 
         `nbest=1` decodes greedily, the cheap way for partials; more searches with a beam and
         fills `Hypothesis.nbest`. Empty, silent or too short audio gives an empty text; longer
         than 20 s is cut at a quiet point and joined again. Samples that are not finite count
-        as zero.
+        as zero. `judge` fills `Hypothesis.end_probability` from what was encoded anyway.
         """
         pieces = [prepare(samples) for samples in batch]
         flat = [piece for of_one in pieces for piece in of_one]
-        decoded = iter(self._decode(flat, nbest, max_tokens) if flat else ())
-        return [self._hypothesis([next(decoded) for _ in of_one], nbest) for of_one in pieces]
+        if not flat:
+            return [Hypothesis("") for _ in batch]
+        encoded = self._encode(flat)
+        decoded = iter(self._search(encoded, flat, nbest, max_tokens))
+        heard = [self._hypothesis([next(decoded) for _ in of_one], nbest) for of_one in pieces]
+        if judge is None:
+            return heard
+        lengths = [
+            len(of_one[-1]) if len(of_one) > 1 else len(samples)
+            for of_one, samples in zip(pieces, batch, strict=True)
+        ]
+        ended = judge(_of_last(encoded, pieces), lengths)
+        return [
+            replace(hypothesis, end_probability=probability)
+            for hypothesis, probability in zip(heard, ended, strict=True)
+        ]
 
     @torch.inference_mode()
-    def encode(self, batch: Sequence[Samples]) -> list[NDArray[np.float32]]:
+    def encode(self, batch: Sequence[Samples]) -> list[Frames]:
         """The encoder's features of each array (float32 mono, 16 kHz): float32[frames, dim].
 
         About 41.7 frames a second. Audio beyond 20 s is not looked at; empty audio has none.
         """
         pieces = [prepare(samples) for samples in batch]
-        flat = [of_one[-1] for of_one in pieces if of_one]
-        if not flat:
-            return [_NO_FRAMES for _ in batch]
-        encoded = self._encode(flat)
-        rows = zip(encoded.frames.float().numpy(), encoded.lengths, strict=True)
-        heard = iter([frames[:length].copy() for frames, length in rows])
-        return [next(heard) if of_one else _NO_FRAMES for of_one in pieces]
+        last = [of_one[-1:] for of_one in pieces]
+        flat = [piece for of_one in last for piece in of_one]
+        return _of_last(self._encode(flat), last) if flat else [_NO_FRAMES for _ in batch]
 
     @torch.inference_mode()
     def _decode(
         self, pieces: list[Samples], nbest: int, max_tokens: int | None
     ) -> list[list[Decoded]]:
+        return self._search(self._encode(pieces), pieces, nbest, max_tokens)
+
+    def _search(
+        self, encoded: Encoded, pieces: list[Samples], nbest: int, max_tokens: int | None
+    ) -> list[list[Decoded]]:
         limits = [token_limit(len(piece) / SAMPLE_RATE_HZ) for piece in pieces]
         if max_tokens is not None:
             limits = [min(limit, max_tokens) for limit in limits]
         beams = 1 if nbest <= 1 else max(nbest, BEAMS)
-        return search(self.model.decoder, self._encode(pieces), limits, beams)
+        return search(self.model.decoder, encoded, limits, beams)
 
     def _encode(self, pieces: list[Samples]) -> Encoded:
         """All pieces, those of similar length together, as one padded whole."""
@@ -148,6 +173,18 @@ class Recogniser:
             Word(text, word_confidence([decoded.log_probs[index] for index in indices]))
             for text, indices in self.vocabulary.words(decoded.tokens)
         ]
+
+
+def _of_last(encoded: Encoded, pieces: Sequence[Sequence[Samples]]) -> list[Frames]:
+    """The frames of each utterance's last piece; `encoded` holds those of all pieces."""
+    found, row = [], -1
+    for of_one in pieces:
+        row += len(of_one)
+        if of_one:
+            found.append(encoded.frames[row, : encoded.lengths[row]].float().numpy().copy())
+        else:
+            found.append(_NO_FRAMES)
+    return found
 
 
 def _similar(lengths: Sequence[int]) -> list[list[int]]:

@@ -42,10 +42,19 @@ RECOGNISER_HZ = 16000
 
 
 class EndOfTurn(Protocol):
+    """turns.end_of_turn.EndOfTurn."""
+
+    def probabilities(
+        self, frames: Sequence[NDArray[np.float32]], samples: Sequence[int]
+    ) -> Sequence[float | None]:
+        """That each caller has finished, by the encoder's frames."""
+
+
+class SmartTurn(Protocol):
     """turns.smart_turn.SmartTurn."""
 
     def probabilities(self, batch: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-        """That the caller has finished, of each array (16 kHz)."""
+        """That each caller has finished, by audio at 16 kHz."""
 
 
 class Runner:
@@ -62,16 +71,19 @@ class Runner:
         keys: Keys | None = None,
         hot_word: HotWordHead | None = None,
         end_of_turn: EndOfTurn | None = None,
+        smart_turn: SmartTurn | None = None,
     ) -> None:
         """`recogniser` None: nothing is recognised here; every answer is empty.
 
-        `canceller`, `near_end`, `keys`: see Hearing. `hot_word` judges hot word jobs;
-        `end_of_turn` judges speculative jobs where there is no recogniser to do so.
+        `canceller`, `near_end`, `keys`: see Hearing. `hot_word` judges hot word jobs. Whether the
+        caller has finished `end_of_turn` judges by what the recogniser encoded, in speculative
+        jobs; where there is no recogniser, `smart_turn` does so by sound.
         """
         self.hearing = Hearing(slots, vad, canceller=canceller, near_end=near_end, keys=keys)
         self._recogniser = recogniser
         self._hot_word = hot_word
         self._end_of_turn = end_of_turn
+        self._smart_turn = smart_turn
 
     def reset(self, slot: int) -> None:
         """A new call takes the slot."""
@@ -108,7 +120,9 @@ class Runner:
             heard = self._spot(self._recogniser, self._audio(jobs))
         else:
             wanted = 1 if all(job.kind is JobKind.PARTIAL for job in jobs) else nbest
-            heard = self._recogniser.transcribe(self._audio(jobs), nbest=wanted)
+            is_judged = jobs[0].kind is JobKind.SPECULATIVE
+            judge = self._end_of_turn.probabilities if self._end_of_turn and is_judged else None
+            heard = self._recogniser.transcribe(self._audio(jobs), nbest=wanted, judge=judge)
         return [
             replace(hypothesis, start_at=job.start_at, end_at=job.end_at)
             for job, hypothesis in zip(jobs, heard, strict=True)
@@ -119,9 +133,9 @@ class Runner:
         return [resample(samples, SAMPLE_RATE_HZ, RECOGNISER_HZ) for samples in spans]
 
     def _judge(self, jobs: Sequence[Job]) -> list[Hypothesis]:
-        if self._end_of_turn is None or jobs[0].kind is not JobKind.SPECULATIVE:
+        if self._smart_turn is None or jobs[0].kind is not JobKind.SPECULATIVE:
             return [Hypothesis("") for _ in jobs]
-        ended = self._end_of_turn.probabilities(self._audio(jobs))
+        ended = self._smart_turn.probabilities(self._audio(jobs))
         return [Hypothesis("", end_probability=float(probability)) for probability in ended]
 
     def _spot(

@@ -97,6 +97,11 @@ class Endpointer:
         """The keys of a turn that ended by DTMF, without terminator; once."""
         return self._digits.take()
 
+    @property
+    def has_typed_ahead(self) -> bool:
+        """Whether keys wait that nobody has asked for yet."""
+        return self._digits.has_typed_ahead
+
     def forget_keys(self) -> None:
         """Drop keys typed ahead, for a dialogue that goes elsewhere than the caller thinks."""
         self._digits.forget()

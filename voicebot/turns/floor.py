@@ -95,6 +95,13 @@ class Floor:
         """The prompt is over anyway: the candidate has the floor."""
         return self._policy.judged("floor", at, is_final=False)
 
+    def typed_ahead(self, at: int) -> BargeIn | None:
+        """Keys wait already: whoever typed them knows the prompts that are about to play."""
+        rule = self._expectation.digits
+        if rule is None or not rule.has_type_ahead:
+            return None
+        return self._policy.digit(Digit("", at))
+
     def digit(self, digit: Digit) -> BargeIn | None:
         """A key cuts the prompt at once where keys are expected."""
         if self._expectation.digits is None:

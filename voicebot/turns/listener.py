@@ -118,6 +118,9 @@ class Listener:
         self._state = _State.PROMPTING
         self._floor.prompt(expectation)
         self._forget()
+        if self._endpointer.has_typed_ahead:
+            out += self._settled(self._floor.typed_ahead(at))
+            out += self.tick(at)
         return out
 
     def prompt_ended(self, at: int) -> list[Heard]:
