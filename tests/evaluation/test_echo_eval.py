@@ -2,6 +2,7 @@
 
 import json
 import zlib
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from voicebot.evaluation.echo_matrix import (
     scene,
     steady_scene,
 )
-from voicebot.evaluation.echo_result import CellResult, EchoResult
+from voicebot.evaluation.echo_result import CellResult, EchoResult, Noticed
 
 pytestmark = pytest.mark.unit
 
@@ -239,7 +240,8 @@ def test_a_steady_scene_has_no_pause(corpus: Corpus) -> None:
 
 
 def results() -> EchoResult:
-    static = CellResult(Cell(10, 50), bot_s=60.0, pauses=1, latencies_ms=[100.0] * 9, misses=1)
+    noticed = [*[Noticed(100.0, 5.0)] * 9, Noticed(inf, -20.0)]
+    static = CellResult(Cell(10, 50), bot_s=60.0, pauses=1, noticed=noticed)
     step = CellResult(Cell(10, 50, "gsm", 60), bot_s=30.0, self_barge_ins=1, echo_words=3)
     return EchoResult((static, step), {(10, 0): 25.0, (10, 500): 18.0, (0, 0): 30.0}, 4, True)
 
@@ -258,13 +260,25 @@ def test_figures_are_per_minute_of_bot_speech_and_a_miss_is_the_latest() -> None
     assert of["erle_db_at_2s_by_delay"]["10"] == {"0": 25.0, "500": 18.0}
     assert [cell["kind"] for cell in of["cells"]] == ["mulaw", "gsm"]
     assert of["cells"][1]["double_talk_miss"] is None
-    json.dumps(of)
+    levels = of["double_talk_by_level"]
+    assert [level["double_talk_miss"] for level in levels] == [1.0, None, 0.0]
+    assert [level["over_echo_db"] for level in levels] == [[None, -15.0], [-15.0, 0.0], [0.0, None]]
+    json.dumps(of, allow_nan=False)
 
 
 def test_the_table_names_every_value_and_the_picture_is_written(tmp_path: Path) -> None:
     result = results()
     table = result.table()
-    for label in ("ERL 10 dB", "delay 50 ms", "gsm", "step +60 ms", "all", "500: 18"):
+    for label in (
+        "ERL 10 dB",
+        "delay 50 ms",
+        "gsm",
+        "step +60 ms",
+        "all",
+        "500: 18",
+        "< -15 dB",
+        "louder",
+    ):
         assert label in table
     result.plot(tmp_path / "echo.png")
     assert (tmp_path / "echo.png").read_bytes().startswith(b"\x89PNG")

@@ -12,7 +12,8 @@ measures of turns.md) to the product's real parts (virtual_call). What is counte
 - double talk: from the onset of the caller's speech (by energy on the clean recording,
   echo_corpus.speech_onset) until the candidate is known. No candidate within 1 s is a miss. One
   that the echo alone had raised before the onset shows nothing: such interruptions, and those of
-  prompts already cut, are left out and counted (`double_talk_spoiled`);
+  prompts already cut, are left out and counted (`double_talk_spoiled`). Callers are as loud as
+  recorded, some 30 dB below the loudest echoes: the table tells misses by that level too;
 - fidelity: power of the caller alone over power of what the canceller made different, within
   1 s of the onset, where there is echo.
 
@@ -24,12 +25,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from voicebot.audio import mulaw
+from voicebot.audio.echo_path import active_rms
 from voicebot.audio.pcm import to_float
 from voicebot.evaluation.echo_corpus import Corpus, load_corpus
 from voicebot.evaluation.echo_matrix import (
@@ -40,7 +43,7 @@ from voicebot.evaluation.echo_matrix import (
     scene,
     steady_scene,
 )
-from voicebot.evaluation.echo_result import ERLE_ERLS_DB, CellResult, EchoResult
+from voicebot.evaluation.echo_result import ERLE_ERLS_DB, CellResult, EchoResult, Noticed
 from voicebot.evaluation.parts import make_listener, make_runner
 from voicebot.evaluation.virtual_call import VirtualCall, VirtualCalls
 from voicebot.events import (
@@ -250,11 +253,10 @@ def _judge(result: CellResult, call: VirtualCall, said: Interruption) -> None:
         for note in call.notes
         if note.now >= early and isinstance(note.event, BargeInCandidate | BargeIn)
     )
-    latency = next(noticed, float("inf"))
-    if latency > MISS_MS:
-        result.misses += 1
-    else:
-        result.latencies_ms.append(max(0.0, latency))
+    latency = max(0.0, next(noticed, inf))
+    before = call.telephone.echo[max(0, said.onset - SAMPLE_RATE_HZ) : said.onset]
+    over_db = 20 * np.log10(active_rms(said.clip.samples) / max(active_rms(before), ECHO_RMS / 10))
+    result.noticed.append(Noticed(latency if latency <= MISS_MS else inf, float(over_db)))
 
 
 def _fidelity(of: Scene, said: Interruption, clean: NDArray[np.float32]) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,17 @@ import numpy as np
 from voicebot.evaluation.echo_matrix import Cell
 
 ERLE_ERLS_DB = (10, 0)
+LEVELS_DB = ((-inf, -15.0), (-15.0, 0.0), (0.0, inf))
+"""Callers are as loud as they were recorded, on other telephones than that of the cell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """One interruption: how late it was noticed (infinite: a miss), and by how much the caller's
+    active level lay above that of the echo before it."""
+
+    latency_ms: float
+    over_echo_db: float
 
 
 @dataclass(slots=True)
@@ -24,10 +36,24 @@ class CellResult:
     pauses: int = 0
     false_turns: int = 0
     echo_words: int = 0
-    latencies_ms: list[float] = field(default_factory=list)
-    misses: int = 0
+    noticed: list[Noticed] = field(default_factory=list)
     spoiled: int = 0
     fidelity_db: list[float] = field(default_factory=list)
+
+    @property
+    def latencies_ms(self) -> list[float]:
+        """Of the interruptions that were noticed."""
+        return [of.latency_ms for of in self.noticed if of.latency_ms < inf]
+
+    @property
+    def misses(self) -> int:
+        """Interruptions that were not."""
+        return len(self.noticed) - len(self.latencies_ms)
+
+    def at_level(self, low_db: float, high_db: float) -> CellResult:
+        """Only the interruptions whose level over the echo lies in [low_db, high_db)."""
+        chosen = [of for of in self.noticed if low_db <= of.over_echo_db < high_db]
+        return CellResult(self.cell, noticed=chosen)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -67,25 +93,35 @@ class EchoResult:
                 }
                 for erl in ERLE_ERLS_DB
             },
+            "double_talk_by_level": [
+                {"over_echo_db": [low if low > -inf else None, high if high < inf else None]}
+                | {k: v for k, v in figures(of).items() if k.startswith("double_talk")}
+                for (low, high), of in self.by_level().items()
+            ],
             "near_speakers": self.near_speakers,
             "near_speakers_held_out": self.is_held_out,
             "cells": [cell.as_dict() for cell in self.cells],
         }
 
+    def by_level(self) -> dict[tuple[float, float], list[CellResult]]:
+        """The interruptions, by the caller's level over the echo."""
+        return {bounds: [r.at_level(*bounds) for r in self.cells] for bounds in LEVELS_DB}
+
     def table(self) -> str:
         """A line for each value of each dimension, and the total."""
         lines = [_HEAD]
         for name in ("erl_db", "delay_ms", "kind", "step_ms"):
-            values = dict.fromkeys(getattr(result.cell, name) for result in self.cells)
-            for value in values:
+            for value in dict.fromkeys(getattr(result.cell, name) for result in self.cells):
                 chosen = [r for r in self.cells if getattr(r.cell, name) == value]
                 lines.append(_line(_LABELS[name].format(value), figures(chosen)))
+        for (low, high), of in self.by_level().items():
+            lines.append(_line(_level(low, high), figures(of)))
         lines.append(_line("all", figures(self.cells)))
         lines.append("")
         lines.append("ERLE at 2 s, dB, by delay in ms:")
         for erl in ERLE_ERLS_DB:
-            of = [f"{d}: {v:.0f}" for (e, d), v in sorted(self.erle_db.items()) if e == erl]
-            lines.append(f"  ERL {erl}: " + ", ".join(of))
+            values = [f"{d}: {v:.0f}" for (e, d), v in sorted(self.erle_db.items()) if e == erl]
+            lines.append(f"  ERL {erl}: " + ", ".join(values))
         return "\n".join(lines)
 
     def plot(self, path: Path) -> None:
@@ -105,6 +141,12 @@ _HEAD = (
     "                  bot  self-barge-in  pauses   words  double talk, ms     miss  fidelity\n"
     "                  min        per min  per min per min    p50    p95          %        dB"
 )
+
+
+def _level(low_db: float, high_db: float) -> str:
+    if high_db == inf:
+        return "caller louder"
+    return f"< {high_db:.0f} dB" if low_db == -inf else f"{low_db:.0f} .. {high_db:.0f} dB"
 
 
 def _line(label: str, of: dict[str, Any]) -> str:
@@ -132,7 +174,7 @@ def figures(results: Sequence[CellResult]) -> dict[str, Any]:
     misses = sum(r.misses for r in results)
     tried = len(latencies) + misses
     # A miss is a latency beyond all others.
-    all_ms = sorted(latencies) + [float("inf")] * misses
+    all_ms = sorted(latencies) + [inf] * misses
     fidelity = [value for r in results for value in r.fidelity_db]
 
     def rate(name: str) -> float | None:
@@ -143,7 +185,7 @@ def figures(results: Sequence[CellResult]) -> dict[str, Any]:
         if not tried:
             return None
         value = all_ms[min(tried - 1, int(share * tried))]
-        return None if value == float("inf") else round(value, 1)
+        return None if value == inf else round(value, 1)
 
     return {
         "bot_minutes": round(minutes, 3),
