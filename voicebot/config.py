@@ -84,13 +84,19 @@ class DialogueSettings(_Room):
     webhook_timeout_s: float = Field(5.0, gt=0, description="for one call-out")
 
 
+LOCAL_RECOGNISER, NO_RECOGNISER = "local", "none"
+OWN_SERVICES = frozenset({LOCAL_RECOGNISER, NO_RECOGNISER})
+"""Values of `asr.service` that name no Pipecat service."""
+
+
 class AsrSettings(_Room):
     """Recognition."""
 
     service: str = Field(
-        "local",
-        description="`local`, or a Pipecat STT service as `package.module:Class` (its own settings "
-        "from `asr.service_options`)",
+        LOCAL_RECOGNISER,
+        description="`local`, `none` (keys only: nothing said is understood, no recogniser is "
+        "loaded), or a Pipecat STT service as `package.module:Class` (its own settings from "
+        "`asr.service_options`)",
     )
     service_options: dict[str, Any] = Field(
         {}, description="keyword arguments of that service, as JSON; `settings` may be an object"

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 from starlette.applications import Starlette
 
-from voicebot.config import Settings
+from voicebot.config import LOCAL_RECOGNISER, OWN_SERVICES, Settings
 from voicebot.dialogue.plan import Plan, load_plan
 from voicebot.engine.engine import Engine
 from voicebot.engine.runner import Runner
 from voicebot.errors import SettingsError
 from voicebot.monitoring.logs import bind_call, configure_logging
 from voicebot.monitoring.metrics import Metrics
-from voicebot.pipeline.services import load_service
+from voicebot.pipeline.services import Factory, load_service
 from voicebot.server.admission import AdmittedCall
 from voicebot.server.app import create_app
 from voicebot.server.call import CallParts, plan_folder, render_ahead, run_call
@@ -94,11 +94,7 @@ class Answering:
             engine = Engine(runner, slots=slots, observer=self.metrics)
             engine.start()
             stack.push_async_callback(engine.close)
-            stt = None
-            if recogniser is None:
-                stt = load_service(
-                    "asr.service", settings.asr.service, settings.asr.service_options
-                )
+            stt = _load_stt(settings)
             self._parts = CallParts(settings, plan, engine, prompts, services, stt, tts)
             log.info("ready", plan=plan.name)
             yield
@@ -168,8 +164,15 @@ async def _finish(observer: CallObserver, writing: asyncio.Task[None]) -> None:
     await writing
 
 
+def _load_stt(settings: Settings) -> Factory | None:
+    """The Pipecat service that recognises in our recogniser's place, where one is configured."""
+    if settings.asr.service in OWN_SERVICES:
+        return None
+    return load_service("asr.service", settings.asr.service, settings.asr.service_options)
+
+
 def _load_recogniser(settings: Settings) -> Recogniser | None:
-    if settings.asr.service != "local":
+    if settings.asr.service != LOCAL_RECOGNISER:
         return None
     from voicebot.asr.recogniser import Recogniser
 

@@ -13,7 +13,7 @@ from tempfile import TemporaryFile
 
 import numpy as np
 
-from voicebot.config import Settings, load_settings
+from voicebot.config import LOCAL_RECOGNISER, NO_RECOGNISER, Settings, load_settings
 from voicebot.errors import SettingsError, VoicebotError
 from voicebot.store.journal_file import JournalFile
 
@@ -65,7 +65,9 @@ def _try(what: str, probe: Callable[[Settings], str], settings: Settings) -> Fin
 
 
 def _recogniser(settings: Settings) -> str:
-    if settings.asr.service != "local":
+    if settings.asr.service == NO_RECOGNISER:
+        return "none: keys only"
+    if settings.asr.service != LOCAL_RECOGNISER:
         from voicebot.pipeline.services import load_service
 
         load_service("asr.service", settings.asr.service, settings.asr.service_options)
