@@ -1,7 +1,7 @@
-"""`python -m load replay --to URL --calls N --recordings DIR --seconds S [--json]`.
+"""Load tests: `python -m load replay` and `python -m load frontend`.
 
-Exit codes: 0 measured; 1 not one call got through; 2 a mistake in the command; 3 the run is
-invalid because the tester itself sent late.
+Exit codes: 0 measured; 1 not one call got through, or the server under test failed; 2 a mistake
+in the command; 3 the run is invalid because the tester itself sent late; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -16,13 +16,23 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from load import recordings, server_metrics
-from load.errors import LoadMistake
+from load import figures, recordings, server_metrics
+from load.callers import Track, synthetic_track
+from load.errors import LoadMistake, ServerFailed
+from load.frontend import Measurement, longest_s
+from load.process import require_linux
 from load.replay import Replay, probe, run_interruptibly, webhook_of
 from load.report import table
 from load.schedule import Schedule
+from load.subjects import Peer, Voicebot
+from voicebot.audio import mulaw
 
-NO_CALL, MISTAKE, INVALID = 1, 2, 3
+Show = Callable[[str], None]
+NO_CALL, MISTAKE, INVALID, INTERRUPTED = 1, 2, 3, 130
+RECORDINGS = 12
+"""Of `frontend --recordings`: what callers say in two minutes, then again."""
+CALLS_PER_CORE = 4
+"""Of a peer, unless told otherwise: the stock bot's calls cost up to 71 ms a second each."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -30,33 +40,82 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     show = _progress()
     try:
-        webhook_url = webhook_of(options.to, allow_remote=options.allow_remote)
-        paths = recordings.find(options.recordings)
-        pool = recordings.load(
-            paths, options.pool, options.seed, lambda done: show(f"reading recordings: {done}")
-        )
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            summary = runner.run(_replay(options, webhook_url, pool, show))
-    except LoadMistake as mistake:
+        return int(options.run(options, show))
+    except (LoadMistake, ServerFailed) as error:
         show("")
-        print(f"load: {mistake}", file=sys.stderr)
-        return MISTAKE
-    show("")
+        print(f"load: {error}", file=sys.stderr)
+        return MISTAKE if isinstance(error, LoadMistake) else NO_CALL
+    except KeyboardInterrupt:
+        show("")
+        print("load: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _print(text: str) -> None:
     try:
-        print(json.dumps(summary) if options.json else table(summary), flush=True)
+        print(text, flush=True)
     except BrokenPipeError:
         # The reader left (`| head`): nobody to tell, and nothing to be flushed at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _run_replay(options: argparse.Namespace, show: Show) -> int:
+    webhook_url = webhook_of(options.to, allow_remote=options.allow_remote)
+    paths = recordings.find(options.recordings)
+    pool = recordings.load(
+        paths, options.pool, options.seed, lambda done: show(f"reading recordings: {done}")
+    )
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        summary = runner.run(_replay(options, webhook_url, pool, show))
+    show("")
+    _print(json.dumps(summary) if options.json else table(summary))
     if summary["calls"] == summary["failed"]:
         return NO_CALL
     return 0 if summary["valid"] else INVALID
+
+
+def _run_frontend(options: argparse.Namespace, show: Show) -> int:
+    require_linux()
+    peer = Peer(options.peer) if options.peer is not None else None
+    show("preparing what callers say")
+    track = _track(options.recordings)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        result = runner.run(_frontend(options, peer, track, show))
+    show("")
+    _print(json.dumps(result) if options.json else figures.table(result))
+    both = [result, result["peer"]] if peer is not None else [result]
+    if any(one["ended_early"] == one["calls"] for one in both):
+        return NO_CALL
+    return 0 if all(one["valid"] for one in both) else INVALID
+
+
+def _track(folder: Path | None) -> Track:
+    if folder is None:
+        return synthetic_track()
+    pool = recordings.load(recordings.find(folder), RECORDINGS, seed=0)
+    return Track([mulaw.decode(turn.audio) for turn in pool.turns])
+
+
+async def _frontend(
+    options: argparse.Namespace, peer: Peer | None, track: Track, show: Show
+) -> dict[str, Any]:
+    if peer is not None:
+        show("trying the peer")
+        await peer.check()
+    ours = Voicebot(options.calls, longest_s(options.calls, options.seconds))
+    result = (await Measurement(ours, track, options.calls, options.seconds, show).run()).as_dict()
+    if peer is not None:
+        calls = options.peer_calls or min(options.calls, CALLS_PER_CORE * (os.cpu_count() or 1))
+        theirs = await Measurement(peer, track, calls, options.seconds, show).run()
+        result["peer"] = theirs.as_dict()
+    return result
 
 
 async def _replay(
     options: argparse.Namespace,
     webhook_url: str,
     pool: recordings.Pool,
-    show: Callable[[str], None],
+    show: Show,
 ) -> dict[str, Any]:
     auth_token = os.environ.get("VOICEBOT_TWILIO__AUTH_TOKEN") or None
     api_token = os.environ.get("VOICEBOT_SERVER__API_TOKEN") or None
@@ -89,7 +148,13 @@ async def _replay(
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m load", description=(__doc__ or "").strip())
     commands = parser.add_subparsers(dest="command", required=True)
-    replay = commands.add_parser("replay", help="concurrent calls that replay recordings")
+    _add_replay(commands.add_parser("replay", help="concurrent calls that replay recordings"))
+    _add_frontend(commands.add_parser("frontend", help="what a call costs, without recognition"))
+    return parser
+
+
+def _add_replay(replay: argparse.ArgumentParser) -> None:
+    replay.set_defaults(run=_run_replay)
     add = replay.add_argument
     add("--to", required=True, metavar="URL", help="server, e.g. http://127.0.0.1:8080")
     add("--calls", required=True, type=_at_least(1), metavar="N", help="calls at once")
@@ -101,7 +166,17 @@ def _parser() -> argparse.ArgumentParser:
     add("--pool", type=_at_least(1), default=200, help="recordings to choose from (default 200)")
     add("--barge-in", type=_share, default=0.1, help="share of turns over prompts (default 0.1)")
     add("--allow-remote", action="store_true", help="the target may be another machine")
-    return parser
+
+
+def _add_frontend(frontend: argparse.ArgumentParser) -> None:
+    frontend.set_defaults(run=_run_frontend)
+    add = frontend.add_argument
+    add("--calls", required=True, type=_at_least(1), metavar="N", help="calls at once")
+    add("--seconds", type=_above_zero, default=20.0, metavar="S", help="measured (default 20)")
+    add("--peer", type=Path, metavar="DIR", help="measure DIR/bot.py in the same way, too")
+    add("--peer-calls", type=_at_least(1), metavar="N", help="its calls (default: 4 a core)")
+    add("--recordings", type=Path, metavar="DIR", help="what callers say (default: synthetic)")
+    add("--json", action="store_true", help="print one JSON object instead of a table")
 
 
 def _at_least(least: int) -> Callable[[str], int]:
