@@ -1,0 +1,342 @@
+"""Disturbances over prompts: is the floor taken for nothing, does a call get stuck, does it raise?
+
+Each disturbance is met in calls of its own, every other one on a speakerphone with an echo. Three
+prompts are played while it lasts; then a keyword is asked for and said, and after that nothing is
+said. A call is stuck when the dialogue is told nothing (neither a turn nor that there was none)
+within `DECIDES_S` after the keyword, or as long after the time of `Timeouts.noinput_ms`.
+
+Recorded: kitchen noise, two callers at once (held-out sentences, the second 6 dB below). Made:
+humming, music, mains hum (turns_noise), and what a line does to the signal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from voicebot.audio import mulaw
+from voicebot.audio.echo_path import EchoPath
+from voicebot.audio.pcm import to_float, to_int16
+from voicebot.engine.runner import Runner
+from voicebot.evaluation import turns_noise
+from voicebot.evaluation.turns_corpus import Clip, Corpus, levelled
+from voicebot.evaluation.turns_expectations import Question, keyword, questions, short_prompt
+from voicebot.evaluation.turns_trace import ROUND_TRIP, Ears, TracedCall, TracedTelephone
+from voicebot.evaluation.turns_track import add, line_noise, say, seconds, whole_chunks
+from voicebot.evaluation.virtual_call import BotTurn, VirtualCalls
+from voicebot.events import (
+    CHUNK_SAMPLES,
+    SAMPLE_RATE_HZ,
+    BargeIn,
+    BargeInCandidate,
+    CallerTurn,
+    Hypothesis,
+    NoInput,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from voicebot.engine.scheduler import Job
+
+    Signal = NDArray[np.float32]
+
+PROMPTS, QUICK_PROMPTS, PAUSE_S = 3, 2, 2.0
+BEGIN_S = 1.0
+CLEAR_S = 1.5
+"""The disturbance ends so long before the keyword is asked for."""
+DECIDES_S = 5.0
+DC_OFFSET, CLIPPED_GAIN = 0.1, 8.0
+ERL_DB, DELAY_MS = 14.0, 120.0
+NOISES = {
+    "kitchen noise, -40 dBFS": -40.0,
+    "kitchen noise, -28 dBFS": -28.0,
+    "humming, -28 dBFS": -28.0,
+    "music on hold, -34 dBFS": -34.0,
+    "music on hold, -24 dBFS": -24.0,
+    "mains hum, -34 dBFS": -34.0,
+}
+LINES: dict[str, Callable[[Signal], Signal]] = {
+    "quiet line": lambda near: near,
+    "digital silence": lambda near: near,
+    "DC offset": lambda near: near + np.float32(DC_OFFSET),
+    "inverted": lambda near: -near,
+    "clipped": lambda near: np.clip(near * np.float32(CLIPPED_GAIN), -0.7, 0.7),
+}
+FAULT_CHANCE = 0.02  # a chunk
+PACKETS = ("packet gaps", "packet bursts")
+TALKERS = "two callers at once"
+ROWS = (*LINES, *NOISES, *PACKETS, TALKERS)
+
+
+@dataclass(slots=True)
+class Row:
+    """What one disturbance did. `false_barge_ins` of two callers at once are none: both talk."""
+
+    name: str
+    bot_s: float = 0.0
+    barge_ins: int = 0
+    pauses: int = 0
+    calls: int = 0
+    stuck: int = 0
+    understood: int = 0  # calls whose keyword was recognised as something
+    error: str = ""
+    heard: list[str] = field(default_factory=list)  # what took the floor
+
+    @property
+    def is_speech(self) -> bool:
+        """Whether the bot is to yield to it."""
+        return self.name == TALKERS
+
+    def as_dict(self) -> dict[str, object]:
+        """For JSON; rates per minute of bot speech."""
+        minutes = self.bot_s / 60
+        return {
+            "name": self.name,
+            "bot_minutes": round(minutes, 2),
+            "barge_ins_per_min": round(self.barge_ins / minutes, 2) if minutes else None,
+            "pauses_per_min": round(self.pauses / minutes, 2) if minutes else None,
+            "calls": self.calls,
+            "stuck": self.stuck,
+            "understood": self.understood,
+            "error": self.error,
+            "heard": self.heard,
+        }
+
+
+class FaultyTelephone(TracedTelephone):
+    """Bends everything that it sends, its echo too."""
+
+    def __init__(
+        self,
+        caller: Signal,
+        bend: Callable[[Signal], Signal],
+        path: EchoPath | None,
+        voice: Signal | None,
+    ) -> None:
+        """As TracedTelephone."""
+        super().__init__(caller, path, voice)
+        self._bend = bend
+
+    def step(self, at: int) -> tuple[bytes, list[tuple[int, str, bool]]]:
+        """As Telephone.step."""
+        payload, marks = super().step(at)
+        bent = self._bend(to_float(mulaw.decode(payload)))
+        return mulaw.encode(to_int16(np.clip(bent, -1.0, 1.0))), marks
+
+
+class FlakyRunner(Runner):
+    """Another Runner behind a network that loses chunks, or holds them up and sends all at once."""
+
+    def __init__(self, inner: Runner, faults: Mapping[int, str], seed: int) -> None:
+        """`faults`: one of PACKETS by slot; gaps of 40 to 200 ms, or delays of 200 to 600 ms,
+        about once a second."""
+        self._inner, self._faults = inner, faults
+        self.hearing = inner.hearing
+        self._rng = np.random.default_rng(seed)
+        self._fault_until: dict[int, int] = {}
+        self._held: dict[int, list[tuple[int, bytes]]] = {}
+        self._reference: dict[int, bytes] = {}
+
+    def reset(self, slot: int) -> None:
+        """A new call."""
+        super().reset(slot)
+        for of in (self._fault_until, self._held, self._reference):
+            of.pop(slot, None)
+
+    def write(self, slot: int, at: int, payload: bytes, reference: bytes = b"") -> None:
+        """What was sent comes later or never; the reference is our own and comes."""
+        fault = self._faults.get(slot)
+        if fault is None:
+            super().write(slot, at, payload, reference)
+            return
+        if at >= self._fault_until.get(slot, 0) and self._rng.random() < FAULT_CHANCE:
+            ms = self._rng.uniform(*((40, 200) if fault == PACKETS[0] else (200, 600)))
+            self._fault_until[slot] = at + int(ms * SAMPLE_RATE_HZ / 1000)
+        reference = self._reference.pop(slot, b"") + reference
+        held = self._held.setdefault(slot, [])
+        if at < self._fault_until.get(slot, 0):
+            self._reference[slot] = reference
+            if fault != PACKETS[0]:
+                held.append((at, payload))
+            return
+        for number, (late_at, late) in enumerate(held):
+            begin = number * CHUNK_SAMPLES
+            super().write(slot, late_at, late, reference[begin : begin + CHUNK_SAMPLES])
+        super().write(slot, at, payload, reference[len(held) * CHUNK_SAMPLES :])
+        held.clear()
+
+    def recognise(self, jobs: Sequence[Job], *, nbest: int = 3) -> list[Hypothesis]:
+        """As the Runner behind it."""
+        return self._inner.recognise(jobs, nbest=nbest)
+
+
+def measure(
+    runner: Runner,
+    slots: int,
+    corpus: Corpus,
+    *,
+    seed: int,
+    quick: bool,
+    tell: Callable[[str], None],
+) -> list[Row]:
+    """Every disturbance, in four calls each, three prompts long; `quick`: two and two.
+
+    All at once; where that raises, one by one, to know which it was.
+    """
+    asked = questions(corpus)
+    each = max(1, min(slots // len(ROWS), 2 if quick else 4))
+    prompts = QUICK_PROMPTS if quick else PROMPTS
+
+    def run(names: Sequence[str]) -> list[Row]:
+        return _run(names, each, prompts, runner, corpus, asked, seed, tell)
+
+    try:
+        return run(ROWS)
+    except Exception:  # whatever it is, it is what is looked for
+        rows: list[Row] = []
+        for name in ROWS:
+            try:
+                rows += run([name])
+            except Exception as error:
+                rows.append(Row(name, error=f"{type(error).__name__}: {error}"))
+        return rows
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    turns: tuple[BotTurn, ...]
+    until: int  # the disturbance
+    onset: int  # of the keyword
+    end: int
+    samples: int
+
+
+def _run(
+    names: Sequence[str],
+    each: int,
+    prompts: int,
+    runner: Runner,
+    corpus: Corpus,
+    asked: dict[str, Question],
+    seed: int,
+    tell: Callable[[str], None],
+) -> list[Row]:
+    rows = [Row(name, calls=each) for name in names]
+    plans: list[_Plan] = []
+    makers: list[Callable[[int], TracedCall]] = []
+    for name in names:
+        rng = np.random.default_rng([seed, ROWS.index(name)])
+        chosen = [corpus.keywords[int(i)] for i in rng.permutation(len(corpus.keywords))]
+        for number in range(each):
+            clip = chosen[number % len(chosen)]
+            plan = _plan(clip, prompts, asked, rng)
+            plans.append(plan)
+            makers.append(partial(_call, name, number, plan, clip, corpus, asked, rng))
+    samples = whole_chunks(max(plan.samples for plan in plans))
+    calls = [make(samples) for make in makers]
+    of_slot = [row for row in rows for _ in range(each)]
+    faults = {slot: row.name for slot, row in enumerate(of_slot) if row.name in PACKETS}
+    ears = Ears(runner, calls)
+
+    def progress(second: int) -> None:
+        if second % 10 == 0:
+            tell(f"disturbances, {second} of {samples // SAMPLE_RATE_HZ} s")
+
+    flaky = FlakyRunner(runner, faults, seed)
+    VirtualCalls(flaky, calls, recognise=ears.recognise).run(samples, progress)
+    for slot, (row, call, plan) in enumerate(zip(of_slot, calls, plans, strict=True)):
+        heard = [h.text for h in ears.heard if h.slot == slot and h.end_at < plan.until]
+        _count(row, call, plan, heard)
+    return rows
+
+
+def _call(
+    name: str,
+    number: int,
+    plan: _Plan,
+    clip: Clip,
+    corpus: Corpus,
+    asked: dict[str, Question],
+    rng: np.random.Generator,
+    samples: int,
+) -> TracedCall:
+    is_silent = name == "digital silence"
+    track = np.zeros(samples, np.float32) if is_silent else line_noise(samples, None, rng)
+    _disturb(track, name, plan, corpus, rng)
+    say(track, plan.onset, clip)
+    path, voice = None, None
+    if number % 2 == 1:  # a speakerphone
+        path = EchoPath(erl_db=ERL_DB, delay_ms=DELAY_MS, seed=number)
+        voice = to_float(mulaw.decode(asked["open"].prompt.mulaw))
+    bend = LINES.get(name, LINES["quiet line"])
+    return TracedCall(FaultyTelephone(track, bend, path, voice), plan.turns)
+
+
+def _plan(clip: Clip, prompts: int, asked: dict[str, Question], rng: np.random.Generator) -> _Plan:
+    turns = []
+    at = seconds(0.5)
+    names = rng.permutation(["open", "menu", "order", "digits"])[:prompts]
+    for name in names:
+        question = asked[str(name)]
+        turns.append(BotTurn(at, (question.prompt,), question.expectation))
+        at += ROUND_TRIP + len(question.prompt.mulaw) + seconds(PAUSE_S)
+    until = at
+    at += seconds(CLEAR_S)
+    prompt = short_prompt("Which one?")
+    turns.append(BotTurn(at, (prompt,), keyword()))
+    onset = at + ROUND_TRIP + len(prompt.mulaw) + seconds(0.6) + clip.onset
+    end = onset - clip.onset + clip.end
+    at = end + seconds(DECIDES_S)
+    turns.append(BotTurn(at, (prompt,), keyword()))
+    noinput = turns[-1].expectation.timeouts.noinput_ms / 1000
+    samples = at + ROUND_TRIP + len(prompt.mulaw) + seconds(noinput + DECIDES_S)
+    return _Plan(tuple(turns), until, onset, end, samples)
+
+
+def _disturb(
+    track: Signal, name: str, plan: _Plan, corpus: Corpus, rng: np.random.Generator
+) -> None:
+    begin, length_s = seconds(BEGIN_S), plan.until / SAMPLE_RATE_HZ - BEGIN_S
+    if name == TALKERS:
+        for turn in plan.turns[:-2]:
+            at = turn.at + ROUND_TRIP + seconds(rng.uniform(1.0, 3.0))
+            for gain in (1.0, 0.5):
+                clip = corpus.sentences[int(rng.integers(len(corpus.sentences)))]
+                samples = clip.samples[: clip.onset + seconds(4.0)] * np.float32(gain)
+                add(track, at - clip.onset, samples, clip.onset // 2, clip.onset // 2)
+        return
+    if name not in NOISES:
+        return
+    seed = int(rng.integers(1 << 31))
+    if name.startswith("kitchen"):
+        start = int(rng.integers(max(1, len(corpus.kitchen) - seconds(length_s))))
+        sound = np.resize(corpus.kitchen[start:], seconds(length_s))
+    elif name.startswith("humming"):
+        sound = turns_noise.humming(length_s, seed)
+    elif name.startswith("music"):
+        sound = turns_noise.music(length_s, seed)
+    else:
+        sound = turns_noise.mains_hum(length_s)
+    add(track, begin, levelled(sound, NOISES[name]), seconds(0.1), seconds(0.1))
+
+
+def _count(row: Row, call: TracedCall, plan: _Plan, heard: list[str]) -> None:
+    row.bot_s += call.telephone.bot_seconds
+    last = plan.turns[-1].at
+    meanwhile = [note.event for note in call.notes if note.now < plan.until]
+    taken = sum(isinstance(event, BargeIn) for event in meanwhile)
+    row.barge_ins += taken
+    row.pauses += sum(isinstance(event, BargeInCandidate) for event in meanwhile)
+    if taken:
+        row.heard += [text for text in heard if text]
+    decided = [n for n in call.notes if isinstance(n.event, CallerTurn | NoInput)]
+    after_keyword = [n.event for n in decided if plan.onset < n.now < last]
+    row.stuck += not after_keyword or not any(n.now > last for n in decided)
+    row.understood += any(isinstance(e, CallerTurn) and e.hypothesis.text for e in after_keyword)
