@@ -27,13 +27,13 @@ PARTITIONS = 12
 """240 ms of echo path."""
 FFT = 2 * CHUNK_SAMPLES
 BINS = CHUNK_SAMPLES + 1
-TRANSITION = 0.9985
+TRANSITION = 0.998
 """Share of the echo path that stays over a block of 20 ms; what is lost is process noise."""
-NEAR_LEAK = 0.85
-"""Smoothing of the near end's power per bin: about 130 ms."""
+NEAR_LEAK = 0.75
+"""Smoothing of the near end's power per bin: about 80 ms."""
 NEAR_FLOOR = np.float32(CHUNK_SAMPLES * 10 ** (-78 / 10))
 """Noise of the telephone's 8-bit code at low levels."""
-PRIOR_SHARE = 0.3
+PRIOR_SHARE = 0.4
 """How much of the power that near and far end have in a bin is taken for the echo path's."""
 PRIOR_NEAR_SHARE = 0.2  # and how much of the near end's for the near end's own
 PRIOR_DECAY_MS = 35.0
@@ -42,6 +42,10 @@ _EARLY_POWER = (
     0.03  # expected in the partition before the direct path, and half as much before that
 )
 _SMOOTH_BINS = 15
+NEAR_SHARE = np.float32(0.3)
+"""Of the near end's power in the innovation: it is measured as the whole error, echo included."""
+_OWN_BIN = 0.15
+_OTHER_BINS = 3.0
 _HALF = np.float32(CHUNK_SAMPLES / FFT)
 _GROUP = 16  # slots computed at a time: their state stays in the cache
 
@@ -52,6 +56,28 @@ def _prior_shape(lead: int) -> NDArray[np.float32]:
     late = np.exp(-np.maximum(age, 0) * 20.0 / PRIOR_DECAY_MS)
     share = np.where(age >= 0, late, _EARLY_POWER * 2.0 ** (1.0 + np.minimum(age, 0)))
     return np.asarray(share / share.sum(), np.float32)[:, None]
+
+
+def _leakage() -> NDArray[np.float32]:
+    """float32[BINS, BINS]: from the power of the far end's uncertain echo to that of the error.
+
+    The error is known for one half of a transform. Cutting the other half off puts 1/4 of the
+    power where it belongs and 1 / (pi d)^2 into bins an odd distance d away. The usual diagonal
+    model puts 1/2 where it belongs and nothing elsewhere; between the harmonics of a voice, where
+    all there is has leaked, it adapts to what it should ignore. The far end's own transform
+    leaks as well: the weights are those that converged best (LOG.md).
+    """
+    distance = np.arange(1, FFT)
+    leak = np.where(distance % 2 == 1, 1 / (FFT * np.sin(np.pi * distance / FFT)) ** 2, 0.0)
+    kernel = np.concatenate(([_OWN_BIN], _OTHER_BINS * leak))
+    matrix = np.zeros((BINS, BINS))
+    for source in range(FFT):  # the bins above BINS mirror those below
+        row = min(source, FFT - source)
+        matrix[row] += kernel[(np.arange(BINS) - source) % FFT]
+    return matrix.astype(np.float32)
+
+
+_LEAKAGE = _leakage()
 
 
 class KalmanFilter:
@@ -165,12 +191,12 @@ class KalmanFilter:
         np.square(spectra.real, out=power)
         power += np.square(spectra.imag)
         power *= doubt
-        uncertain = _HALF * power.sum(axis=1)
+        uncertain = power.sum(axis=1) @ _LEAKAGE
         near_power = self._near[slots]
         near_power += learning * (1 - NEAR_LEAK) * (_power(error_spectrum) - near_power)
         np.maximum(near_power, NEAR_FLOOR, out=near_power)
         self._near[slots] = near_power
-        inverse = learning / (uncertain + near_power)
+        inverse = learning / (uncertain + NEAR_SHARE * near_power)
 
         # The gradient K E, constrained to the first half in time.
         np.conjugate(spectra, out=spectra)
