@@ -138,5 +138,6 @@ def _by_kind(axes: Axes, result: EchoResult) -> None:
     axes.set_yticks(at, names)
     axes.invert_yaxis()
     axes.legend(loc="lower right")
-    axes.set_xlabel("onset to candidate, ms")
+    axes.set_xlim(0, 1350)  # room for the legend
+    axes.set_xlabel("onset to candidate, ms (1000: missed)")
     axes.set_title("by telephone and by step of the delay")
