@@ -42,8 +42,10 @@ _EARLY_POWER = (
     0.03  # expected in the partition before the direct path, and half as much before that
 )
 _SMOOTH_BINS = 15
-NEAR_SHARE = np.float32(0.3)
-"""Of the near end's power in the innovation: it is measured as the whole error, echo included."""
+NEAR_SHARES = (0.25, 0.7)
+"""Share of the near end's power that counts: it is measured as the whole error, echo included, of
+which there is most at first. From the first to the second over MATURE_BLOCKS."""
+MATURE_BLOCKS = 100
 _OWN_BIN = 0.15
 _OTHER_BINS = 3.0
 _HALF = np.float32(CHUNK_SAMPLES / FFT)
@@ -91,6 +93,7 @@ class KalmanFilter:
         self._path = np.zeros((slots, PARTITIONS, BINS), np.complex64)
         self._doubt = np.zeros((slots, PARTITIONS, BINS), np.float32)  # state covariance
         self._near = np.zeros((slots, BINS), np.float32)
+        self._age = np.zeros(slots, np.int64)  # blocks since `start`
         shape = (_GROUP, PARTITIONS, BINS)
         self._scratch: list[NDArray[Any]] = [np.zeros(shape, np.complex64) for _ in range(3)]
         self._power = np.zeros(shape, np.float32)
@@ -116,6 +119,7 @@ class KalmanFilter:
         far_power = _power(_spectra(recent[:-1], recent[1:])).mean(axis=0)
         path_power = _smoothed(near_power) / (_smoothed(far_power) * _HALF + np.float32(1e-6))
         self._path[slot] = 0.0
+        self._age[slot] = 0
         self._doubt[slot] = np.float32(PRIOR_SHARE) * path_power * _prior_shape(lead)
         self._near[slot] = np.maximum(PRIOR_NEAR_SHARE * near_power, NEAR_FLOOR)
         return self.replay(slots, near[None], far[None]).reshape(-1)
@@ -196,7 +200,7 @@ class KalmanFilter:
         near_power += learning * (1 - NEAR_LEAK) * (_power(error_spectrum) - near_power)
         np.maximum(near_power, NEAR_FLOOR, out=near_power)
         self._near[slots] = near_power
-        inverse = learning / (uncertain + NEAR_SHARE * near_power)
+        inverse = learning / (uncertain + self._near_share(slots) * near_power)
 
         # The gradient K E, constrained to the first half in time.
         np.conjugate(spectra, out=spectra)
@@ -220,6 +224,13 @@ class KalmanFilter:
         doubt += power
         self._doubt[slots] = doubt
         return predicted, uncertain.sum(axis=1) * np.float32(2.0 / FFT / CHUNK_SAMPLES)
+
+    def _near_share(self, slots: Slots) -> Signal:
+        """By age, float32[n, 1]."""
+        self._age[slots] += 1
+        young, mature = NEAR_SHARES
+        progress = np.minimum(self._age[slots, None] / np.float32(MATURE_BLOCKS), 1.0)
+        return np.asarray(young + (mature - young) * progress, np.float32)
 
     def _advance(self, slots: Slots, far: Signal, spectra: Spectrum) -> None:
         """Take in a far-end block; put spectra by age in complex64[n, PARTITIONS, BINS]."""
