@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voicebot.audio import mulaw
+from voicebot.audio.placement import STEADY_SAMPLES
 from voicebot.audio.playout import MARK_GRACE_SAMPLES, Playout, SendMark, SendMedia
 from voicebot.events import BargeInMode, PhraseEnd, PromptHeard, SpokenPrompt
 
@@ -414,7 +415,19 @@ def test_reference_is_placed_by_marks(jitter: int) -> None:
     line.playout.enqueue(spoken)
     line.until(29600)
     reference = line.playout.reference(0, 29600)
-    assert reference[12960:21960] == spoken.mulaw[12000:21000]
+    found = reference.index(spoken.mulaw[12000:21000])  # in one piece
+    assert abs(found - 12960) <= (STEADY_SAMPLES if jitter else 0)
+
+
+def test_what_is_cut_is_heard_until_the_clear_gets_there() -> None:
+    line, spoken = Line(lag=480), prompt("one two three four", word=3000)
+    line.playout.enqueue(spoken)
+    line.until(6400)  # sound sent until 5440 has been heard and echoed by now
+    report = line.playout.clear(line.now)
+    assert report == PromptHeard(6400, "one two", was_cut=True), "the second word ends on the way"
+    reference = line.playout.reference(0, 12000)
+    assert reference[960 : 6400 + 960] == spoken.mulaw[:6400]
+    assert set(reference[6400 + 960 :]) == set(mulaw.SILENCE)
 
 
 def test_reference_follows_a_stall_on_the_way() -> None:

@@ -28,6 +28,10 @@ JITTER_MARKS = 4
 """So many marks in a row must be late before audio moves, by the least of them: a reference torn
 at each mark is of no use to an echo canceller."""
 
+STEADY_SAMPLES = SAMPLE_RATE_HZ // 50
+"""A mark within this of where it is expected moves nothing: a canceller bears a reference that is
+constantly a little wrong much better than one that moves (LOG.md)."""
+
 STALL_SAMPLES = SAMPLE_RATE_HZ // 5
 """A mark later than this is no jitter: audio was held up as well and moves at once."""
 
@@ -120,6 +124,8 @@ class Placement:
         """How far the last mark proves the placement wrong."""
         error = self._errors[-1]
         is_first = len(self._lags) == 1
+        if abs(error) <= STEADY_SAMPLES and not is_first:
+            return 0
         if error < 0 or error > STALL_SAMPLES or is_first:
             return error
         return min(self._errors) if len(self._errors) == JITTER_MARKS else 0
@@ -131,13 +137,19 @@ class Placement:
             latest_at = segment.earliest_at + MAX_LAG_SAMPLES
             segment.at = min(max(segment.at + shift, segment.earliest_at), latest_at)
 
-    def cut(self, now: int) -> None:
-        """What was not heard by now never will be."""
-        while self._segments and self._segments[-1].at >= now:
+    def cut(self, now: int) -> int:
+        """What is not heard when a `clear` sent now gets there never will be; the position.
+
+        It gets there, on the inbound clock, when a mark would have returned.
+        """
+        end = now + self.lag
+        heard = self.position_at(end)
+        while self._segments and self._segments[-1].at >= end:
             self._segments.pop()
         if self._segments:
             last = self._segments[-1]
-            last.audio = last.audio[: now - last.at]
+            last.audio = last.audio[: end - last.at]
+        return heard
 
     def reference(self, from_at: int, to_at: int) -> bytes:
         """mu-law heard in [from_at, to_at), silence where nothing plays."""

@@ -134,8 +134,7 @@ class Playout:
         """
         if self.is_paused:
             return
-        heard = self._advance(now)
-        self._forget_marks(now)
+        heard = max(self._advance(now), self._forget_marks(now))
         start = self._placement.sent
         for prompt in self._prompts:
             if prompt.is_sent and prompt.end <= heard:
@@ -161,23 +160,24 @@ class Playout:
         Send Twilio's `clear` at once, unless `pause` did. Marks that return later are of the
         past. The report says when the caller last heard something.
         """
-        heard = self._advance(now)
+        heard = max(self._advance(now), self._forget_marks(now))
         report = None
         if self._prompts:
             was_cut = any(not p.is_sent or p.end > heard for p in self._prompts)
             cut_at = now if self._paused_at is None else self._paused_at
             report = PromptHeard(cut_at, self._text_until(heard), was_cut)
         self._prompts.clear()
-        self._forget_marks(now)
         self._paused_at = None
         return report
 
-    def _forget_marks(self, now: int) -> None:
-        """What was sent and not heard by now never will be."""
+    def _forget_marks(self, now: int) -> int:
+        """What was sent and is not heard when the `clear` gets there never will be; the position
+        heard until then."""
         self._labels.clear()
         self._marks.clear()
-        self._placement.cut(now)
+        heard = self._placement.cut(now)
         self._confirmed = self._heard = self._placement.sent
+        return heard
 
     # ------------------------------------------------------------ the socket's side
 
