@@ -7,14 +7,14 @@ import pytest
 from numpy.typing import NDArray
 
 from voicebot.errors import ModelUnavailable
-from voicebot.turns.near_end import (
+from voicebot.turns.near_end import MODEL_PATH, NearEndDetector, load_weights
+from voicebot.turns.near_end_features import (
     BANDS,
+    EARLIER_LAGS,
     FEATURES,
-    MODEL_PATH,
+    LATER_LAGS,
     WINDOW_SAMPLES,
-    NearEndDetector,
     NearEndFeatures,
-    load_weights,
 )
 
 pytestmark = pytest.mark.unit
@@ -135,6 +135,25 @@ def test_the_echo_to_be_expected_follows_what_leaks() -> None:
         first, last = (excess if at == 0 else first), excess
     assert first > 15
     assert abs(last) < 6
+
+
+@pytest.mark.parametrize("lag", [0, 3, 8, -1, -4])
+def test_an_echo_is_found_where_the_delay_moved_to(lag: int) -> None:
+    """Clean that repeats far some windows late or early matches it best at that lag."""
+    features, slots = NearEndFeatures(1), np.array([0])
+    rng = np.random.default_rng(9)
+    hz = rng.uniform(150, 3500, (200, 4))  # four tones of another pitch and level every window
+    level = 10 ** rng.uniform(-2.5, -0.7, (200, 4, 1))
+    tones = level * np.sin(2 * np.pi * hz[:, :, None] * np.arange(WINDOW_SAMPLES) / 8000)
+    voice = tones.sum(axis=1).astype(np.float32)
+    for at in range(20, 190):
+        far, clean = voice[at : at + 1], 0.1 * voice[at - lag : at - lag + 1]
+        found = features.compute(
+            slots, clean, clean, far, np.ones(1, "f4"), np.zeros(1, "f4"), np.ones(1, bool)
+        )
+    match = found[0, 8 * BANDS : 8 * BANDS + LATER_LAGS + EARLIER_LAGS]
+    assert int(np.argmax(match)) == (lag if lag >= 0 else LATER_LAGS - 1 - lag)
+    assert match.max() > 0.8
 
 
 def test_weights_that_are_missing_or_damaged_are_told(tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ class Circumstances:
     noise_dbfs: float = -65.0
     noise: str = "white"
     damage: str = ""
+    steps_anywhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +58,22 @@ class Call:
 def any_circumstances(rng: np.random.Generator) -> Circumstances:
     """What training sees: wider than any mark asks for."""
     has_echo = rng.random() < 0.88
-    is_rare = rng.random(3) < (0.1, 0.1, 0.25)
+    is_rare = rng.random(4) < (0.1, 0.1, 0.25, 0.2)
     return Circumstances(
-        erl_db=float(rng.uniform(-10, 30)) if has_echo else NO_ECHO_ERL_DB,
+        erl_db=float(rng.uniform(-9, 30)) if has_echo else NO_ECHO_ERL_DB,
         delay_ms=float(rng.choice([rng.uniform(20, 400), rng.uniform(0, 1300)])),
         rt60_s=float(rng.uniform(0.08, 0.5)),
         loudspeaker="saturated" if rng.random() < 0.45 else "linear",
         codec="gsm" if rng.random() < 0.35 else "mulaw",
-        has_steps=bool(rng.random() < 0.4),
+        has_steps=bool(rng.random() < 0.5),
         has_caller=bool(rng.random() < 0.5) or not has_echo,
         drive_db=float(rng.uniform(-6, 6)),
         drift_ppm=float(rng.uniform(-200, 200)) if is_rare[0] else 0.0,
-        caller_dbfs=float(rng.uniform(-34, -14)),
+        caller_dbfs=float(rng.uniform(-31, -14)),
         noise_dbfs=float(rng.uniform(-75, -42)),
         noise=str(rng.choice(["white", "kitchen", "music", "hum"])) if is_rare[2] else "white",
         damage=str(rng.choice(["clipped", "inverted", "offset"])) if is_rare[1] else "",
+        steps_anywhere=bool(is_rare[3]),
     )
 
 
@@ -170,6 +172,8 @@ def _steps(
     """Changes of the delay between prompts that leave it within what a phone does."""
     delay, steps = told.delay_ms, []
     for begin in prompts[1:] if told.has_steps else ():
+        if told.steps_anywhere:
+            begin += int(rng.uniform(0, 2) * SAMPLE_RATE_HZ)
         step = float(rng.choice([*STEPS_MS, rng.uniform(-200, 250)]))
         if 0 <= delay + step <= 1450 and rng.random() < 0.7:
             steps.append((begin - int(0.1 * SAMPLE_RATE_HZ), step))

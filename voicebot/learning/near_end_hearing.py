@@ -7,6 +7,7 @@ the lock state of the moment. The truth is what Silero says of the caller's voic
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,18 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicebot.audio import mulaw
+from voicebot.audio.echo_path import active_rms
 from voicebot.audio.pcm import to_float, to_int16
 from voicebot.engine.hearing import Canceller, Chunk, Hearing, VadResult
 from voicebot.events import CHUNK_SAMPLES, EchoState, SpeechEnded, SpeechStarted
 from voicebot.learning.near_end_calls import Call
-from voicebot.turns.near_end import FEATURES, WINDOW_SAMPLES, NearEndFeatures
+from voicebot.turns.near_end_features import FEATURES, WINDOW_SAMPLES, NearEndFeatures
 from voicebot.turns.vad import SileroVad, SpeechDetector
 
 Floats = NDArray[np.float32]
 Flags = NDArray[np.bool_]
 
 _RISE_WINDOWS = 1  # the truth begins so much before Silero does where the voice is there already
-_RISE_DB = 20.0
+_VOICE_DB = 24.0  # below its active level a caller's recording holds breath and background
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,22 +141,20 @@ class Ears:
 def truth_of(caller: Floats, alone: Floats) -> Floats:
     """1.0 where the caller speaks: Silero on the caller alone, as the product's detector reads it.
 
-    `caller`: f32[W]; `alone`: f32[W, 256]. A start moves back to where the voice rose, by at most
-    one window: Silero needs a little speech to know it, a net that is to be as fast does not.
+    `caller`: f32[W]; `alone`: f32[W, 256]. Each stretch is cut to where it is loud enough to be
+    the voice (Silero also starts at the hiss before it), and may begin one window earlier than
+    Silero does: that needs a little speech to know it, a net that is to be as fast does not.
     """
     truth = np.zeros(len(caller), np.float32)
-    power = np.mean(np.square(alone), axis=1)
-    begin: int | None = None
-    for event in spoken(caller):
-        if isinstance(event, SpeechStarted):
-            begin = event.at // WINDOW_SAMPLES
-            loud = power[begin : begin + 4].max(initial=0.0) * 10 ** (-_RISE_DB / 10)
-            begin -= sum(power[max(0, begin - _RISE_WINDOWS) : begin] > loud)
-        elif begin is not None:
-            truth[begin : event.at // WINDOW_SAMPLES + 1] = 1.0
-            begin = None
-    if begin is not None:
-        truth[begin:] = 1.0
+    level = active_rms(alone.ravel()) * 10 ** (-_VOICE_DB / 20)
+    loud = np.mean(np.square(alone), axis=1) > max(level**2, 1e-10)
+    events = [*spoken(caller), SpeechEnded(len(caller) * WINDOW_SAMPLES, 0)]
+    for start, end in itertools.pairwise(events):
+        if isinstance(start, SpeechStarted):
+            begin = max(0, start.at // WINDOW_SAMPLES - _RISE_WINDOWS)
+            voiced = begin + np.flatnonzero(loud[begin : end.at // WINDOW_SAMPLES + 1])
+            if len(voiced):
+                truth[voiced[0] : voiced[-1] + 1] = 1.0
     return truth
 
 

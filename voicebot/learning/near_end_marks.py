@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 
 from voicebot.events import SAMPLE_RATE_HZ, SpeechStarted
 from voicebot.learning.near_end_hearing import Heard, spoken
-from voicebot.turns.near_end import BANDS, WINDOW_SAMPLES
+from voicebot.turns.near_end_features import BANDS, WINDOW_SAMPLES
 
 Floats = NDArray[np.float32]
 Gate = Callable[[Heard], Floats]
 """From a call as heard to a probability for each window shown, f32[K]."""
 
-_EARLY_MS = 100
+_EARLY_MS = 64
 _LATE_MS = 1000
+_PAUSE_WINDOWS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,22 +79,41 @@ def _false_rate(calls: Sequence[Heard], gate: Gate) -> float:
 
 
 def onset_delays(call: Heard, gate: Gate) -> list[float | None]:
-    """For each onset of the caller in the bot's echo: ms until speech started, None if missed."""
+    """For each onset of the caller in the bot's echo: ms until speech started, None if missed.
+
+    Left out: onsets at which the product believes already that somebody speaks (a false start, or
+    a pause too short to end what the caller said before).
+    """
     if not call.call.circumstances.has_caller:
         return []
-    found = starts(call, gate)
+    events = spoken(call.gated(gate(call)))
     delays: list[float | None] = []
-    for event in spoken(call.caller):
-        if not isinstance(event, SpeechStarted) or not _is_echoing(call, event.at):
+    for onset in _onsets(call):
+        if not _is_echoing(call, onset):
             continue
-        after = [
-            (start.detected_at - event.at) * 1000 / SAMPLE_RATE_HZ
-            for start in found
-            if start.detected_at > event.at - _EARLY_MS * SAMPLE_RATE_HZ // 1000
-        ]
-        first = min(after, default=float("inf"))
-        delays.append(first if first <= _LATE_MS else None)
+        early = onset - _EARLY_MS * SAMPLE_RATE_HZ // 1000
+        before = [event for event in events if event.detected_at <= early]
+        if before and isinstance(before[-1], SpeechStarted):
+            continue
+        late = next(
+            (
+                (event.detected_at - onset) * 1000 / SAMPLE_RATE_HZ
+                for event in events
+                if isinstance(event, SpeechStarted) and event.detected_at > early
+            ),
+            float("inf"),
+        )
+        delays.append(late if late <= _LATE_MS else None)
     return delays
+
+
+def _onsets(call: Heard) -> list[int]:
+    """Samples at which the caller begins to speak, at least 96 ms, after at least 0.3 s."""
+    edges = np.flatnonzero(np.diff(call.truth, prepend=0.0, append=0.0))
+    begins, ends = edges[::2], edges[1::2]
+    quiet = begins - np.concatenate(([-_PAUSE_WINDOWS], ends[:-1]))
+    wanted = (quiet >= _PAUSE_WINDOWS) & (ends - begins >= 3)
+    return [int(begin) * WINDOW_SAMPLES for begin in begins[wanted]]
 
 
 def _is_echoing(call: Heard, at: int) -> bool:
@@ -115,7 +135,7 @@ def rules(call: Heard) -> Floats:
     last seconds.
     """
     features = call.features
-    speech, _, residual, _, locked, _, clean, _, above_peak = features[:, 8 * BANDS :].T
+    speech, _, residual, _, locked, _, clean, _, above_peak, _, _ = features[:, -11:].T
     excess_bands = features[:, 5 * BANDS : 6 * BANDS]
     excess = np.minimum(clean - residual, np.partition(excess_bands, -5, axis=1)[:, -5])
     margin = np.where(locked > 0.5, excess - 9, above_peak - 3)

@@ -12,7 +12,8 @@ from torch import nn
 
 from voicebot.learning.near_end_hearing import Heard
 from voicebot.learning.near_end_marks import Gate, measure
-from voicebot.turns.near_end import FEATURES, NearEndNet
+from voicebot.turns.near_end import NearEndNet
+from voicebot.turns.near_end_features import FEATURES
 
 Floats = NDArray[np.float32]
 
