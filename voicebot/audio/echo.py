@@ -51,12 +51,15 @@ _STEP_SEARCH = range(-6, 7)  # samples: the tracker's own resolution is two, and
 _STEP_SHARE = 0.5  # of the predicted echo must be found for the learned path to be kept
 _STEP_LIKENESS = 0.35  # and the correlation coefficient with what is heard
 _STEP_DOUBT = 0.05
+_DOUBT_SHARE = np.float32(0.1)
+"""Of the filter's own uncertainty in the residual; it errs on the safe side by 10 dB (LOG.md)."""
 LOST_BLOCKS = 50
 """Of audible echo for which a learned path that explains nothing is kept unchanged: most often
 only the delay has changed. Then the filter starts anew."""
 TRIAL_BLOCKS = 75
 """For which a new filter may explain nothing until its delay counts as a mistake: 1.5 s."""
 _MAX_SCALE = 4.0
+_WORSE = np.float32(2.0)
 _MAX_LOUDER_BLOCKS = 25  # 500 ms with more left than there was: the filter has diverged
 
 
@@ -213,18 +216,23 @@ class EchoCanceller:
         echo, doubted = self._filter.process(rows, near[known], reference, ~is_kept)
         is_lost, is_louder = self._explanation.hear(rows, near[known], echo)
         is_trusted = self._explanation.is_trusted[rows]
-        taken[known] = self._fade(rows, echo, is_trusted & ~is_louder)
+        taken[known] = self._fade(rows, near[known], echo, is_trusted & ~is_louder)
         self._settled[rows[is_trusted]] += 1
-        estimate = np.maximum(doubted, self._explanation.residual(rows))
+        estimate = np.maximum(_DOUBT_SHARE * doubted, self._explanation.residual(rows))
         residual[known] = np.where(is_trusted, estimate, residual[known])
         self._recover(rows, is_lost, is_louder)
         return taken, residual
 
-    def _fade(self, slots: Slots, echo: Signal, wanted: NDArray[np.bool_]) -> Signal:
-        """`echo` faded in or out over a block where that changes."""
+    def _fade(self, slots: Slots, near: Signal, echo: Signal, wanted: NDArray[np.bool_]) -> Signal:
+        """`echo` faded in or out over a block where that changes; none at all in a block that it
+        would make louder: the line may have gone silent."""
         begin, end = self._gain[slots], wanted.astype(np.float32)
-        self._gain[slots] = end
-        return np.asarray(echo * (begin[:, None] + (end - begin)[:, None] * _RAMP), np.float32)
+        faded = np.asarray(echo * (begin[:, None] + (end - begin)[:, None] * _RAMP), np.float32)
+        left = near - faded
+        is_worse = np.einsum("nt,nt->n", left, left) > _WORSE * np.einsum("nt,nt->n", near, near)
+        faded[is_worse] = 0.0
+        self._gain[slots] = np.where(is_worse, 0.0, end)
+        return faded
 
     def _recover(
         self, slots: Slots, is_lost: NDArray[np.bool_], is_louder: NDArray[np.bool_]
