@@ -32,7 +32,9 @@ SPECULATIVE_MS = 200
 """Silence after which the final hypothesis is worth decoding early."""
 
 EVEN_MS = 550
-"""Silence after which a caller who is as likely to go on as not is taken to have finished."""
+"""Silence after which a caller who is as likely to go on as not is taken to have finished: with
+`incomplete_ms` 1500 this cuts 14.5 % of telephone sentences off at a mean latency of 408 ms, 95 %
+of them decided by 875 ms; 750 would cut 11.6 % at 488 and 1085 ms (LOG.md)."""
 
 MS_PER_LOGIT = 350
 """How much longer for each unit of log-odds that the caller goes on. Where pauses die out like
