@@ -120,6 +120,9 @@ def draw(result: EndOfTurnResult, path: Path) -> None:
         of = result.shipped[kind]
         axes.plot(of["mean_ms"], 100 * of["cutoffs"], "ko", label="as shipped")
         axes.set_title(f"{result.turns[kind]} {kind}s")
+        axes.set_ylim(
+            bottom=0, top=None if any(c.points[:, 1].any() for c in curves.values()) else 1
+        )
         axes.set_xlabel("mean latency, ms")
         axes.set_ylabel("turns cut off, %")
         axes.legend()

@@ -2,9 +2,9 @@
 
 The net (Daily, BSD-2-Clause) ships as ONNX with Pipecat; it is read from there without importing
 Pipecat. Its input are Whisper's log-mel features (Radford et al. 2022, arXiv:2212.04356) as
-`transformers.WhisperFeatureExtractor` computes them. 30 to 100 ms of CPU a call, and on the telephone
-little better than silence alone: the head in `end_of_turn` is nearly free and far better (LOG.md).
-This is for comparison.
+`transformers.WhisperFeatureExtractor` computes them. It costs 30 to 100 ms of CPU a call,
+and on the telephone it is little better than silence alone: the head in `end_of_turn` is nearly
+free and far better (LOG.md). This is for comparison.
 """
 
 from __future__ import annotations
