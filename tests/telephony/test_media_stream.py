@@ -98,6 +98,43 @@ def test_a_gap_is_counted_and_the_message_kept() -> None:
     assert [event.chunk for event in events if isinstance(event, Media)] == [1, 4]
 
 
+USUAL = (
+    '{"event":"media","sequenceNumber":"%s","media":{"track":"inbound","chunk":"%s",'
+    '"timestamp":"%s","payload":"%s"},"streamSid":"%s"}'
+)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        ("2", "1", "0", "/w==", SID),
+        ("3", "1", "0", "/w==", SID),  # a gap
+        ("1", "1", "0", "/w==", SID),  # repeated
+        ("2", "1", "0", "/w==", "MZ0"),  # of another stream
+        ("2", "1", "0", "/w=", SID),
+        ("2", "1", "0", "/x==", SID),  # bits beyond the last byte
+        ("2", "1", "0", "=/w=", SID),
+        ("2", "1", "0", "", SID),
+        ("2", "1", "0", "/w==\\n", SID),
+        ("2", "1", "0", "A" * 12000, SID),  # more audio than a message may hold
+        ("2", "1", "-1", "/w==", SID),
+        ("2", "1.0", "0", "/w==", SID),
+        ("2", "9" * 16, "0", "/w==", SID),
+        ("02", "01", "00", "/w==", SID),
+        ("\u0662", "1", "0", "/w==", SID),  # a digit, but not of ASCII
+    ],
+)
+def test_media_written_as_usual_is_judged_as_any_other(fields: tuple[str, ...]) -> None:
+    """The short way for Twilio's own spelling comes to what the examination of JSON does."""
+    usual = USUAL % fields
+    other = usual.replace("{", "{ ", 1)
+    short, full = started(), started()
+    following = USUAL % ("3", "2", "20", "/w==", SID)
+    assert short.receive(usual) == full.receive(other)
+    assert short.receive(following) == full.receive(following.replace("{", "{ ", 1))
+    assert short.sequence_gaps == full.sequence_gaps
+
+
 @pytest.mark.parametrize("size", [1, 159, 161, 8000])
 def test_payloads_of_any_length_are_audio(size: int) -> None:
     assert started().receive(media(2, b"\x7f" * size)) == [Media(b"\x7f" * size, 0, 1)]

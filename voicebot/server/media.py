@@ -19,6 +19,7 @@ from voicebot.server.media_socket import (
     MediaSocket,
     SocketEnd,
 )
+from voicebot.server.media_wire import EXTENSION
 from voicebot.server.ports import Metrics, RunCall
 from voicebot.telephony.media_stream import Fault, MediaStream, Started
 
@@ -105,7 +106,11 @@ class Calls:
         await websocket.accept()
         ended = asyncio.Event()
         socket = MediaSocket(
-            websocket, self._limits, on_fault=self._metrics.fault, on_end=ended.set
+            websocket,
+            self._limits,
+            on_fault=self._metrics.fault,
+            on_end=ended.set,
+            wire=websocket.scope["extensions"].get(EXTENSION),
         )
         self._sockets[socket] = asyncio.current_task()
         try:

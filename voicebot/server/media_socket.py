@@ -15,6 +15,7 @@ from typing import Any
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDisconnected
 
 from voicebot.server.limits import StreamLimits, TokenBucket
+from voicebot.server.media_wire import MediaProtocol
 
 SEND_TIMEOUT_S = 10.0
 """A peer that takes nothing for so long is gone."""
@@ -44,6 +45,7 @@ class SocketEnd(StrEnum):
 class MediaSocket:
     """Messages of an accepted WebSocket; the limits need a running event loop.
 
+    `wire`: the connection below the WebSocket, where there is a short way to it.
     `on_fault(kind)` is told every refused message and every limit that was reached;
     `on_end()` once, when the socket has ended, whoever ended it.
     """
@@ -55,8 +57,12 @@ class MediaSocket:
         *,
         on_fault: Callable[[str], None],
         on_end: Callable[[], None] = lambda: None,
+        wire: MediaProtocol | None = None,
     ) -> None:
         self._websocket = websocket
+        # Past starlette's own examination of each message; it still opens and closes the socket.
+        self._wire = wire
+        self._receive = websocket.receive if wire is None else wire.receive
         self._limits = limits
         self._on_fault = on_fault
         self._on_end = on_end
@@ -73,7 +79,7 @@ class MediaSocket:
         """The next message; None once the socket has ended. Excess messages are dropped."""
         while self.end is None:
             try:
-                message = await self._websocket.receive()
+                message: Any = await self._receive()
             except WebSocketDisconnected:
                 self._ended(SocketEnd.PEER)
                 break
@@ -89,6 +95,8 @@ class MediaSocket:
     async def send(self, text: str) -> None:
         """Send a text message; does nothing once the socket has ended."""
         if self.end is not None:
+            return
+        if self._wire is not None and self._wire.send_now(text):
             return
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):

@@ -7,17 +7,24 @@ pauses and resumes it for each message, with a system call each time. Measured w
 see load/LOG.md.
 
 It relies on attributes of uvicorn's `WebSocketsSansIOProtocol` that are the same from 0.35 to
-0.54: conn, queue, read_paused, close_sent, handshake_initiated.
+0.54: conn, queue, scope, transport, read_paused, writable, close_sent, handshake_initiated,
+handshake_complete, handle_connect.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import InvalidState
+from websockets.http11 import Request
 from websockets.protocol import State
 
 if TYPE_CHECKING:
+    from uvicorn._types import ASGIReceiveEvent
     from websockets.utils import apply_mask
 else:
     try:
@@ -28,6 +35,9 @@ else:
 WAITING_MESSAGES = 32
 """So many unread messages (0.6 s of audio) pause reading; uvicorn resumes once all are read."""
 
+EXTENSION = "voicebot.media"
+"""Where the ASGI scope's extensions hold the connection's MediaProtocol."""
+
 _FINAL_TEXT = 0x81
 _MASKED = 0x80
 _LENGTH = 0x7F
@@ -36,13 +46,58 @@ _LENGTH_64 = 127
 _END_OF_REQUEST = b"\r\n\r\n"
 
 
+class _Inbox:
+    """What uvicorn uses of asyncio.Queue, for one reader."""
+
+    def __init__(self) -> None:
+        self._events: deque[ASGIReceiveEvent] = deque()
+        self._reader: asyncio.Future[None] | None = None
+
+    def put_nowait(self, event: ASGIReceiveEvent) -> None:
+        self._events.append(event)
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    async def get(self) -> ASGIReceiveEvent:
+        while not self._events:
+            self._reader = asyncio.get_running_loop().create_future()
+            await self._reader
+        return self._events.popleft()
+
+    def qsize(self) -> int:
+        return len(self._events)
+
+    def empty(self) -> bool:
+        return not self._events
+
+
 class MediaProtocol(WebSocketsSansIOProtocol):
-    """Give it to uvicorn as `ws`."""
+    """Give it to uvicorn as `ws`; the application finds it in its scope."""
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
+        self.queue = _Inbox()  # type: ignore[assignment]  # as much of a queue as is used
         self._rest = bytearray()  # the beginning of a frame
         self._is_ours = False  # the parser of websockets stands at the beginning of a frame
+
+    def handle_connect(self, event: Request) -> None:
+        """The request has come: the application will be started."""
+        super().handle_connect(event)
+        if self.response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+            extensions: Any = self.scope["extensions"]
+            extensions[EXTENSION] = self
+
+    def send_now(self, text: str) -> bool:
+        """Whether the text was sent; otherwise the usual way knows what to do about it."""
+        is_open = self.handshake_complete and not self.close_sent
+        if not is_open or not self.writable.is_set() or self.transport.is_closing():
+            return False
+        try:
+            self.conn.send_text(text.encode())
+        except InvalidState:
+            return False
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        return True
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the peer, cut anywhere."""

@@ -8,6 +8,7 @@ Message formats: https://www.twilio.com/docs/voice/media-streams/websocket-messa
 from __future__ import annotations
 
 import json
+import re
 from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Mapping
@@ -19,6 +20,13 @@ MAX_PENDING_MARKS = 4096
 """Beyond this the oldest mark is forgotten: a peer that returns none must not cost memory."""
 _MAX_DETAIL_CHARS = 120
 _MAX_LABEL_CHARS = 64
+_USUAL_MEDIA = re.compile(
+    r'\{"event":"media","sequenceNumber":"(\d{1,15})","media":\{"track":"inbound",'
+    r'"chunk":"(\d{1,15})","timestamp":"(\d{1,15})","payload":"([A-Za-z0-9+/]+={0,2})"\},'
+    r'"streamSid":"(\w{1,64})"\}',
+    re.ASCII,
+)
+"""A media message to the letter as Twilio writes it: fifty a second and call."""
 
 
 # ---------------------------------------------------------------- events
@@ -120,6 +128,9 @@ class MediaStream:
 
     def receive(self, message: str | bytes) -> list[StreamEvent]:
         """What this WebSocket message means. Never raises."""
+        usual = self._usual_media(message)
+        if usual is not None:
+            return [usual]
         parsed = self._parse(message)
         if isinstance(parsed, Fault):
             return [parsed]
@@ -137,6 +148,30 @@ class MediaStream:
         if refusal is not None:
             return [refusal]
         return [*self._check_sequence(parsed), *handler(parsed)]
+
+    def _usual_media(self, message: str | bytes) -> Media | None:
+        """The next chunk of audio where nothing at all is unusual about it.
+
+        Everything else, and every fault, is for the full examination, which comes to the same
+        result for what is taken here.
+        """
+        if not isinstance(message, str) or not self.is_started or self.is_stopped:
+            return None
+        match = _USUAL_MEDIA.fullmatch(message)
+        if match is None or self.is_broken or len(message) > self._max_message_bytes:
+            return None
+        number, chunk, timestamp_ms, encoded, sid = match.groups()
+        sequence = int(number)
+        if sid != self.stream_sid or self._last_sequence != sequence - 1:
+            return None
+        try:
+            payload = a2b_base64(encoded, strict_mode=True)
+        except Base64Error:
+            return None
+        if not 0 < len(payload) <= self._max_payload_bytes:
+            return None
+        self._last_sequence = sequence
+        return Media(payload, int(timestamp_ms), int(chunk))
 
     def _parse(self, message: str | bytes) -> dict[str, Any] | Fault:
         if not isinstance(message, str):

@@ -1,0 +1,67 @@
+"""`asr.service=none`: an IVR of keys answers without a recogniser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from voicebot.audio import mulaw
+from voicebot.config import load_settings
+from voicebot.server import doctor
+from voicebot.server.placing import place
+from voicebot.telephony.simulator import CallerTurn
+
+PLAN = """\
+name: Keys only
+forms:
+  card:
+    fields:
+      card:
+        type: digits
+        length: 4
+        prompt: Card?
+        nomatch: Use keys.
+    filled:
+      - disconnect: {outcome: entered, goal: true}
+"""
+
+
+@pytest.mark.e2e
+async def test_keys_are_taken_and_speech_is_not_understood(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unwanted(*arguments: object) -> None:
+        raise AssertionError("a recogniser was loaded")
+
+    monkeypatch.setattr("voicebot.asr.recogniser.Recogniser.__init__", unwanted)
+    plan = tmp_path / "keys.yaml"
+    plan.write_text(PLAN)
+    settings = load_settings(
+        _env_file=None,
+        asr={"service": "none", "cache_dir": tmp_path},
+        store={"journal": tmp_path / "journal.sqlite"},
+    )
+    turns = [CallerTurn(audio=_speech(), label="speech"), CallerTurn(keys="1234")]
+    report = await place(settings, plan=plan, turns=turns)
+    assert report.outcome == "entered"
+    assert dict(report.slots) == {"card": "1234"}
+    texts = [turn["bot"] for turn in report.turns]
+    assert any("Use keys." in text for text in texts)
+
+
+@pytest.mark.unit
+def test_doctor_says_that_nobody_recognises(tmp_path: Path) -> None:
+    settings = load_settings(_env_file=None, asr={"service": "none", "cache_dir": tmp_path})
+    assert doctor._recogniser(settings) == "none: keys only"
+
+
+def _speech() -> bytes:
+    """Something that the VAD takes for speech: the embedded voice."""
+    from voicebot.speech.telephone import to_telephone
+    from voicebot.speech.voices import EspeakVoice
+
+    text = "One two three four, please."
+    spoken = to_telephone(text, EspeakVoice().render(text)).mulaw
+    return spoken + mulaw.encode(np.zeros(800, np.int16))
