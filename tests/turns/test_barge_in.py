@@ -131,11 +131,19 @@ def test_a_nod_may_answer_the_question() -> None:
     assert judge("Yeah.", SlotType.TEXT, Completeness.COMPLETE) == "backchannel"
 
 
+def test_a_word_or_two_prove_nothing_while_the_echo_is_not_removed() -> None:
+    none, choice = Completeness.NONE, SlotType.CHOICE
+    assert judge("Well.", choice, none, is_locked=False) == "echo"
+    assert judge("Well.", choice, none) == "floor"
+    assert judge("I want to pay", choice, none, is_locked=False) == "floor"
+    assert judge("Checking.", choice, Completeness.COMPLETE, is_locked=False) == "floor"
+
+
 def test_own_words_are_an_echo_but_a_choice_repeated_is_an_answer() -> None:
     said = "You can say balance, payments or agent."
     none = Completeness.NONE
     assert judge("balance payments", SlotType.TEXT, none, bot_text=said, is_locked=False) == "echo"
     assert judge("balance payments", SlotType.TEXT, none, bot_text=said) == "floor"
     assert judge("you can say balance", SlotType.TEXT, none, bot_text=said) == "echo"
-    assert judge("payments", SlotType.TEXT, none, bot_text=said, is_locked=False) == "floor"
+    assert judge("payments", SlotType.TEXT, none, bot_text=said) == "floor"
     assert judge("", SlotType.TEXT, none, bot_text=said) == "noise"

@@ -30,6 +30,9 @@ RING_S = 30
 """Longer than the longest utterance (Timeouts.max_speech_ms) and its wait for the recogniser."""
 RECENT_SAMPLES = 8192
 """Kept of the reference and of the raw signal: what may arrive before a step computes it."""
+FAINT_DB = -46.0
+"""Where no more than this (dBFS) can come back, as on most calls from a handset, there is no echo
+to wait for: its delay will never be known."""
 SETTLED_MS = 500
 """A canceller that has followed the echo for less than this counts as not locked yet."""
 
@@ -145,6 +148,7 @@ class Hearing:
         self._heard = np.zeros(slots, np.int64)  # samples that the VAD has seen
         self._is_active = np.zeros(slots, np.bool_)
         self._is_locked = np.zeros(slots, np.bool_)
+        self._is_faint = np.zeros(slots, np.bool_)
         self._residual_db = np.full(slots, -np.inf, np.float32)
 
     def reset(self, slot: int) -> None:
@@ -152,7 +156,7 @@ class Hearing:
         for ring in (self._clean, self._near, self._reference, self._far):
             ring.clear(slot)
         self._written[slot] = self._cancelled[slot] = self._heard[slot] = 0
-        self._is_active[slot] = self._is_locked[slot] = False
+        self._is_active[slot] = self._is_locked[slot] = self._is_faint[slot] = False
         self._residual_db[slot] = -np.inf
         for room in self._rooms:
             room.reset(slot)
@@ -258,6 +262,9 @@ class Hearing:
         self._far.put_rows(rows, at, to_int16(done.far))
         self._is_active[rows] = active
         self._is_locked[rows] = done.is_locked & (done.settled_ms >= SETTLED_MS)
+        # Kept until an echo is found: the bound rises whenever the caller speaks.
+        is_faint = active & (done.residual_db < FAINT_DB)
+        self._is_faint[rows] = ~done.is_locked & (self._is_faint[rows] | is_faint)
         self._residual_db[rows] = done.residual_db
         keys: list[Result] = []
         if self._keys is not None:
@@ -291,7 +298,7 @@ class Hearing:
         ]
 
     def _echo(self, slot: int) -> EchoState:
-        if not self._is_active[slot]:
+        if not self._is_active[slot] or self._is_faint[slot]:
             return EchoState.NONE
         return EchoState.LOCKED if self._is_locked[slot] else EchoState.UNLOCKED
 

@@ -7,6 +7,7 @@ annoys. The same word may answer the question asked: then it takes the floor.
 from __future__ import annotations
 
 import re
+from difflib import SequenceMatcher
 from typing import Literal
 
 from voicebot.events import Completeness, Expectation, SlotType
@@ -28,6 +29,10 @@ PHRASES = ("i see", "i know", "got it", "go on", "all right", "of course", "uh h
 ECHOED_WORDS_UNLOCKED, ECHOED_WORDS = 2, 4
 """So many of the bot's own words in a row are its echo. A caller may repeat one or two of them
 (a menu's choice), which is why it takes more where the canceller removes the echo."""
+ECHO_LIKENESS_UNLOCKED, ECHO_LIKENESS = 0.6, 0.75
+"""How like them (difflib's ratio of the letters): echo is recognised with errors."""
+UNDOUBTED_WORDS = 3
+"""So many words that are not the bot's take the floor while its echo is not removed yet."""
 
 
 def verdict(
@@ -47,11 +52,16 @@ def verdict(
     if not words:
         return "noise"
     needed = ECHOED_WORDS if is_locked else ECHOED_WORDS_UNLOCKED
-    if len(words) >= needed and _contains(_words(bot_text), words):
-        return "echo"
-    if is_backchannel(text) and not _answers(completeness, expectation):
+    if len(words) >= needed:
+        likeness = ECHO_LIKENESS if is_locked else ECHO_LIKENESS_UNLOCKED
+        if _likeness(_words(bot_text), words) >= likeness:
+            return "echo"
+    if _answers(completeness, expectation):
+        return "floor"
+    if is_backchannel(text):
         return "backchannel"
-    return "floor"
+    # A scrap of echo is recognised as any short word; nobody can tell it from a caller's.
+    return "floor" if is_locked or len(words) >= UNDOUBTED_WORDS else "echo"
 
 
 def is_backchannel(text: str) -> bool:
@@ -73,5 +83,14 @@ def _words(text: str) -> list[str]:
     return re.sub(r"[^a-z0-9' ]", " ", text.casefold().replace("-", "")).split()
 
 
-def _contains(words: list[str], part: list[str]) -> bool:
-    return any(words[at : at + len(part)] == part for at in range(len(words) - len(part) + 1))
+def _likeness(words: list[str], part: list[str]) -> float:
+    """0..1, of `part` to the stretch of `words` that is most like it."""
+    matcher = SequenceMatcher(None, autojunk=False)
+    matcher.set_seq2(" ".join(part))
+    best = 0.0
+    for length in (len(part) - 1, len(part), len(part) + 1):
+        for at in range(max(1, len(words) - length + 1)):
+            matcher.set_seq1(" ".join(words[at : at + length]))
+            if matcher.real_quick_ratio() > best and matcher.quick_ratio() > best:
+                best = max(best, matcher.ratio())
+    return best
