@@ -20,11 +20,11 @@ The marks in the table are those of the design.
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from voicebot.evaluation import (
+    end_of_turn,
     turns_digits,
     turns_floor,
     turns_keys,
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 SEED = 3
 SLOTS = 64
 """Calls in one batch."""
+RECORDINGS, QUICK_RECORDINGS = 200, 60
+"""Of each kind, for the ends of turns."""
 
 
 def run(
@@ -71,16 +73,13 @@ def run(
     keys = turns_keys.measure(runner, SLOTS, corpus, seed=SEED)
     rows = turns_robust.measure(runner, SLOTS, corpus, seed=SEED, quick=quick, tell=tell)
     tell("ends of turns")
-    cutoffs = _ends(directory, recogniser, tell)
+    cutoffs = end_of_turn.run(
+        directory,
+        recogniser=recogniser,
+        tell=tell,
+        limit=QUICK_RECORDINGS if quick else RECORDINGS,
+        judges=("vad", "own"),
+    ).as_dict()
     return TurnsResult(
         onsets, floor, digits, responses, compute_s, keys, rows, cutoffs, corpus.is_held_out
     )
-
-
-def _ends(directory: Path, recogniser: Recogniser, tell: Callable[[str], None]) -> dict[str, Any]:
-    try:
-        end_of_turn = import_module("voicebot.evaluation.end_of_turn")
-    except ModuleNotFoundError:
-        return {}
-    of: dict[str, Any] = end_of_turn.run(directory, recogniser=recogniser, tell=tell).as_dict()
-    return of

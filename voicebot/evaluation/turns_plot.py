@@ -62,10 +62,8 @@ def _finish(axes: Axes, title: str, until_ms: float) -> None:
 
 
 def _marks(axes: Axes, *keys: tuple[str, float]) -> None:
-    for key, share in keys:
-        mark = MARKS[key][2]
-        if mark is not None:
-            axes.plot([mark], [share], marker="x", color=_RED, linestyle="none")
+    marks = [(mark, share) for key, share in keys if (mark := MARKS[key][2]) is not None]
+    axes.plot(*zip(*marks, strict=True), marker="x", color=_RED, linestyle="none", label="mark")
 
 
 def _onsets(axes: Axes, result: TurnsResult) -> None:

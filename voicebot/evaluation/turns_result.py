@@ -140,6 +140,7 @@ class TurnsResult:
         figures = {
             "response_p50_ms": quantile(responses, 50),
             "response_p95_ms": quantile(responses, 95),
+            "response_missed": share(self.responses, lambda o: o.ms is None and not o.is_cut),
             "response_cut": share(self.responses, lambda o: o.is_cut),
             "recognition_p50_ms": quantile([s * 1000 for s in self.compute_s], 50),
             "recognition_p95_ms": quantile([s * 1000 for s in self.compute_s], 95),

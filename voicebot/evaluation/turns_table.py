@@ -39,6 +39,7 @@ MARKS: dict[str, tuple[str, str, float | None, bool]] = {
     "response_p50_ms": ("end of speech to the dialogue's turn, p50", "ms", 400, False),
     "response_p95_ms": ("  p95", "ms", 900, False),
     "response_order_p50_ms": ("  coffee orders, p50", "ms", None, False),
+    "response_missed": ("  not answered within 3.5 s", "%", 0, False),
     "response_cut": ("  cut off", "%", None, False),
     "recognition_p50_ms": ("  a recognition takes, p50", "ms", None, False),
     "dtmf_clear_ms": ("key to clear, longest", "ms", 50, False),

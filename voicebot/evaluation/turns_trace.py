@@ -112,28 +112,41 @@ class Piece:
 def heard_pieces(log: Sequence[Sent], prompt: SpokenPrompt, since: int, until: int) -> list[Piece]:
     """How `prompt`, the only one sent in [since, until), was heard, in order of time.
 
-    The place of a message that begins a resumption is where its bytes occur in the prompt; the
-    messages after it follow one another.
+    What is sent between two clears goes on without a gap; its place is where it occurs in the
+    prompt: nearest before what was heard already, since pauses are all alike, else behind it.
     """
     pieces: list[Piece] = []
-    place, played_until = 0, 0
-    for sent in log:
-        if not since <= sent.now < until:
+    reached = played_until = 0
+    for sent in _runs([of for of in log if since <= of.now < until]):
+        if sent[0].what == "clear":
+            at = sent[0].now + ROUND_TRIP
+            pieces = [_until(piece, at) for piece in pieces if piece.begin < at]
+            played_until = min(played_until, at)
+            reached = max((p.place + p.end - p.begin for p in pieces), default=0)
             continue
-        arrives = sent.now + ROUND_TRIP
-        if sent.what == "clear":
-            pieces = [_until(piece, arrives) for piece in pieces if piece.begin < arrives]
-            played_until = min(played_until, arrives)
-        elif sent.what == "media" and isinstance(sent.content, bytes):
-            if prompt.mulaw[place : place + len(sent.content)] != sent.content:
-                place = prompt.mulaw.find(sent.content)
-            if place < 0:
-                raise ValueError("a message that is not of this prompt")
+        messages = [
+            (of.now + ROUND_TRIP, of.content) for of in sent if isinstance(of.content, bytes)
+        ]
+        whole = b"".join(content for _, content in messages)
+        place = prompt.mulaw.rfind(whole, 0, reached + len(whole))
+        place = place if place >= 0 else prompt.mulaw.find(whole)
+        if place < 0:
+            raise ValueError("messages that are not of this prompt")
+        for arrives, content in messages:
             begin = max(arrives, played_until)
-            played_until = begin + len(sent.content)
+            played_until = begin + len(content)
             pieces.append(Piece(begin, played_until, place))
-            place += len(sent.content)
+            place += len(content)
     return pieces
+
+
+def _runs(log: Sequence[Sent]) -> list[list[Sent]]:
+    """Messages between clears, and each clear by itself."""
+    of = [sent for sent in log if sent.what != "mark"]
+    groups = itertools.groupby(
+        enumerate(of), lambda item: (item[1].what == "clear") * (item[0] + 1)
+    )
+    return [[sent for _, sent in group] for _, group in groups]
 
 
 def _until(piece: Piece, at: int) -> Piece:
