@@ -160,4 +160,5 @@ class Measurement:
         while (left_s := began_s + self._seconds - loop.time()) > 0:
             self._show(f"{self._calls} calls, {self._seconds - left_s:.0f} of {self._seconds:g} s")
             await asyncio.sleep(min(1.0, left_s))
+            server.process.cpu_s()  # a server that ended is noticed now
         return server.process.cpu_s() - cpu_s, loop.time() - began_s

@@ -97,19 +97,28 @@ class ServerProcess:
     def cpu_s(self) -> float:
         """CPU seconds of all its threads so far, those that ended among them."""
         clock = ctypes.c_int()
+        self._check()
         if ctypes.CDLL(None).clock_getcpuclockid(self.pid, ctypes.byref(clock)) != 0:
-            raise ServerFailed(f"the server ended during the run: {self.last_words()}")
+            raise self._ended()
         try:
             return time.clock_gettime(clock.value)
         except OSError:
-            raise ServerFailed(f"the server ended during the run: {self.last_words()}") from None
+            raise self._ended() from None
 
     def rss_bytes(self) -> int:
         """Its resident memory."""
+        self._check()
         try:
             return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * _PAGE_BYTES
         except (OSError, IndexError):
-            raise ServerFailed(f"the server ended during the run: {self.last_words()}") from None
+            raise self._ended() from None
+
+    def _check(self) -> None:
+        if not self.is_running:
+            raise self._ended()
+
+    def _ended(self) -> ServerFailed:
+        return ServerFailed(f"the server ended during the run: {self.last_words()}")
 
     def stop(self) -> None:
         """Ends it and what it started: asked twice (voicebot drains at the first), then killed."""

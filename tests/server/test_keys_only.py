@@ -15,6 +15,7 @@ from voicebot.telephony.simulator import CallerTurn
 
 PLAN = """\
 name: Keys only
+timeouts: {digits: 300ms, incomplete: 300ms}
 forms:
   card:
     fields:
@@ -62,6 +63,6 @@ def _speech() -> bytes:
     from voicebot.speech.telephone import to_telephone
     from voicebot.speech.voices import EspeakVoice
 
-    text = "One two three four, please."
+    text = "Hello, hello."
     spoken = to_telephone(text, EspeakVoice().render(text)).mulaw
     return spoken + mulaw.encode(np.zeros(800, np.int16))
