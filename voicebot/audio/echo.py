@@ -22,8 +22,9 @@ from voicebot.audio.delay import (
     UPDATE_BLOCKS,
     DelayTracker,
 )
-from voicebot.audio.history import History
 from voicebot.audio.kalman import PARTITIONS, KalmanFilter
+from voicebot.audio.realign import SEARCH, realign
+from voicebot.audio.reference import Reference
 from voicebot.audio.residual import Coupling, Explanation
 from voicebot.events import CHUNK_SAMPLES, SAMPLE_RATE_HZ
 
@@ -41,16 +42,12 @@ TAIL_BLOCKS = 15
 """An echo is possible for 300 ms after its far end should have passed: the room."""
 REPLAY_BLOCKS = 20
 """400 ms of near end are kept; a filter that starts has heard them."""
-STEP_BLOCKS = 10
-"""Of these the last 200 ms judge a step of the delay: what is older may lie before it."""
 AUDIBLE = np.float32(1e-3)
 """Peak of a far-end block (-60 dBFS) below which its echo is never heard."""
 _OFFSET_SHARE = np.float32(0.05)
 """Of a block's mean in the offset: a high pass at 0.4 Hz leaves the echo's phase as it is."""
-_STEP_SEARCH = range(-6, 7)  # samples: the tracker's own resolution is two, and peaks are wide
-_STEP_SHARE = 0.5  # of the predicted echo must be found for the learned path to be kept
-_STEP_LIKENESS = 0.35  # and the correlation coefficient with what is heard
-_STEP_DOUBT = 0.05
+SETTLED_BLOCKS = 50
+"""A filter younger than 1 s cannot tell a lag from what it has not learnt."""
 _DOUBT_SHARE = np.float32(0.1)
 """Of the filter's own uncertainty in the residual; it errs on the safe side by 10 dB (LOG.md)."""
 LOST_BLOCKS = 50
@@ -58,7 +55,6 @@ LOST_BLOCKS = 50
 only the delay has changed. Then the filter starts anew."""
 TRIAL_BLOCKS = 75
 """For which a new filter may explain nothing until its delay counts as a mistake: 1.5 s."""
-_MAX_SCALE = 4.0
 _WORSE = np.float32(2.0)
 _MAX_LOUDER_BLOCKS = 25  # 500 ms with more left than there was: the filter has diverged
 
@@ -91,13 +87,12 @@ class EchoCanceller:
         self._filter = KalmanFilter(slots)
         self._explanation = Explanation(slots)
         self._coupling = Coupling(slots, self._max_blocks + 1)
-        self._far = History(slots, ring, CHUNK_SAMPLES)
-        self._near = History(slots, REPLAY_BLOCKS, CHUNK_SAMPLES)  # without offset
-        self._counts = np.zeros(slots, np.int64)  # blocks in the histories
+        self._reference = Reference(slots, ring, REPLAY_BLOCKS)
+        self._ring = ring
         self._silent = np.full(slots, ring + 1, np.int64)  # blocks since the far end was audible
-        self._delay = np.full(slots, UNLOCKED, np.int64)  # that `_shift` was made for
-        self._shift = np.zeros(slots, np.int64)  # samples between far end and reference
+        self._delay = np.full(slots, UNLOCKED, np.int64)  # that the reference was placed for
         self._offset = np.zeros(slots, np.float32)  # of the near end, its mean of late
+        self._idle = np.zeros(slots, np.int64)  # blocks since an echo was possible
         self._was_active = np.zeros(slots, np.bool_)
         self._lost = np.zeros(slots, np.int64)  # blocks for which the path is still kept
         self._trial = np.zeros(slots, np.int64)  # blocks for which a new filter explained nothing
@@ -108,19 +103,18 @@ class EchoCanceller:
     @property
     def nbytes_per_slot(self) -> int:
         """Memory of one call, small counters aside."""
-        parts = (self._tracker, self._filter, self._far, self._near)
-        return sum(part.nbytes for part in parts) // len(self._counts)
+        parts = (self._tracker, self._filter, self._reference)
+        return sum(part.nbytes for part in parts) // len(self._delay)
 
     def reset(self, slot: int) -> None:
         """A new call takes the slot."""
         self._tracker.reset(slot)
         self._explanation.lose(slot)
         self._coupling.reset(slot)
-        self._far.clear(slot)
-        self._near.clear(slot)
-        for counts in (self._counts, self._settled, self._louder, self._lost, self._trial):
+        self._reference.reset(slot)
+        for counts in (self._idle, self._settled, self._louder, self._lost, self._trial):
             counts[slot] = 0
-        self._silent[slot] = self._far.blocks + 1
+        self._silent[slot] = self._ring + 1
         self._delay[slot] = UNLOCKED
         self._was_active[slot] = False
         self._gain[slot] = 0.0
@@ -136,7 +130,7 @@ class EchoCanceller:
         is_audible = np.abs(far).max(axis=1, initial=0.0) > AUDIBLE
         silent = np.where(is_audible, 0, self._silent[slots] + 1)
         self._silent[slots] = silent
-        is_awake = silent <= self._far.blocks
+        is_awake = silent <= self._ring
         is_active = silent <= self._last_block(slots)
         clean, aligned = near.copy(), np.zeros_like(near)
         residual_db = np.full(count, -np.inf, np.float32)
@@ -151,6 +145,7 @@ class EchoCanceller:
             aligned[active] = self._aligned(slots[active])
             self._track(slots[active], filtered[active], far[active])
         self._was_active[slots] = is_active
+        self._idle[slots] += ~is_active
         is_locked = self._explanation.is_trusted[slots]
         settled_ms = np.where(is_locked, self._settled[slots] * 20, 0).astype(np.int32)
         return Cancelled(clean, aligned, residual_db, is_active, is_locked, settled_ms)
@@ -172,20 +167,14 @@ class EchoCanceller:
         fresh &= ~self._was_active[rows]
         if fresh.any():
             self._offset[rows[fresh]] = means[fresh]
+            self._reference.forget_near(rows[fresh])
         self._offset[rows] += _OFFSET_SHARE * (means - self._offset[rows])
         filtered[awake] = near[awake] - self._offset[rows, None]
-        self._far.write(rows, self._counts[rows], far[awake])
-        self._near.write(rows, self._counts[rows], filtered[awake])
-        self._counts[rows] += 1
+        self._reference.write(rows, filtered[awake], far[awake])
         return filtered
 
-    def _reference(self, slots: Slots, blocks: int, late: NDArray[np.int64]) -> Signal:
-        """Far end of the last `blocks` blocks, `late` samples (int64[n]) ago."""
-        ends = self._counts[slots] * CHUNK_SAMPLES - late
-        return self._far.read(slots, ends, blocks * CHUNK_SAMPLES)
-
     def _aligned(self, slots: Slots) -> Signal:
-        reference = self._reference(slots, 1, np.maximum(self._delay[slots], 0))
+        reference = self._reference.late(slots, 1, np.maximum(self._delay[slots], 0))
         reference[self._delay[slots] == UNLOCKED] = 0.0
         return reference
 
@@ -198,8 +187,10 @@ class EchoCanceller:
         self._explanation.expect(woken)
         known = woken[self._delay[woken] != UNLOCKED]
         if len(known):
-            before = self._shift[known] + CHUNK_SAMPLES
-            self._filter.load(known, self._reference(known, PARTITIONS, before))
+            self._move(known, self._reference.coast(known, self._idle[known]))
+            before = self._reference.shift[known] + CHUNK_SAMPLES
+            self._filter.load(known, self._reference.late(known, PARTITIONS, before))
+        self._idle[woken] = 0
 
     # ------------------------------------------------------------ one block
 
@@ -211,17 +202,28 @@ class EchoCanceller:
         if not len(known):
             return taken, residual
         rows = slots[known]
-        reference = self._reference(rows, 1, self._shift[rows])
         is_kept = self._lost[rows] > 0
-        echo, doubted = self._filter.process(rows, near[known], reference, ~is_kept)
+        frames, fraction = self._reference.frames(rows), self._reference.fraction[rows]
+        echo, doubted = self._filter.process(rows, near[known], frames, ~is_kept, fraction)
         is_lost, is_louder = self._explanation.hear(rows, near[known], echo)
         is_trusted = self._explanation.is_trusted[rows]
         taken[known] = self._fade(rows, near[known], echo, is_trusted & ~is_louder)
         self._settled[rows[is_trusted]] += 1
         estimate = np.maximum(_DOUBT_SHARE * doubted, self._explanation.residual(rows))
         residual[known] = np.where(is_trusted, estimate, residual[known])
+        self._drift(rows, near[known], echo)
         self._recover(rows, is_lost, is_louder)
         return taken, residual
+
+    def _drift(self, slots: Slots, near: Signal, echo: Signal) -> None:
+        """Keep up with a clock that differs from ours, once the filter has settled."""
+        is_clear = self._explanation.is_clear[slots] & (self._settled[slots] > SETTLED_BLOCKS)
+        self._move(slots, self._reference.drift(slots, near, echo, is_clear))
+
+    def _move(self, slots: Slots, moved: NDArray[np.int64]) -> None:
+        """The reference moves with the other clock, so does the delay."""
+        self._delay[slots] += moved
+        self._tracker.delay[slots] += moved
 
     def _fade(self, slots: Slots, near: Signal, echo: Signal, wanted: NDArray[np.bool_]) -> Signal:
         """`echo` faded in or out over a block where that changes; none at all in a block that it
@@ -283,9 +285,11 @@ class EchoCanceller:
 
     def _start(self, slot: int) -> None:
         """Learn the echo path from what was heard lately; it is trusted once it explains that."""
-        self._shift[slot] = max(int(self._delay[slot]) - SLACK_SAMPLES, 0)
-        near, far = self._heard(slot, REPLAY_BLOCKS, int(self._shift[slot]))
-        lead = int(self._delay[slot] - self._shift[slot] - _EARLY_SAMPLES) // CHUNK_SAMPLES
+        delay = int(self._delay[slot])
+        shift = max(delay - SLACK_SAMPLES, 0)
+        self._reference.place(slot, shift)
+        near, far = self._reference.heard(slot, REPLAY_BLOCKS, PARTITIONS, shift)
+        lead = (delay - shift - _EARLY_SAMPLES) // CHUNK_SAMPLES
         echo = self._filter.start(slot, near, far, max(lead, 0))
         self._settled[slot] = self._louder[slot] = self._lost[slot] = self._trial[slot] = 0
         self._explanation.lose(slot)
@@ -294,48 +298,21 @@ class EchoCanceller:
             now = slice(at, at + CHUNK_SAMPLES)
             self._explanation.hear(rows, near[None, now], echo[None, now])
 
-    def _heard(self, slot: int, blocks: int, shift: int) -> tuple[Signal, Signal]:
-        """Near end, and reference with the filter's length before it, float32[samples]."""
-        rows = np.array([slot])
-        ends = self._counts[rows] * CHUNK_SAMPLES
-        near = self._near.read(rows, ends, blocks * CHUNK_SAMPLES)
-        return near[0], self._reference(rows, blocks + PARTITIONS, np.array([shift]))[0]
-
     def _follow(self, slot: int, delay: int) -> bool:
         """Move the reference to another delay and keep the learned path, if that explains what is
         heard now; or keep both, if the old delay still does."""
-        shift, known = int(self._shift[slot]), int(self._delay[slot])
+        shift, known = int(self._reference.shift[slot]), int(self._delay[slot])
         moved = shift + delay - known
-        candidates = [shift, *(moved + extra for extra in _STEP_SEARCH)]
-        found = [self._likeness(slot, candidate) for candidate in candidates]
-        best = max(range(len(found)), key=lambda index: found[index][0])
-        likeness, share = found[best]
-        if likeness < _STEP_LIKENESS or share < _STEP_SHARE:
+        places = [shift, *(moved + extra for extra in SEARCH)]
+        place = realign(self._filter, self._reference, slot, places)
+        if place is None:
             return False
-        self._delay[slot] = known + candidates[best] - shift
+        self._delay[slot] = known + place - shift
         self._tracker.move(slot, int(self._delay[slot]))
-        if best == 0:
-            return True
-        self._shift[slot] = candidates[best]
-        self._filter.scale(slot, min(share, _MAX_SCALE))
-        rows = np.array([slot])
-        near, far = self._heard(slot, STEP_BLOCKS, candidates[best])
-        self._filter.doubt(rows, _STEP_DOUBT)
-        self._filter.replay(rows, near[None], far[None])
-        self._settled[slot] = self._louder[slot] = self._lost[slot] = 0
-        self._explanation.trust(slot)
+        if place != shift:
+            self._settled[slot] = self._louder[slot] = self._lost[slot] = 0
+            self._explanation.trust(slot)
         return True
-
-    def _likeness(self, slot: int, shift: int) -> tuple[float, float]:
-        """Were the reference read there: (correlation coefficient of the predicted echo with the
-        near end of late, share of the prediction that is in it)."""
-        if shift < 0:
-            return 0.0, 0.0
-        near, far = self._heard(slot, STEP_BLOCKS, shift)
-        echo = self._filter.predict(slot, far)
-        product, energy = float(near @ echo), float(echo @ echo)
-        scale = (energy * float(near @ near)) ** 0.5
-        return product / max(scale, 1e-9), product / max(energy, 1e-9)
 
 
 _RAMP = (np.arange(CHUNK_SAMPLES, dtype=np.float32) + 1) / CHUNK_SAMPLES

@@ -49,6 +49,7 @@ MATURE_BLOCKS = 100
 _OWN_BIN = 0.15
 _OTHER_BINS = 3.0
 _HALF = np.float32(CHUNK_SAMPLES / FFT)
+_RAMP_STEPS = 64  # in a sample
 _GROUP = 16  # slots computed at a time: their state stays in the cache
 
 
@@ -82,6 +83,15 @@ def _leakage() -> NDArray[np.float32]:
 _LEAKAGE = _leakage()
 
 
+def _ramps() -> NDArray[np.complex64]:
+    """complex64[_RAMP_STEPS, BINS]: delays of 0..0.5 and then -0.5..0 samples."""
+    late = np.fft.fftfreq(_RAMP_STEPS)
+    return np.exp(-2j * np.pi * np.outer(late, np.arange(BINS)) / FFT).astype(np.complex64)
+
+
+_RAMPS = _ramps()
+
+
 class KalmanFilter:
     """State of all slots: far-end spectra, echo path, its uncertainty, the near end's power."""
 
@@ -89,7 +99,6 @@ class KalmanFilter:
         """Nothing is known in any slot; `start` before the first `process`."""
         self._far = np.zeros((slots, PARTITIONS, BINS), np.complex64)  # ring by block
         self._head = np.zeros(slots, np.int64)  # index of the newest spectrum
-        self._last = np.zeros((slots, CHUNK_SAMPLES), np.float32)  # the last far-end block
         self._path = np.zeros((slots, PARTITIONS, BINS), np.complex64)
         self._doubt = np.zeros((slots, PARTITIONS, BINS), np.float32)  # state covariance
         self._near = np.zeros((slots, BINS), np.float32)
@@ -102,7 +111,7 @@ class KalmanFilter:
     @property
     def nbytes(self) -> int:
         """Memory of all slots."""
-        arrays = (self._far, self._last, self._path, self._doubt, self._near)
+        arrays = (self._far, self._path, self._doubt, self._near)
         return sum(array.nbytes for array in arrays)
 
     def start(self, slot: int, near: Signal, far: Signal, lead: int) -> Signal:
@@ -132,7 +141,8 @@ class KalmanFilter:
         echo = np.empty_like(near)
         for at in range(0, near.shape[1], CHUNK_SAMPLES):
             now = slice(at, at + CHUNK_SAMPLES)
-            echo[:, now], _ = self.process(slots, near[:, now], far[:, before:][:, now])
+            frames = far[:, before + at - CHUNK_SAMPLES : before + at + CHUNK_SAMPLES]
+            echo[:, now], _ = self.process(slots, near[:, now], frames)
         return echo
 
     def predict(self, slot: int, far: Signal) -> Signal:
@@ -159,28 +169,39 @@ class KalmanFilter:
         before = np.concatenate((np.zeros_like(blocks[:, :1]), blocks[:, :-1]), axis=1)
         self._far[slots] = _spectra(before, blocks)
         self._head[slots] = PARTITIONS - 1
-        self._last[slots] = blocks[:, -1]
 
     def process(
-        self, slots: Slots, near: Signal, far: Signal, adapts: Flags | None = None
+        self,
+        slots: Slots,
+        near: Signal,
+        far: Signal,
+        adapts: Flags | None = None,
+        late: Signal | None = None,
     ) -> tuple[Signal, Signal]:
-        """One block each, float32[n, 160]: (predicted echo float32[n, 160], power float32[n] of
-        what of the echo may be left, by the filter's own uncertainty).
+        """One block each, near float32[n, 160] and far float32[n, 320], the block before included:
+        (predicted echo float32[n, 160], power float32[n] of what of the echo may be left, by the
+        filter's own uncertainty).
 
-        Rows where `adapts` is False (bool[n]) predict only.
+        Rows where `adapts` is False (bool[n]) predict only. The far end is delayed further by
+        `late`, float32[n], -0.5..0.5 samples.
         """
         echo = np.empty_like(near)
         residual = np.empty(len(slots), np.float32)
         learning = np.ones(len(slots), np.float32) if adapts is None else adapts.astype(np.float32)
+        spectra = np.asarray(np.fft.rfft(far), np.complex64)
+        if late is not None:
+            spectra *= _RAMPS.take(
+                np.rint(late * _RAMP_STEPS).astype(np.intp) % _RAMP_STEPS, axis=0
+            )
         for start in range(0, len(slots), _GROUP):
             group = slice(start, start + _GROUP)
             echo[group], residual[group] = self._step(
-                slots[group], near[group], far[group], learning[group, None]
+                slots[group], near[group], spectra[group], learning[group, None]
             )
         return echo, residual
 
     def _step(
-        self, slots: Slots, near: Signal, far: Signal, learning: Signal
+        self, slots: Slots, near: Signal, far: Spectrum, learning: Signal
     ) -> tuple[Signal, Signal]:
         rows = len(slots)
         spectra, work, path = (scratch[:rows] for scratch in self._scratch)
@@ -232,12 +253,11 @@ class KalmanFilter:
         progress = np.minimum(self._age[slots, None] / np.float32(MATURE_BLOCKS), 1.0)
         return np.asarray(young + (mature - young) * progress, np.float32)
 
-    def _advance(self, slots: Slots, far: Signal, spectra: Spectrum) -> None:
-        """Take in a far-end block; put spectra by age in complex64[n, PARTITIONS, BINS]."""
+    def _advance(self, slots: Slots, far: Spectrum, spectra: Spectrum) -> None:
+        """Take in a far-end block; put all by age in complex64[n, PARTITIONS, BINS]."""
         head = (self._head[slots] + 1) % PARTITIONS
         self._head[slots] = head
-        self._far[slots, head] = _spectra(self._last[slots], far)
-        self._last[slots] = far
+        self._far[slots, head] = far
         order = (head[:, None] - np.arange(PARTITIONS)) % PARTITIONS
         order += (slots * PARTITIONS)[:, None]
         self._far.reshape(-1, BINS).take(order, axis=0, out=spectra, mode="clip")

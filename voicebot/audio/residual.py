@@ -23,6 +23,7 @@ _DEGREES = 80.0  # independent samples of speech in what LEAK looks back on
 _EXPLAINS = 0.7  # share of the predicted echo that must be in the near end to gain trust
 _FAILS = 0.5  # and, two deviations up, the share below which it is lost
 _CLEAN_RATIO = 0.3  # of what is left to what was there: only an echo that is there goes away
+_CLEAR_RATIO = 0.5
 _RISE = np.float32(10 ** (2.0 / 10 / 50))  # of the leakage: 2 dB a second
 _LEAKAGE_MARGIN = 2.0  # between the best moments, which the leakage follows, and the usual ones
 _COUPLING_LEAK = np.float32(0.993)  # about 3 s
@@ -44,6 +45,8 @@ class Explanation:
         """bool[slots]: seen to be so since `expect`."""
         self.is_audible = np.zeros(slots, np.bool_)
         """bool[slots]: the predicted echo is loud enough to judge."""
+        self.is_clear = np.zeros(slots, np.bool_)
+        """bool[slots]: and most of what is heard."""
 
     def trust(self, slots: Slots | int) -> None:
         """The filter was realigned and is known to explain what is heard."""
@@ -80,6 +83,7 @@ class Explanation:
         self.is_audible[slots] = is_audible
         is_clean = self._left[slots] < _CLEAN_RATIO * near_power
         explains = is_audible & (share > _EXPLAINS) & is_clean
+        self.is_clear[slots] = is_audible & (self._left[slots] < _CLEAR_RATIO * near_power)
         fails = is_audible & (share + 2 * deviation < _FAILS)
         is_lost = fails & self.is_trusted[slots]
         self.is_verified[slots] = (self.is_verified[slots] | explains) & ~fails
