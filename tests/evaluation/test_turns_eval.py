@@ -39,8 +39,9 @@ from voicebot.evaluation.turns_corpus import (
 )
 from voicebot.evaluation.turns_expectations import questions
 from voicebot.evaluation.turns_floor import Outcome, Trial
+from voicebot.evaluation.turns_lines import LINES, PACKETS, FlakyRunner
 from voicebot.evaluation.turns_result import TurnsResult
-from voicebot.evaluation.turns_robust import FlakyRunner, Row
+from voicebot.evaluation.turns_robust import Row
 from voicebot.evaluation.turns_table import MARKS
 from voicebot.evaluation.turns_trace import (
     ROUND_TRIP,
@@ -502,7 +503,7 @@ def test_what_raises_is_a_row_and_the_others_are_measured(
     corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(turns_robust, "ROWS", ("quiet line", "clipped"))
-    monkeypatch.setitem(turns_robust.LINES, "clipped", lambda near: 1 / 0)
+    monkeypatch.setitem(LINES, "clipped", lambda near: 1 / 0)
     rows = turns_robust.measure(Scripted(2, "operator"), 2, corpus, seed=1, quick=True, tell=quiet)
     assert rows[0].bot_s > 5
     assert rows[1].error == "ZeroDivisionError: division by zero"
@@ -519,7 +520,7 @@ class Written(Hearing):
         self.log.append((at, payload, reference))
 
 
-@pytest.mark.parametrize("fault", turns_robust.PACKETS)
+@pytest.mark.parametrize("fault", PACKETS)
 def test_faults_lose_or_hold_up_chunks_and_never_their_reference(fault: str) -> None:
     inner = Runner(1, LoudIsSpeech(), None)
     inner.hearing = written = Written()
@@ -531,7 +532,7 @@ def test_faults_lose_or_hold_up_chunks_and_never_their_reference(fault: str) -> 
     arrived = {at for at, _, _ in written.log}
     assert reference == b"".join(payload for _, payload in chunks)[: len(reference)]
     assert [at for at, _, _ in written.log] == sorted(arrived)
-    if fault == turns_robust.PACKETS[0]:
+    if fault == PACKETS[0]:
         assert 0.8 < len(arrived) / len(chunks) < 0.97
     else:
         assert len(arrived) > 0.95 * len(chunks)

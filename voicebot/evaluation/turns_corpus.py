@@ -14,7 +14,6 @@ test set. The fillers come from all sessions: they are too few.
 
 from __future__ import annotations
 
-import json
 import re
 import zlib
 from collections.abc import Iterator
@@ -26,11 +25,10 @@ import numpy as np
 
 from voicebot.audio import mulaw
 from voicebot.audio.echo_path import active_rms
-from voicebot.audio.files import read_audio
 from voicebot.audio.pcm import to_float
-from voicebot.audio.resample import resample
-from voicebot.errors import AudioFileError, UserMistake
+from voicebot.errors import UserMistake
 from voicebot.evaluation.echo_corpus import speech_onset
+from voicebot.evaluation.turns_files import read_labels, read_rows, read_telephone
 from voicebot.evaluation.turns_noise import hummed_nod
 from voicebot.events import SAMPLE_RATE_HZ
 from voicebot.speech.telephone import to_telephone
@@ -113,7 +111,7 @@ def load_corpus(directory: Path) -> Corpus:
         what = "is not a folder" if directory.exists() else "no such folder"
         raise UserMistake(f"{directory}: {what}; give the folder that holds phone_calls/")
     calls = directory / "phone_calls"
-    rows = _rows(calls / "transcripts.jsonl")
+    rows = read_rows(calls / "transcripts.jsonl")
     chosen, is_held_out = _chosen(rows, calls)
     spoken = [row for row in chosen if row.get("text") and not row.get("unclear")]
     keywords = [r for r in spoken if r.get("kind") == "keyword" and r["text"] in KEYWORDS]
@@ -121,7 +119,7 @@ def load_corpus(directory: Path) -> Corpus:
     words = tuple(_recorded(calls, keywords))
     if not sentences or not words:
         raise UserMistake(f"{calls}: no sentence or no keyword holds speech; give the whole corpus")
-    labels = _labels(directory / "barista" / "labels.json")
+    labels = read_labels(directory / "barista" / "labels.json")
     return Corpus(
         sentences=sentences,
         keywords=words,
@@ -132,7 +130,7 @@ def load_corpus(directory: Path) -> Corpus:
         nods=(*_synthetic("nod", NODS), *_hummed()),
         bursts=tuple(_bursts(calls, keywords)),
         line=tuple(_line(calls, keywords)),
-        kitchen=_kitchen(directory / "noise" / "kitchen.flac"),
+        kitchen=read_telephone(directory / "noise" / "kitchen.flac"),
         order_values=_values(labels),
         is_held_out=is_held_out,
     )
@@ -156,7 +154,7 @@ def _chosen(rows: list[dict[str, Any]], folder: Path) -> tuple[list[dict[str, An
 
 def _recorded(folder: Path, rows: list[dict[str, Any]]) -> Iterator[Clip]:
     for row in rows:
-        samples = _read(folder / row["file"])
+        samples = read_telephone(folder / row["file"])
         span = speech_onset(samples)
         if span is None:
             continue
@@ -168,7 +166,7 @@ def _recorded(folder: Path, rows: list[dict[str, Any]]) -> Iterator[Clip]:
 def _orders(folder: Path, labels: dict[str, Any]) -> Iterator[Clip]:
     names = sorted(n for n in labels if not zlib.crc32(n.encode()) % HELD_OUT) or sorted(labels)
     for name in names:
-        samples = telephone(_read(folder / f"{name}.flac"))
+        samples = telephone(read_telephone(folder / f"{name}.flac"))
         span = speech_onset(samples)
         if span is not None:
             text = " ".join(str(value) for value in labels[name].get("slots", {}).values())
@@ -180,7 +178,7 @@ def _digits(folder: Path) -> dict[str, dict[str, tuple[Signal, ...]]]:
     for path in sorted(folder.glob("*_*_*.flac")):
         digit, speaker, take = path.stem.split("_", 2)
         if take.isdigit() and int(take) < TEST_TAKES:
-            samples = telephone(_read(path))
+            samples = telephone(read_telephone(path))
             found.setdefault(speaker, {}).setdefault(digit, []).append(trimmed(samples))
     whole = {s: {d: tuple(t) for d, t in of.items()} for s, of in found.items() if len(of) == 10}
     if not whole:
@@ -193,7 +191,7 @@ def _fillers(folder: Path) -> Iterator[Clip]:
     for name, begin_ms, end_ms, text in FILLERS:
         if not (folder / name).is_file():
             continue
-        samples = _read(folder / name)
+        samples = read_telephone(folder / name)
         pad = SAMPLE_RATE_HZ // 10
         begin, end = (ms * SAMPLE_RATE_HZ // 1000 for ms in (begin_ms, end_ms))
         start = max(0, begin - pad)
@@ -208,7 +206,9 @@ def _bursts(folder: Path, rows: list[dict[str, Any]]) -> Iterator[Clip]:
         until = row.get("keyword_start_s")
         if mark is None or not isinstance(until, int | float):
             continue
-        samples = _read(folder / row["file"])[: max(0, int((until - 0.05) * SAMPLE_RATE_HZ))]
+        samples = read_telephone(folder / row["file"])[
+            : max(0, int((until - 0.05) * SAMPLE_RATE_HZ))
+        ]
         frames = samples[: len(samples) // FRAME * FRAME].reshape(-1, FRAME)
         if not len(frames):
             continue
@@ -226,7 +226,7 @@ def _line(folder: Path, rows: list[dict[str, Any]]) -> Iterator[Signal]:
         until = row.get("keyword_start_s")
         if row.get("session") in seen or not isinstance(until, int | float) or until < 0.4:
             continue
-        samples = _read(folder / row["file"])[: int((until - 0.1) * SAMPLE_RATE_HZ)]
+        samples = read_telephone(folder / row["file"])[: int((until - 0.1) * SAMPLE_RATE_HZ)]
         frames = samples[: len(samples) // FRAME * FRAME].reshape(-1, FRAME)
         power = np.mean(np.square(frames), axis=1)
         if len(frames) >= 20 and power.max() < 16 * max(float(np.median(power)), 1e-10):
@@ -234,8 +234,12 @@ def _line(folder: Path, rows: list[dict[str, Any]]) -> Iterator[Signal]:
             yield samples
 
 
-def _kitchen(path: Path) -> Signal:
-    return _read(path)
+def _values(labels: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, set[str]] = {}
+    for of in labels.values():
+        for slot, value in of.get("slots", {}).items():
+            found.setdefault(slot, set()).add(str(value))
+    return {slot: tuple(sorted(values)) for slot, values in sorted(found.items())}
 
 
 # ---------------------------------------------------------------- what is made
@@ -291,58 +295,3 @@ def trimmed(samples: Signal) -> Signal:
     power = np.mean(np.square(frames), axis=1)
     loud = np.flatnonzero(power > power.max() * TRIM)
     return samples[loud[0] * FRAME : (loud[-1] + 1) * FRAME] if len(loud) else samples
-
-
-# ---------------------------------------------------------------- files
-
-
-def _read(path: Path) -> Signal:
-    try:
-        samples, rate = read_audio(path)
-    except AudioFileError as error:
-        raise UserMistake(str(error)) from None
-    return resample(samples, rate, SAMPLE_RATE_HZ)
-
-
-def _rows(path: Path) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    for number, line in enumerate(_text(path).splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise UserMistake(f"{path}:{number}: is not JSON ({error.msg}); mend it") from None
-        if not isinstance(row, dict) or not isinstance(row.get("file"), str):
-            raise UserMistake(f'{path}:{number}: has no "file"; each line names a recording')
-        rows.append(row)
-    return rows
-
-
-def _labels(path: Path) -> dict[str, Any]:
-    try:
-        labels = json.loads(_text(path))
-    except json.JSONDecodeError as error:
-        raise UserMistake(f"{path}:{error.lineno}: is not JSON ({error.msg}); mend it") from None
-    if not isinstance(labels, dict) or not all(isinstance(of, dict) for of in labels.values()):
-        raise UserMistake(f"{path}: does not map recordings to their intent and slots")
-    return labels
-
-
-def _values(labels: dict[str, Any]) -> dict[str, tuple[str, ...]]:
-    found: dict[str, set[str]] = {}
-    for of in labels.values():
-        for slot, value in of.get("slots", {}).items():
-            found.setdefault(slot, set()).add(str(value))
-    return {slot: tuple(sorted(values)) for slot, values in sorted(found.items())}
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UserMistake(
-            f"{path}: cannot be read ({error.strerror}); give a folder laid out like shared/audio"
-        ) from None
-    except UnicodeDecodeError:
-        raise UserMistake(f"{path}: is not text; give the corpus's own files") from None
