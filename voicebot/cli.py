@@ -229,6 +229,44 @@ def graph(options: argparse.Namespace) -> int:
     return OK
 
 
+def evaluate(options: argparse.Namespace) -> int:
+    """Measure the product on recordings; table and PNG, or one JSON object."""
+    from voicebot.server import evaluating
+
+    evaluating.evaluate(
+        _settings(),
+        options.evaluation,
+        options.directory,
+        quick=options.quick,
+        as_json=options.json,
+        picture=options.output or Path("runs") / f"eval_{options.evaluation}.png",
+    )
+    return OK
+
+
+def list_models(options: argparse.Namespace) -> int:
+    """What is shipped, what can be pulled, and what was."""
+    from voicebot.server import models
+
+    print(models.table(models.list_models(_settings().asr.cache_dir)))
+    return OK
+
+
+def pull_model(options: argparse.Namespace) -> int:
+    """Fetch a model into the cache folder, checksums verified."""
+    from voicebot.server import models
+    from voicebot.server.terminal import waiting
+
+    with waiting(f"pulling {options.name}") as tell:
+
+        def progress(name: str, there: int, size: int) -> None:
+            tell(f"{name}: {there / 1e6:.1f} of {size / 1e6:.1f} MB")
+
+        for path in models.pull(options.name, _settings().asr.cache_dir, progress=progress):
+            print(path)
+    return OK
+
+
 def doctor(options: argparse.Namespace) -> int:
     """What works on this machine and what does not, line by line."""
     from voicebot.server.doctor import examine
@@ -270,6 +308,7 @@ class _Version(argparse.Action):
 
 
 def _parser() -> Parser:
+    from voicebot.server.evaluating import EVALUATIONS
     from voicebot.server.terminal import Parser, port, seconds
 
     parser = Parser(
@@ -321,6 +360,24 @@ def _parser() -> Parser:
     added.add_argument(
         "-o", "--output", type=Path, required=True, metavar="FILE.svg", help="- for stdout"
     )
+
+    added = command("eval", evaluate, "measure the product on recordings")
+    kinds = added.add_subparsers(required=True, metavar="WHAT")
+    for name, (_, purpose) in EVALUATIONS.items():
+        kind = kinds.add_parser(name, help=purpose, description=purpose, allow_abbrev=False)
+        kind.set_defaults(run=evaluate, parser=kind, evaluation=name)
+        kind.add_argument("directory", type=Path, metavar="DIR", help="laid out like shared/audio")
+        kind.add_argument("--quick", action="store_true", help="a part of it, about a minute")
+        kind.add_argument("--json", action="store_true", help="print one JSON object")
+        kind.add_argument("-o", "--output", type=Path, metavar="FILE.png", help="the picture")
+
+    added = command("models", list_models, "models that do not come with the package")
+    deeds = added.add_subparsers(required=True, metavar="WHAT")
+    listing = deeds.add_parser("list", help="what there is and what was pulled", allow_abbrev=False)
+    listing.set_defaults(run=list_models, parser=listing)
+    pulling = deeds.add_parser("pull", help="fetch one", allow_abbrev=False)
+    pulling.add_argument("name", metavar="NAME", help="as `voicebot models list` shows it")
+    pulling.set_defaults(run=pull_model, parser=pulling)
 
     command("doctor", doctor, "examine this installation")
     return parser

@@ -108,6 +108,14 @@ class AsrSettings(_Room):
     partial_interval_ms: Positive = Field(400, description="between partials of one call")
 
 
+class TurnsSettings(_Room):
+    """Hearing and turn-taking."""
+
+    inband_dtmf: bool = Field(
+        False, description="hear keys in the audio, for trunks that do not signal them"
+    )
+
+
 class SpeechSettings(_Room):
     """The voice."""
 
@@ -158,6 +166,7 @@ class Settings(BaseSettings):
     twilio: TwilioSettings = TwilioSettings()
     dialogue: DialogueSettings = DialogueSettings()
     asr: AsrSettings = AsrSettings()
+    turns: TurnsSettings = TurnsSettings()
     speech: SpeechSettings = SpeechSettings()
     store: StoreSettings = StoreSettings()
     monitoring: MonitoringSettings = MonitoringSettings()

@@ -238,7 +238,7 @@ class Timeouts:
     noinput_ms: int = 6000
     complete_ms: int = 300
     yes_no_ms: int = 350
-    incomplete_ms: int = 900
+    incomplete_ms: int = 1500
     digits_ms: int = 1500
     max_speech_ms: int = 20000
 

@@ -62,6 +62,7 @@ class Room:
         self.of_prompt: BargeInMode | None = None
         self.bot_text = ""
         self.hot_word = 0.1
+        self.end_probability: float | None = None
         self.events: list[object] = []
         self.requests: list[Recognise] = []
 
@@ -76,6 +77,7 @@ class Room:
 
     def answer(self, request: Recognise, text: str | None = None) -> None:
         heard = Hypothesis(self.says if text is None else text, confidence=0.9)
+        heard = replace(heard, end_probability=self.end_probability)
         if request.kind == "hotword":
             heard = Hypothesis("", hotword_probability=self.hot_word)
         self.take(
@@ -155,7 +157,7 @@ def test_a_pause_within_a_turn_is_not_its_end_and_extends_the_utterance() -> Non
     room.silence(0.5)
     room.says = "I would like a coffee"
     room.speech(0.6)
-    room.silence(1.2)
+    room.silence(1.8)
     (turn,) = room.of(CallerTurn)
     assert turn.hypothesis.text == "I would like a coffee"
     assert len({request.utterance for request in room.requests}) == 1
@@ -554,7 +556,7 @@ def test_an_external_recogniser_may_give_a_turn_in_several_finals() -> None:
     room.silence(0.3)
     said = Hypothesis("one two three", confidence=0.7, is_final=True)
     room.take(room.listener.transcribed(said, room.at))
-    room.silence(1)
+    room.silence(1.6)
     (turn,) = room.of(CallerTurn)
     assert turn.hypothesis.text == "my card number is one two three"
     assert turn.hypothesis.confidence == 0.7
@@ -563,7 +565,39 @@ def test_an_external_recogniser_may_give_a_turn_in_several_finals() -> None:
     room.expect()
     room.prompt_ends()
     room.speech(0.8)
-    room.silence(1.2)
+    room.silence(1.8)
     said = Hypothesis("yes", confidence=0.9, is_final=True)
     room.take(room.listener.transcribed(said, room.at))
     assert room.of(CallerTurn)[1].hypothesis.text == "yes"
+
+
+@pytest.mark.parametrize(("probability", "until_s"), [(0.99, 0.4), (0.02, 1.6)])
+def test_the_more_finished_it_sounds_the_sooner_the_turn_ends(
+    probability: float, until_s: float
+) -> None:
+    room = Room(says="I would like a coffee")
+    room.end_probability = probability
+    room.expect()
+    room.prompt_ends()
+    room.speech(0.8)
+    room.silence(2)
+    (turn,) = room.of(CallerTurn)
+    assert turn.ended.at - turn.ended.speech_end_at == pytest.approx(
+        until_s * SECOND, abs=0.15 * SECOND
+    )
+
+
+def test_the_end_is_judged_by_voice_where_words_come_from_elsewhere() -> None:
+    room = Room(answers=False)
+    room.expect()
+    room.prompt_ends()
+    room.speech(0.8)
+    room.silence(0.2)
+    (asked,) = [request for request in room.requests if request.kind == "speculative"]
+    judge = room.listener.end_judged
+    room.take(judge(asked.utterance, asked.end_at - 256, 0.99, room.at))  # of an older pause
+    room.silence(0.2)
+    assert room.of(TurnEnded) == []
+    room.take(judge(asked.utterance, asked.end_at, 0.99, room.at))
+    room.silence(0.1)
+    assert len(room.of(TurnEnded)) == 1

@@ -4,41 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from voicebot.asr.stream import LocalAgreement
-from voicebot.audio.dtmf import DtmfDetector
-from voicebot.audio.echo import EchoCanceller
-from voicebot.engine.runner import Runner
-from voicebot.nlu.completeness import completeness
-from voicebot.turns.barge_in import BargeInPolicy
-from voicebot.turns.endpointer import Endpointer
-from voicebot.turns.listener import Listener
-from voicebot.turns.near_end import NearEndDetector
-from voicebot.turns.vad import SileroVad, SpeechDetector
+from voicebot.engine import ears
 
 if TYPE_CHECKING:
     from voicebot.asr.recogniser import Recogniser
     from voicebot.audio.playout import Playout
+    from voicebot.engine.runner import Runner
+    from voicebot.turns.listener import Listener
 
 
 def make_runner(slots: int, recogniser: Recogniser | None) -> Runner:
-    """All that hears, for `slots` calls."""
-    return Runner(
-        slots,
-        SileroVad(slots),
-        recogniser,
-        canceller=EchoCanceller(slots),
-        near_end=NearEndDetector(slots),
-        keys=DtmfDetector(slots),
-    )
+    """All that hears, for `slots` calls, in-band keys included."""
+    return ears.make_runner(slots, recogniser, has_inband_keys=True)
 
 
 def make_listener(playout: Playout) -> Listener:
     """One call's policies."""
-    return Listener(
-        completeness=completeness,
-        detector=SpeechDetector(),
-        endpointer=Endpointer(),
-        barge_in=BargeInPolicy(),
-        agreement=LocalAgreement(),
-        bot_text=playout.speaking,
-    )
+    return ears.make_listener(playout.speaking)

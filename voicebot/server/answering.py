@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 
 from voicebot.config import LOCAL_RECOGNISER, OWN_SERVICES, Settings
 from voicebot.dialogue.plan import Plan, load_plan
+from voicebot.engine.ears import make_runner
 from voicebot.engine.engine import Engine
 from voicebot.engine.runner import Runner
 from voicebot.errors import SettingsError
@@ -37,7 +38,6 @@ from voicebot.store.recordings import StereoRecording
 from voicebot.store.records import CallStart
 from voicebot.store.timeline import Timeline
 from voicebot.telephony.media_stream import MediaStream
-from voicebot.turns.vad import SileroVad
 
 if TYPE_CHECKING:
     from voicebot.asr.recogniser import Recogniser
@@ -90,7 +90,7 @@ class Answering:
             if tts is None:
                 await asyncio.to_thread(render_ahead, prompts, plan)
             slots = settings.server.max_calls
-            runner = Runner(slots, SileroVad(slots), recogniser)
+            runner = await asyncio.to_thread(_make_runner, settings, recogniser)
             engine = Engine(runner, slots=slots, observer=self.metrics)
             engine.start()
             stack.push_async_callback(engine.close)
@@ -162,6 +162,16 @@ def _check_folder(folder: Path) -> None:
 async def _finish(observer: CallObserver, writing: asyncio.Task[None]) -> None:
     observer.close()
     await writing
+
+
+def _make_runner(settings: Settings, recogniser: Recogniser | None) -> Runner:
+    has_service = settings.asr.service not in OWN_SERVICES
+    return make_runner(
+        settings.server.max_calls,
+        recogniser,
+        judges_by_sound=has_service,
+        has_inband_keys=settings.turns.inband_dtmf,
+    )
 
 
 def _load_stt(settings: Settings) -> Factory | None:

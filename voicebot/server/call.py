@@ -10,15 +10,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from voicebot.asr.stream import LocalAgreement
 from voicebot.audio.playout import Playout
 from voicebot.config import Settings
 from voicebot.dialogue.machine import Machine
 from voicebot.dialogue.plan import Plan
 from voicebot.dialogue.session import Session
+from voicebot.engine.ears import make_listener
 from voicebot.engine.engine import Engine
 from voicebot.events import SAMPLE_RATE_HZ, CallStarted, Say, SpokenPrompt, Transfer
-from voicebot.nlu.interpreter import completeness, interpret, interpret_keys
+from voicebot.nlu.interpreter import interpret, interpret_keys
 from voicebot.pipeline.build import Decision, Parts, build
 from voicebot.pipeline.clock import CallClock
 from voicebot.pipeline.services import FromStt, FromTts, ToStt, ToTts
@@ -30,10 +30,6 @@ from voicebot.server.media_socket import MediaSocket, SocketEnd
 from voicebot.server.services import Services
 from voicebot.speech.prompts import Prompts
 from voicebot.telephony.media_stream import MediaStream
-from voicebot.turns.barge_in import BargeInPolicy
-from voicebot.turns.endpointer import Endpointer
-from voicebot.turns.listener import Listener
-from voicebot.turns.vad import SpeechDetector
 
 if TYPE_CHECKING:
     from pipecat.processors.frame_processor import FrameProcessor
@@ -41,8 +37,6 @@ if TYPE_CHECKING:
 Spoken = tuple[str | Say, ...]
 MESSAGE_SAMPLES = SAMPLE_RATE_HZ // 5
 """Longest media message, 200 ms: few messages, and little to take back."""
-STT_SILENCE_MS = 200
-"""Silence after which a Pipecat STT service is told that the caller paused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +72,11 @@ async def run_call(
         Parts(
             line=line,
             engine=parts.engine,
-            listener=_listener(settings, playout, is_local=parts.stt is None),
+            listener=make_listener(
+                playout.speaking,
+                is_local=parts.stt is None,
+                partial_interval_ms=settings.asr.partial_interval_ms,
+            ),
             session=_session(machine, started_at.date()),
             service=partial(_call_service, parts.services, stream.call_sid),
             render=partial(_render, parts),
@@ -90,20 +88,6 @@ async def run_call(
     decision = await call.run(CallStarted(0, admitted.parameters))
     observer.decided(decision, left=_who_left(socket, stream))
     return _decision(decision)
-
-
-def _listener(settings: Settings, playout: Playout, *, is_local: bool) -> Listener:
-    # Services that recognise stretch by stretch do so worse the shorter the stretches are.
-    detector = SpeechDetector() if is_local else SpeechDetector(min_silence_ms=STT_SILENCE_MS)
-    return Listener(
-        completeness=completeness,
-        detector=detector,
-        endpointer=Endpointer(),
-        barge_in=BargeInPolicy(),
-        agreement=LocalAgreement(),
-        partial_interval_ms=settings.asr.partial_interval_ms,
-        bot_text=playout.speaking,
-    )
 
 
 def _session(machine: Machine, today: date) -> Session:

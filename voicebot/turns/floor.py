@@ -63,8 +63,14 @@ class Floor:
         of_prompt: BargeInMode | None,
     ) -> BargeInCandidate | BargeIn | BargeInRejected | None:
         """A window ended at `at`; arguments as BargeInPolicy.heard."""
-        self._echo, self._of_prompt = echo, of_prompt
-        return self._policy.heard(speech, at, is_audible=is_audible, echo=echo, of_prompt=of_prompt)
+        self._of_prompt = of_prompt
+        found = self._policy.heard(
+            speech, at, is_audible=is_audible, echo=echo, of_prompt=of_prompt
+        )
+        if isinstance(found, BargeInCandidate):
+            # While the prompt pauses its echo fades; what was heard may be echo nevertheless.
+            self._echo = echo
+        return found
 
     def wants_hot_word(self, at: int, *, is_speaking: bool) -> bool:
         """Whether to look for the hot word in what was said until `at`."""
@@ -81,7 +87,7 @@ class Floor:
 
     def words(self, text: str, at: int, *, is_final: bool) -> BargeIn | BargeInRejected | None:
         """What was recognised of a candidate; `is_final`: and the caller is silent."""
-        is_echo_possible = self._echo is not EchoState.NONE
+        is_echo_possible = self._echo is not EchoState.NONE  # when the candidate was heard
         found = verdict(
             text,
             self._completeness(text, self._expectation),

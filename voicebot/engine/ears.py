@@ -1,0 +1,66 @@
+"""The ears of all calls put together from the rooms, for the server and for evaluations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from voicebot.asr.stream import LocalAgreement
+from voicebot.audio.dtmf import DtmfDetector
+from voicebot.audio.echo import EchoCanceller
+from voicebot.engine.runner import Runner
+from voicebot.nlu.completeness import completeness
+from voicebot.turns.barge_in import BargeInPolicy
+from voicebot.turns.end_of_turn import EndOfTurn
+from voicebot.turns.endpointer import Endpointer
+from voicebot.turns.listener import Listener
+from voicebot.turns.near_end import NearEndDetector
+from voicebot.turns.smart_turn import SmartTurn
+from voicebot.turns.vad import SileroVad, SpeechDetector
+
+if TYPE_CHECKING:
+    from voicebot.asr.recogniser import Recogniser
+
+STT_SILENCE_MS = 200
+"""Silence after which an external service is told that the caller paused: those that recognise
+stretch by stretch do so worse the shorter the stretches are."""
+
+
+def make_runner(
+    slots: int,
+    recogniser: Recogniser | None,
+    *,
+    judges_by_sound: bool = False,
+    has_inband_keys: bool = False,
+) -> Runner:
+    """All that hears, for `slots` calls; ModelUnavailable where a model is missing.
+
+    `judges_by_sound`: another service recognises, which does not tell whether a caller has
+    finished; Smart Turn does.
+    """
+    return Runner(
+        slots,
+        SileroVad(slots),
+        recogniser,
+        canceller=EchoCanceller(slots),
+        near_end=NearEndDetector(slots),
+        keys=DtmfDetector(slots) if has_inband_keys else None,
+        end_of_turn=EndOfTurn() if recogniser is not None else None,
+        smart_turn=SmartTurn() if judges_by_sound else None,
+    )
+
+
+def make_listener(
+    bot_text: Callable[[], str], *, is_local: bool = True, partial_interval_ms: int = 400
+) -> Listener:
+    """One call's policies. `bot_text`: see Listener. `is_local`: our own recogniser hears."""
+    detector = SpeechDetector() if is_local else SpeechDetector(min_silence_ms=STT_SILENCE_MS)
+    return Listener(
+        completeness=completeness,
+        detector=detector,
+        endpointer=Endpointer(),
+        barge_in=BargeInPolicy(),
+        agreement=LocalAgreement(),
+        partial_interval_ms=partial_interval_ms,
+        bot_text=bot_text,
+    )
