@@ -42,6 +42,8 @@ TAIL_BLOCKS = 15
 """An echo is possible for 300 ms after its far end should have passed: the room."""
 REPLAY_BLOCKS = 20
 """400 ms of near end are kept; a filter that starts has heard them."""
+REHEARSALS = 3
+"""So many times after its start it hears them once more."""
 AUDIBLE = np.float32(1e-3)
 """Peak of a far-end block (-60 dBFS) below which its echo is never heard."""
 _OFFSET_SHARE = np.float32(0.05)
@@ -96,6 +98,7 @@ class EchoCanceller:
         self._was_active = np.zeros(slots, np.bool_)
         self._lost = np.zeros(slots, np.int64)  # blocks for which the path is still kept
         self._trial = np.zeros(slots, np.int64)  # blocks for which a new filter explained nothing
+        self._age = np.zeros(slots, np.int64)  # blocks since the filter's start
         self._louder = np.zeros(slots, np.int64)  # blocks in a row louder than the near end
         self._settled = np.zeros(slots, np.int64)  # blocks
         self._gain = np.zeros(slots, np.float32)  # of the predicted echo at the last block's end
@@ -212,6 +215,7 @@ class EchoCanceller:
         estimate = np.maximum(_DOUBT_SHARE * doubted, self._explanation.residual(rows))
         residual[known] = np.where(is_trusted, estimate, residual[known])
         self._drift(rows, near[known], echo)
+        self._rehearse(rows)
         self._recover(rows, is_lost, is_louder)
         return taken, residual
 
@@ -219,6 +223,17 @@ class EchoCanceller:
         """Keep up with a clock that differs from ours, once the filter has settled."""
         is_clear = self._explanation.is_clear[slots] & (self._settled[slots] > SETTLED_BLOCKS)
         self._move(slots, self._reference.drift(slots, near, echo, is_clear))
+
+    def _rehearse(self, slots: Slots) -> None:
+        """A young filter hears every block twice."""
+        self._age[slots] += 1
+        age = self._age[slots]
+        is_due = (age % REPLAY_BLOCKS == 0) & (age <= REHEARSALS * REPLAY_BLOCKS)
+        rows = slots[is_due & (self._lost[slots] == 0)]
+        if len(rows):
+            shift = self._reference.shift[rows]
+            heard = self._reference.heard(rows, REPLAY_BLOCKS, PARTITIONS, shift)
+            self._filter.rehearse(rows, *heard)
 
     def _move(self, slots: Slots, moved: NDArray[np.int64]) -> None:
         """The reference moves with the other clock, so does the delay."""
@@ -288,12 +303,14 @@ class EchoCanceller:
         delay = int(self._delay[slot])
         shift = max(delay - SLACK_SAMPLES, 0)
         self._reference.place(slot, shift)
-        near, far = self._reference.heard(slot, REPLAY_BLOCKS, PARTITIONS, shift)
-        lead = (delay - shift - _EARLY_SAMPLES) // CHUNK_SAMPLES
-        echo = self._filter.start(slot, near, far, max(lead, 0))
-        self._settled[slot] = self._louder[slot] = self._lost[slot] = self._trial[slot] = 0
-        self._explanation.lose(slot)
         rows = np.array([slot])
+        heard, far = self._reference.heard(rows, REPLAY_BLOCKS, PARTITIONS, np.array([shift]))
+        near = heard[0]
+        lead = (delay - shift - _EARLY_SAMPLES) // CHUNK_SAMPLES
+        echo = self._filter.start(slot, near, far[0], max(lead, 0))
+        for counts in (self._settled, self._louder, self._lost, self._trial, self._age):
+            counts[slot] = 0
+        self._explanation.lose(slot)
         for at in range(0, len(near), CHUNK_SAMPLES):
             now = slice(at, at + CHUNK_SAMPLES)
             self._explanation.hear(rows, near[None, now], echo[None, now])

@@ -46,6 +46,7 @@ NEAR_SHARES = (0.25, 0.7)
 """Share of the near end's power that counts: it is measured as the whole error, echo included, of
 which there is most at first. From the first to the second over MATURE_BLOCKS."""
 MATURE_BLOCKS = 100
+_REHEARSAL_DOUBT = np.float32(1.5)
 _OWN_BIN = 0.15
 _OTHER_BINS = 3.0
 _HALF = np.float32(CHUNK_SAMPLES / FFT)
@@ -162,6 +163,14 @@ class KalmanFilter:
     def doubt(self, slots: Slots, share: float) -> None:
         """The echo path may have changed by `share` of its power."""
         self._doubt[slots] += np.float32(share) * _power(self._path[slots])
+
+    def rehearse(self, slots: Slots, near: Signal, far: Signal) -> None:
+        """Hear once more what has been heard, as `replay` does.
+
+        The diagonal model learns less from a block than is in it, and counts it as learnt.
+        """
+        self._doubt[slots] *= _REHEARSAL_DOUBT
+        self.replay(slots, near, far)
 
     def load(self, slots: Slots, far: Signal) -> None:
         """The far end up to now, float32[n, PARTITIONS * 160], after a change of alignment."""

@@ -41,9 +41,8 @@ def realign(
         reference.place(slot, places[best])
         learned.scale(slot, min(share, _MAX_SCALE))
         rows = np.array([slot])
-        near, far = reference.heard(slot, STEP_BLOCKS, PARTITIONS, places[best])
         learned.doubt(rows, _STEP_DOUBT)
-        learned.replay(rows, near[None], far[None])
+        learned.replay(rows, *reference.heard(rows, STEP_BLOCKS, PARTITIONS, reference.shift[rows]))
     return places[best]
 
 
@@ -54,8 +53,8 @@ def _likeness(
     end of late, share of the prediction that is in it)."""
     if place < 0:
         return 0.0, 0.0
-    near, far = reference.heard(slot, STEP_BLOCKS, PARTITIONS, place)
-    echo = learned.predict(slot, far)
+    heard, far = reference.heard(np.array([slot]), STEP_BLOCKS, PARTITIONS, np.array([place]))
+    near, echo = heard[0], learned.predict(slot, far[0])
     product, energy = float(near @ echo), float(echo @ echo)
     scale = (energy * float(near @ near)) ** 0.5
     return product / max(scale, 1e-9), product / max(energy, 1e-9)

@@ -86,12 +86,14 @@ class Reference:
         """The block now and the one before, in place but for the fraction, float32[n, 320]."""
         return self.late(slots, 2, self.shift[slots])
 
-    def heard(self, slot: int, blocks: int, before: int, shift: int) -> tuple[Signal, Signal]:
-        """Near end of the last `blocks`; far end of these and `before` more, `shift` late."""
-        rows = np.array([slot])
-        ends = self._counts[rows] * CHUNK_SAMPLES
-        near = self._near.read(rows, ends, blocks * CHUNK_SAMPLES)
-        return near[0], self.late(rows, blocks + before, np.array([shift]))[0]
+    def heard(
+        self, slots: Slots, blocks: int, before: int, shift: NDArray[np.int64]
+    ) -> tuple[Signal, Signal]:
+        """Near end of the last `blocks`, float32[n, blocks * 160]; far end of these and `before`
+        more, `shift` (int64[n]) samples late."""
+        ends = self._counts[slots] * CHUNK_SAMPLES
+        near = self._near.read(slots, ends, blocks * CHUNK_SAMPLES)
+        return near, self.late(slots, blocks + before, shift)
 
     # ------------------------------------------------------------ drift
 
