@@ -5,6 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from voicebot.audio.echo import Cancelled, EchoCanceller
+from voicebot.audio.echo_path import EchoPath
 from voicebot.audio.mulaw import decode, encode
 from voicebot.audio.pcm import to_float, to_int16
 
@@ -119,6 +120,40 @@ def test_after_a_step_between_prompts_the_echo_is_gone_within_a_second(step_ms: 
     start = (40000 + 8 * (300 + step_ms)) // 160
     assert any(not result.is_locked[0] or result.settled_ms[0] < 1000 for result in results[start:])
     assert np.sum(clean(results)[40000:] ** 2) < 1.5 * np.sum(echo[40000:] ** 2)
+
+
+@pytest.mark.parametrize("ppm", [200, -200])
+def test_a_clock_that_drifts_is_followed(ppm: int) -> None:
+    far = syllables(10.0, seed=11)
+    path = EchoPath(erl_db=6, delay_ms=200, drift_ppm=ppm)
+    echo = path.echo(far)
+    left = clean(call(to_float(decode(path.mix(echo))), far))
+    assert db(echo[48000:], left[48000:]) > 15
+
+
+def test_a_line_that_goes_silent_stays_silent() -> None:
+    far = syllables(4.0, seed=12)
+    near = over_the_phone(room(far, 100, erl_db=0))
+    near[20000:24000] = 0
+    results = call(near, far)
+    assert not clean(results)[20160:23840].any()
+
+
+def test_a_caller_over_a_bot_without_echo_is_not_taken_for_one() -> None:
+    far, caller = syllables(30.0, seed=13), syllables(30.0, seed=14)
+    results = call(over_the_phone(caller), far)
+    assert not any(result.is_locked[0] for result in results)
+    assert np.array_equal(clean(results), over_the_phone(caller))
+
+
+def test_the_residual_follows_what_is_left() -> None:
+    far, caller = syllables(6.0, seed=15), syllables(6.0, seed=16)
+    echo = room(far, 100, erl_db=6)
+    results = call(over_the_phone(echo + caller), far)
+    left = (clean(results) - caller).reshape(-1, 160)
+    levels = 10 * np.log10(np.mean(left**2, axis=1) + 1e-9)
+    estimates = np.array([result.residual_db[0] for result in results])
+    assert abs(np.median(estimates[150:] - levels[150:])) < 10
 
 
 @pytest.mark.parametrize("poison", [np.nan, np.inf, -np.inf, 1e30, 1e-42])
