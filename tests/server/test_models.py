@@ -222,7 +222,9 @@ def test_lists_what_is_shipped_what_can_be_pulled_and_what_was(
     assert listed["features"].state == "pulled"
     assert listed["features"].where == tmp_path / "models"
     assert listed["hello"].state == "can be pulled"
-    assert len(models.table(list(listed.values())).splitlines()) == 3
+    lines = models.table(list(listed.values())).splitlines()
+    assert len(lines) == len(listed)
+    assert all("; Apache-2.0; /" in line for line in lines if "  shipped  " in line)
 
 
 def test_the_addresses_are_those_of_the_installed_package() -> None:

@@ -108,11 +108,22 @@ class Listed:
 
 def list_models(cache_dir: Path) -> list[Listed]:
     """What comes with the package, what can be pulled, and what has been."""
+    folder = Path(str(files("voicebot") / "turns" / "models"))
+    weights = sorted(path for path in folder.iterdir() if path.suffix in {".safetensors", ".npz"})
     shipped = [
-        Listed(path.stem, f"hot word {path.stem!r}", _APACHE, "shipped", path.stat().st_size, path)
-        for path in sorted(Path(str(files("voicebot") / "turns" / "models")).glob("*.safetensors"))
+        Listed(path.stem, _title(path), _APACHE, "shipped", path.stat().st_size, path)
+        for path in weights
     ]
     return [*shipped, *(_listed(model, cache_dir / FOLDER) for model in MODELS)]
+
+
+def _title(weights: Path) -> str:
+    """The first line of the model card beside them."""
+    try:
+        card = weights.with_suffix(".md").read_text(encoding="utf-8")
+    except OSError:
+        return ""
+    return card.partition("\n")[0].lstrip("# ").strip().removeprefix(f"{weights.name}: ")
 
 
 def _listed(model: Model, folder: Path) -> Listed:
