@@ -17,7 +17,7 @@ STEP_BLOCKS = 10
 STEP_SHARE = 0.5
 """Of the predicted echo, to be found in the near end."""
 STEP_LIKENESS = 0.35
-"""Correlation coefficient of the two; another 200 ms of speech seldom have 0.2 by chance."""
+"""Correlation coefficient of the two; independent noise of this band and length has some 0.05."""
 SEARCH = range(-6, 7)
 """Samples around a delay that the tracker gives: its resolution is two, its peaks are wide."""
 _STEP_DOUBT = 0.05  # of the path's power: the place is known to a sample, the room stayed
