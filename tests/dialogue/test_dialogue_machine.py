@@ -455,3 +455,18 @@ def test_slot_types_are_those_of_events(tmp_path: Path) -> None:
     )
     plan = plan_of(tmp_path, f"forms:\n  a:\n    fields:\n{fields}    filled: {{disconnect: x}}\n")
     assert {slot.type for slot in plan.expectation().slots} == set(SlotType)
+
+
+def test_a_long_ladder_without_an_exit_gets_one(tmp_path: Path) -> None:
+    rungs = "\n".join(f"  - Rung {number}." for number in range(10))
+    plan = plan_of(
+        tmp_path,
+        f"noinput:\n{rungs}\nforms:\n  a:\n    fields: {{x: {{type: text, prompt: 'X?'}}}}\n"
+        "    filled: {disconnect: done}\n",
+    )
+    call = Conversation(plan)
+    for _ in range(10):
+        call(SILENCE)
+        assert call.machine.outcome is None
+    call(SILENCE)
+    assert call.machine.outcome == "noinput"

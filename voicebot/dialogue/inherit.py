@@ -68,16 +68,17 @@ def last_rung(
     """The exit of a ladder that declares none: the operator, or else the end of the call."""
     operator = universals(keys, place).get("operator")
     if operator is not None and operator.leaves:
-        return LadderEntry(
-            count=count,
+        entry = LadderEntry(
             prompt=operator.prompt or defaults.LAST_WORDS["operator"],
             goto=operator.goto,
             transfer=operator.transfer,
             disconnect=operator.disconnect,
         )
-    return LadderEntry.model_validate(
-        {"count": count, "prompt": defaults.LAST_WORDS[kind], "disconnect": kind}
-    )
+    else:
+        words = {"prompt": defaults.LAST_WORDS[kind], "disconnect": kind}
+        entry = LadderEntry.model_validate(words)
+    # Not given to the model, which allows authors fewer rungs than they may write unnumbered.
+    return entry.model_copy(update={"count": count})
 
 
 def universals(keys: PlanKeys, place: Place) -> dict[str, Universal]:

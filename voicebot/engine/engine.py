@@ -190,7 +190,8 @@ class Engine:
             return
         chunk = Chunk(handle.slot, at, payload, reference)
         self._inbox.append(_Audio(handle, chunk, self._clock()))
-        self._arrived.set()
+        if not self._arrived.is_set():  # setting it takes a lock
+            self._arrived.set()
 
     def recognise(
         self, handle: CallHandle, utterance: int, kind: JobKind, start_at: int, end_at: int
