@@ -67,8 +67,9 @@ class Floor:
         found = self._policy.heard(
             speech, at, is_audible=is_audible, echo=echo, of_prompt=of_prompt
         )
-        if isinstance(found, BargeInCandidate):
-            # While the prompt pauses its echo fades; what was heard may be echo nevertheless.
+        if isinstance(found, BargeInCandidate) or echo is EchoState.UNLOCKED:
+            # While the prompt pauses its echo fades, and what was heard may be echo nevertheless;
+            # that the delay has changed may be found out only now.
             self._echo = echo
         return found
 
