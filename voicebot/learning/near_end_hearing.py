@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from voicebot.audio import mulaw
 from voicebot.audio.echo_path import active_rms
 from voicebot.audio.pcm import to_float, to_int16
 from voicebot.engine.hearing import Canceller, Chunk, Hearing, VadResult
-from voicebot.events import CHUNK_SAMPLES, EchoState, SpeechEnded, SpeechStarted
+from voicebot.events import CHUNK_SAMPLES, SpeechEnded, SpeechStarted
 from voicebot.learning.near_end_calls import Call
 from voicebot.turns.near_end_features import FEATURES, WINDOW_SAMPLES, NearEndFeatures
 from voicebot.turns.vad import SileroVad, SpeechDetector
@@ -51,6 +51,11 @@ class Heard:
         """W."""
         return len(self.speech)
 
+    def without_sound(self) -> Heard:
+        """The same without its audio, which is large and not needed for training."""
+        none = np.zeros(0, np.float32)
+        return replace(self, call=replace(self.call, near=none, far=none, caller=none))
+
     def gated(self, probability: Floats) -> Floats:
         """What the rest of the product gets: `probability` [K] where shown, else Silero's."""
         merged = self.speech.copy()
@@ -64,6 +69,7 @@ class _Recorder:
     def __init__(self, slots: int) -> None:
         self._features = NearEndFeatures(slots)
         self.kept: list[list[Floats]] = [[] for _ in range(slots)]
+        self.shown: list[list[int]] = [[] for _ in range(slots)]
 
     def probabilities(
         self,
@@ -80,9 +86,14 @@ class _Recorder:
             self.kept[slot].append(row)
         return speech
 
+    def place(self, slot: int, window: int) -> None:
+        """`window` of the call was advanced: it is the one shown last, if any was shown now."""
+        if len(self.kept[slot]) > len(self.shown[slot]):
+            self.shown[slot].append(window)
+
     def reset(self, slot: int) -> None:
         self._features.reset(slot)
-        self.kept[slot] = []
+        self.kept[slot], self.shown[slot] = [], []
 
 
 class Ears:
@@ -122,13 +133,14 @@ class Ears:
                 Chunk(slot, at, near[slot][at:end], far[slot][at:end]) for slot in range(len(calls))
             ]
             for result in self._hearing.hear(chunks):
-                if isinstance(result, VadResult):
+                if isinstance(result, VadResult):  # one at most, a chunk is less than a window
                     results[result.slot].append(result)
+                    self._recorder.place(result.slot, len(results[result.slot]) - 1)
         return results
 
     def _gather(self, call: Call, results: list[VadResult], caller: Floats, alone: Floats) -> Heard:
-        shown = [at for at, result in enumerate(results) if result.echo is not EchoState.NONE]
-        kept = self._recorder.kept[results[0].slot] if results else []
+        slot = results[0].slot if results else 0
+        kept, shown = self._recorder.kept[slot], self._recorder.shown[slot]
         features = np.stack(kept) if kept else np.zeros((0, FEATURES), np.float32)
         speech = np.array([result.probability for result in results], np.float32)
         count = len(speech)
