@@ -35,6 +35,9 @@ PROMPTS = {
     "digits": "For your security I need the number of your card before we go on. Please read me "
     "the sixteen digits on its front, or enter them on the keypad of your telephone. Take all the "
     "time that you need.",
+    "commands": "Here are the lines that I can put you through to. Say operator, voyager, "
+    "wildfire, onword or think engine, whenever you like. If you would rather hear first "
+    "what each of them can do for you, please wait until I have finished.",
     "yes_no": "I have one large iced coffee with three shots of espresso, a lot of skimmed milk "
     "and a little bit of brown sugar, to be collected at the counter in ten minutes from now. "
     "Is that right?",
@@ -56,9 +59,10 @@ def questions(corpus: Corpus) -> dict[str, Question]:
     expected = {
         "open": _expectation("open", SlotSpec("request", SlotType.TEXT)),
         "menu": _menu(),
+        "commands": keyword(),
         "order": order(corpus),
         "digits": digits(CARD_DIGITS),
-        "yes_no": _expectation("yes_no", SlotSpec("right", SlotType.YES_NO)),
+        "yes_no": yes_no(),
     }
     return {
         name: Question(name, voice.render((text,)), expected[name])

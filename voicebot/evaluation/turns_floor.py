@@ -2,11 +2,11 @@
 
 One run with the same settings for all. In every call long prompts of the product's own voice are
 played one after the other, and over each the caller says one thing: what takes the floor
-(sentences, keywords, orders, digits of the number asked for, "yes" and "no" to a yes/no question)
-or what does not (nods, "um", a click before a word). Every other call is made on a speakerphone
-with an echo (ERL 20 or 10 dB, 60 to 300 ms late), the others on a handset; the noise of the line
-is shaped after real ones. Times count from the caller's onset as it gets to us; what we send is
-heard `ONE_WAY` later.
+(sentences, orders, keywords that the dialogue knows as commands or does not, digits of the number
+asked for, "yes" and "no" to a yes/no question) or what does not (nods, "um", a click before a
+word). Every other call is made on a speakerphone with an echo (ERL 20 or 10 dB, 60 to 300 ms
+late), the others on a handset; the noise of the line is shaped after real ones. Times count from
+the caller's onset as it gets to us; what we send is heard `ONE_WAY` later.
 """
 
 from __future__ import annotations
@@ -57,13 +57,13 @@ EARLY_S = 0.2
 ECHOES = ((20.0, 60.0), (10.0, 120.0), (20.0, 300.0), (10.0, 200.0))  # ERL in dB, delay in ms
 QUESTION_OF = {
     "sentence": ("open",),
-    "keyword": ("open", "menu"),
+    "keyword": ("open", "commands"),
     "order": ("order",),
     "digit": ("digits",),
     "answer": ("yes_no",),
 }
 FLOOR_KINDS = tuple(QUESTION_OF)
-NOD_QUESTIONS = ("open", "menu", "digits", "order")
+NOD_QUESTIONS = ("open", "menu", "digits", "order", "commands")
 
 
 @dataclass(frozen=True, slots=True)
