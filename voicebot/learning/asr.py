@@ -178,7 +178,11 @@ class _Run:
         weights = checkpoint.Weights(state, list(self.vocabulary.tokens))
         self.out.mkdir(parents=True, exist_ok=True)
         checkpoint.write(self.out / MODEL, weights)
-        figures = self._figures(trainer.average.cpu()) if self.config.measure_items else {}
+        figures = (
+            self._figures(checkpoint.build(weights, trainer.student.dims))
+            if self.config.measure_items
+            else {}
+        )
         text = card(
             self.config,
             parameters=sum(value.numel() for value in state.values()),

@@ -2,7 +2,7 @@
 hears, what is said; batched by length.
 
 Every example depends on the seed, its pool and its place in it alone, so that a run resumed at any
-step goes on with the very examples it would have had.
+step goes on with the examples it would have had (synthetic speech but for espeak's flutter).
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ class Source:
         return [self.example(pool, number) for number in numbers]
 
     def example(self, pool: int, number: int) -> Example:
-        """That example, always the same."""
+        """That example."""
         rng = np.random.default_rng((self._seed, pool, number))
         if rng.random() < self._data.empty:
             samples = int(rng.uniform(0.6, 5) * SAMPLE_RATE_HZ)

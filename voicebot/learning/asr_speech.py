@@ -1,7 +1,8 @@
 """Synthetic speech: espeak voices at many rates, pitches and vocal-tract lengths.
 
 espeak-ng's formant voices sound like nobody, so they fill gaps (digits, letters, orders, words)
-beside real callers and never replace them. Strings of digits are also joined from single digits
+beside real callers and never replace them. They flutter on from one call to the next: the same
+text sounds slightly different each time, whatever the seed. Strings of digits are also joined from single digits
 of one real speaker.
 """
 

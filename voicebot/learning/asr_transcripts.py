@@ -158,9 +158,9 @@ def _with_slots(
     return total, " ".join(piece for piece in pieces if piece)
 
 
-_BETWEEN = frozenset(
-    ["with", "and", "a", "an", "of", "please", "or", "the", "to", "but", "in", "on", "no", "extra"]
-)
+_BETWEEN = {
+    "with", "and", "a", "an", "of", "please", "or", "the", "to", "but", "in", "on", "no", "extra",
+}  # fmt: skip
 
 
 def _opening(words: Sequence[str], openings: Sequence[str]) -> str:
