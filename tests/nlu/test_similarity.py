@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from voicebot.nlu.phonetics import SUBSTITUTION, WEIGHT, sounds_of
 from voicebot.nlu.similarity import Heard, Hit, Lexicon
@@ -24,6 +26,14 @@ def best_cost(word: str, text: str) -> float | None:
 )  # fmt: skip
 def test_homophones_sound_the_same(one: str, other: str) -> None:
     assert sounds_of(one) == sounds_of(other)
+
+
+@given(st.text(alphabet="abcdefghijklmnopqrstuvwxyz'", min_size=1, max_size=8))
+@example("hajj")
+@example("xy")
+@example("qy")
+def test_whatever_is_spelled_gives_sounds_that_have_a_weight(word: str) -> None:
+    assert set(sounds_of(word)) <= set(WEIGHT)
 
 
 def test_every_sound_has_weight_and_symmetric_costs() -> None:

@@ -122,7 +122,8 @@ def test_no_nods(text: str) -> None:
 
 def judge(text: str, slot: SlotType, completeness: Completeness, **values: object) -> str:
     expectation = Expectation(focus="x", slots=(SlotSpec("x", slot),))
-    return verdict(text, completeness, expectation, **values)  # type: ignore[arg-type]
+    spoken = {"spoken_ms": 700.0, **values}
+    return verdict(text, completeness, expectation, **spoken)  # type: ignore[arg-type,return-value]
 
 
 def test_a_nod_may_answer_the_question() -> None:
@@ -137,6 +138,34 @@ def test_a_word_or_two_prove_nothing_while_the_echo_is_not_removed() -> None:
     assert judge("Well.", choice, none) == "floor"
     assert judge("I want to pay", choice, none, is_locked=False) == "floor"
     assert judge("Checking.", choice, Completeness.COMPLETE, is_locked=False) == "floor"
+
+
+def test_what_is_too_short_to_be_of_use_does_not_stop_the_prompt() -> None:
+    none, choice = Completeness.NONE, SlotType.CHOICE
+    assert judge("So.", choice, none, spoken_ms=300.0) == "backchannel"
+    assert judge("So.", choice, none, spoken_ms=600.0) == "floor"
+    assert judge("So.", choice, none, spoken_ms=600.0, may_be_nod=True) == "backchannel"
+    assert judge("Stop it now", choice, none, spoken_ms=450.0) == "floor"
+    assert judge("Seven.", SlotType.DIGITS, Completeness.EXTENDABLE, spoken_ms=300.0) == "floor"
+    assert judge("Agent", choice, Completeness.COMPLETE, spoken_ms=300.0) == "floor"
+
+
+def test_a_first_word_or_two_decide_nothing_while_the_caller_goes_on() -> None:
+    none, choice = Completeness.NONE, SlotType.CHOICE
+    assert judge("So.", choice, none, spoken_ms=None) is None
+    assert judge("I want to", choice, none, spoken_ms=None) == "floor"
+    assert judge("Agent", choice, Completeness.COMPLETE, spoken_ms=None) == "floor"
+
+
+def test_whoever_goes_on_without_words_does_not_keep_the_prompt_waiting() -> None:
+    made = policy()
+    hear(made, STARTED, 8768)
+    made.judged("noise", 12000, is_final=False)
+    found = [hear(made, STARTED, at) for at in range(12000, 40000, 256)]
+    assert [type(event) for event in found if event] == [BargeInRejected]
+    assert hear(made, STARTED, 41000) is None, "the humming goes on, and so does the prompt"
+    again = SpeechStarted(48000, 48768)
+    assert isinstance(hear(made, again, 48000 + 2000), BargeInCandidate)
 
 
 def test_own_words_are_an_echo_but_a_choice_repeated_is_an_answer() -> None:

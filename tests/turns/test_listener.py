@@ -601,3 +601,19 @@ def test_the_end_is_judged_by_voice_where_words_come_from_elsewhere() -> None:
     room.take(judge(asked.utterance, asked.end_at, 0.99, room.at))
     room.silence(0.1)
     assert len(room.of(TurnEnded)) == 1
+
+
+def test_what_is_left_of_the_prompt_is_no_answer() -> None:
+    room = Room(says="what can I get you")
+    room.bot_text = "Welcome. What can I get you?"
+    room.expect()
+    room.echo = EchoState.UNLOCKED
+    room.prompt_ends()
+    room.speech(0.8)
+    room.echo = EchoState.NONE
+    room.silence(2)
+    assert room.of(CallerTurn) == []
+    room.says = "yes"
+    room.speech(0.6)
+    room.silence(1)
+    assert [turn.hypothesis.text for turn in room.of(CallerTurn)] == ["yes"]

@@ -33,6 +33,9 @@ RECENT_SAMPLES = 8192
 FAINT_DB = -46.0
 """Where no more than this (dBFS) can come back, as on most calls from a handset, there is no echo
 to wait for: its delay will never be known."""
+AUDIBLE = 1e-3
+"""Peak of the reference (-60 dBFS) below which nothing is heard of it."""
+DOUBT_SAMPLES = SAMPLE_RATE_HZ // 5
 SETTLED_MS = 500
 """A canceller that has followed the echo for less than this counts as not locked yet."""
 
@@ -149,6 +152,7 @@ class Hearing:
         self._is_active = np.zeros(slots, np.bool_)
         self._is_locked = np.zeros(slots, np.bool_)
         self._is_faint = np.zeros(slots, np.bool_)
+        self._silent = np.zeros(slots, np.int64)  # samples since the reference was heard
         self._residual_db = np.full(slots, -np.inf, np.float32)
 
     def reset(self, slot: int) -> None:
@@ -157,6 +161,7 @@ class Hearing:
             ring.clear(slot)
         self._written[slot] = self._cancelled[slot] = self._heard[slot] = 0
         self._is_active[slot] = self._is_locked[slot] = self._is_faint[slot] = False
+        self._silent[slot] = 0
         self._residual_db[slot] = -np.inf
         for room in self._rooms:
             room.reset(slot)
@@ -256,6 +261,8 @@ class Hearing:
         near = to_float(self._near.get_rows(rows, at, BLOCK))
         far = to_float(self._reference.get_rows(rows, at, BLOCK))
         done = canceller.process(rows, near, far)
+        is_silent = np.abs(far).max(axis=1) < AUDIBLE
+        self._silent[rows] = np.where(is_silent, self._silent[rows] + BLOCK, 0)
         active = done.is_active
         if active.any():
             self._clean.put_rows(rows[active], at[active], to_int16(done.clean[active]))
@@ -277,7 +284,7 @@ class Hearing:
         at = self._heard[rows]
         clean = to_float(self._clean.get_rows(rows, at, WINDOW))
         probability = self._vad.probabilities(rows, clean)
-        echoing = np.flatnonzero(self._is_active[rows])
+        echoing = np.flatnonzero(self._is_doubtful(rows))
         if len(echoing) and self._near_end is not None:
             slots = rows[echoing]
             probability[echoing] = self._near_end.probabilities(
@@ -296,6 +303,17 @@ class Hearing:
                 rows.tolist(), at.tolist(), probability.tolist(), strict=True
             )
         ]
+
+    def _is_doubtful(self, rows: Rows) -> NDArray[np.bool_]:
+        """Whether what the VAD takes for speech may be echo.
+
+        Where the delay is not known, and may be anything, only while the bot is heard and a little
+        longer: answers to a short question must not be lost. The recogniser's words tell whether
+        they are the bot's own.
+        """
+        is_near = self._is_locked[rows] | (self._silent[rows] < DOUBT_SAMPLES)
+        doubtful: NDArray[np.bool_] = self._is_active[rows] & ~self._is_faint[rows] & is_near
+        return doubtful
 
     def _echo(self, slot: int) -> EchoState:
         if not self._is_active[slot] or self._is_faint[slot]:

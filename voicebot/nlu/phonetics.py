@@ -77,6 +77,8 @@ _RULES: tuple[tuple[str, str], ...] = (
     (r"j", "J"), (r"([bdfhklmnprstvwzg])", "="),
 )  # fmt: skip
 _COMPILED = tuple((re.compile(pattern), sounds) for pattern, sounds in _RULES)
+_SPOKEN = str.maketrans({"c": "k", "j": "J", "q": "k", "x": "ks"})
+"""Letters that no rule took ("hajj", "xy") are spoken somehow; what is returned are sounds."""
 _WEAK_END = re.compile(r"(?<=[bdfgklmnpstvzCSZJTN])[td]$")
 _MONOSYLLABLE_Y = re.compile(r"^[^aeiouy]+y$")
 
@@ -84,7 +86,7 @@ _MONOSYLLABLE_Y = re.compile(r"^[^aeiouy]+y$")
 @lru_cache(maxsize=8192)
 def sounds_of(word: str) -> str:
     """Sounds of one lower-case word; letters beyond a-z and apostrophes are silent."""
-    return _WEAK_END.sub("D", _sounds_of(word))
+    return _WEAK_END.sub("D", _sounds_of(word)).translate(_SPOKEN)
 
 
 def _sounds_of(word: str) -> str:

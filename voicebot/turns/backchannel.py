@@ -12,19 +12,20 @@ from typing import Literal
 
 from voicebot.events import Completeness, Expectation, SlotType
 
-Verdict = Literal["floor", "backchannel", "noise", "echo"]
+Rejection = Literal["backchannel", "noise", "echo"]
+Verdict = Literal["floor"] | Rejection
 
 # fmt: off
 BACKCHANNELS = frozenset(
     [
-        "ah", "aha", "alright", "cool", "fine", "good", "great", "hm", "hmm", "huh", "mhm",
-        "mhmm", "mm", "mmhm", "mmhmm", "mmm", "nice", "oh", "ok", "okay", "perfect", "really",
-        "right", "sure", "uh", "uhhuh", "uhuh", "um", "wonderful", "wow", "ya", "yeah", "yep",
-        "yes", "yup",
+        "ah", "aha", "alright", "cool", "good", "great", "hm", "hmm", "huh", "mhm", "mhmm", "mm",
+        "mmhm", "mmhmm", "mmm", "oh", "ok", "okay", "perfect", "really", "right", "sure", "uh",
+        "uhhuh", "uhuh", "um", "wonderful", "wow", "ya", "yeah", "yep", "yes", "yup",
     ]
 )
 # fmt: on
-"""Words of which alone no caller wants the floor; "no" and "what" are not among them."""
+"""Words of which alone no caller wants the floor; "no" and "what" are not among them, nor "fine"
+and "nice", as which five and nine are heard."""
 PHRASES = ("i see", "i know", "got it", "go on", "all right", "of course", "uh huh", "mm hmm")
 ECHOED_WORDS_UNLOCKED, ECHOED_WORDS = 2, 4
 """So many of the bot's own words in a row are its echo. A caller may repeat one or two of them
@@ -32,7 +33,13 @@ ECHOED_WORDS_UNLOCKED, ECHOED_WORDS = 2, 4
 ECHO_LIKENESS_UNLOCKED, ECHO_LIKENESS = 0.6, 0.75
 """How like them (difflib's ratio of the letters): echo is recognised with errors."""
 UNDOUBTED_WORDS = 3
-"""So many words that are not the bot's take the floor while its echo is not removed yet."""
+"""So many words that are not the bot's take the floor while its echo is not removed yet, and
+before it is known what else the caller will say."""
+NOD_MS = 650
+"""Nods last 0.15 to 0.65 s, and are recognised as anything, now so, now so."""
+GRUNT_MS = 500
+"""A word or two so short that the dialogue can do nothing with are no reason to stop for: most
+commands are longer, and were they meant the answer could only be that they were not understood."""
 
 
 def verdict(
@@ -42,11 +49,14 @@ def verdict(
     *,
     bot_text: str = "",
     is_locked: bool = True,
-) -> Verdict:
-    """What `text`, heard over a prompt, is.
+    spoken_ms: float | None = None,
+    may_be_nod: bool = False,
+) -> Verdict | None:
+    """What `text`, heard over a prompt, is; None: it may be the begin of anything.
 
-    `bot_text`: what the prompt says; b"" where no echo is possible. `is_locked`: whether the
-    canceller removes the echo.
+    `bot_text`: what the prompt says; "" where no echo is possible. `is_locked`: whether the
+    canceller removes the echo. `spoken_ms`: how long the caller spoke, None while he goes on.
+    `may_be_nod`: whether another hypothesis of the same speech was a nod.
     """
     words = _words(text)
     if not words:
@@ -60,8 +70,25 @@ def verdict(
         return "floor"
     if is_backchannel(text):
         return "backchannel"
-    # A scrap of echo is recognised as any short word; nobody can tell it from a caller's.
-    return "floor" if is_locked or len(words) >= UNDOUBTED_WORDS else "echo"
+    if len(words) >= UNDOUBTED_WORDS:
+        return "floor"
+    if spoken_ms is None:
+        return None
+    if spoken_ms <= NOD_MS and may_be_nod:
+        return "backchannel"
+    if not is_locked:
+        # A scrap of echo is recognised as any short word; nobody can tell it from a caller's.
+        return "echo"
+    is_grunt = spoken_ms <= GRUNT_MS and completeness is Completeness.NONE
+    return "backchannel" if is_grunt else "floor"
+
+
+def is_echo(text: str, bot_text: str) -> bool:
+    """Whether two words or more are the bot's own, as far as they were recognised."""
+    words = _words(text)
+    if len(words) < ECHOED_WORDS_UNLOCKED:
+        return False
+    return _likeness(_words(bot_text), words) >= ECHO_LIKENESS_UNLOCKED
 
 
 def is_backchannel(text: str) -> bool:

@@ -18,14 +18,17 @@ from voicebot.events import (
     EchoState,
     SpeechStarted,
 )
-from voicebot.turns.backchannel import Verdict
+from voicebot.turns.backchannel import Rejection, Verdict
 
-CANDIDATE_MS, UNLOCKED_MS = 96, 224
+CANDIDATE_MS, UNLOCKED_MS = 96, 128
 """Speech that makes a candidate: as much as the detector takes to be sure; more while the echo's
 delay is not known, for echo comes in pieces before the canceller has it."""
 PERSISTENT_MS, PERSISTENT_UNLOCKED_MS = 900, 1600
 """Speech that goes on for so long, though the prompt has paused, is neither a nod nor an echo:
 nods last 0.2 to 0.7 s, and the echo of what was sent ends as long after it as it is late."""
+WORDLESS_MS = 2500
+"""Whoever goes on for so long without a word (a hum, music) does not want the floor; the prompt
+goes on over it."""
 SILENT_RECOGNISER_MS = 700
 """So long after the speech its words are awaited; then its length decides."""
 LONG_ENOUGH_MS = 500
@@ -45,18 +48,24 @@ class BargeInPolicy:
         self._ignored_at: int | None = None  # onset of speech that was judged already
         self._onset_at: int | None = None  # of the candidate
         self._ended_at: int | None = None
+        self._verdict: Rejection | None = None  # on what was recognised so far
 
     def prompt(self, mode: BargeInMode) -> None:
         """Prompts begin that `mode` may interrupt, unless one of them has a mode of its own."""
         self._mode = mode
         self._has_yielded = False
         self._rejected = 0
-        self._ignored_at = self._onset_at = self._ended_at = None
+        self._ignored_at = self._onset_at = self._ended_at = self._verdict = None
 
     @property
     def is_pending(self) -> bool:
         """A candidate waits for its verdict; the prompt pauses."""
         return self._onset_at is not None
+
+    @property
+    def onset_at(self) -> int | None:
+        """Where the candidate began to speak."""
+        return self._onset_at
 
     def mode(self, of_prompt: BargeInMode | None) -> BargeInMode:
         """What may interrupt now; `of_prompt`: the mode of the prompt being heard, if any is."""
@@ -81,7 +90,7 @@ class BargeInPolicy:
         if self._onset_at is not None:
             return self._wait(self._onset_at, speech, at, echo)
         if speech is None or speech.at == self._ignored_at:
-            return None
+            return None  # nothing, or what was judged already
         if self.mode(of_prompt) is not BargeInMode.SPEECH:
             return None
         if not is_audible and echo is EchoState.NONE:
@@ -102,8 +111,12 @@ class BargeInPolicy:
             self._ended_at = None
             is_unlocked = echo is EchoState.UNLOCKED
             patience_ms = PERSISTENT_UNLOCKED_MS if is_unlocked else PERSISTENT_MS
+            if self._verdict is not None:
+                patience_ms = WORDLESS_MS
             if at - onset_at < _samples(patience_ms):
                 return None
+            if self._verdict is not None:
+                return self._reject(onset_at, self._verdict, at, speech)
             return self._yield(BargeIn(onset_at, "speech"))
         if self._ended_at is None:
             self._ended_at = at
@@ -113,18 +126,29 @@ class BargeInPolicy:
         return self.judged("floor" if is_long else "noise", at, is_final=True)
 
     def judged(
-        self, verdict: Verdict, at: int, *, is_final: bool
+        self, verdict: Verdict | None, at: int, *, is_final: bool
     ) -> BargeIn | BargeInRejected | None:
-        """What was recognised is a `verdict`; `is_final`: and the caller is silent."""
+        """What was recognised so far is a `verdict`, if any; `is_final`: the caller is silent."""
         onset_at = self._onset_at
         if onset_at is None:
             return None
         if verdict == "floor":
             return self._yield(BargeIn(onset_at, "speech"))
-        if not is_final:
+        self._verdict = verdict
+        if verdict is None or not is_final:
             return None
+        return self._reject(onset_at, verdict, at, None)
+
+    def _reject(
+        self,
+        onset_at: int,
+        verdict: Rejection,
+        at: int,
+        speech: SpeechStarted | None,
+    ) -> BargeInRejected:
         self._rejected += 1
-        self._ignored_at, self._onset_at, self._ended_at = onset_at, None, None
+        self._ignored_at = onset_at if speech is None else speech.at
+        self._onset_at = self._ended_at = self._verdict = None
         return BargeInRejected(at, verdict)
 
     def digit(self, digit: Digit, of_prompt: BargeInMode | None = None) -> BargeIn | None:
@@ -139,7 +163,7 @@ class BargeInPolicy:
 
     def _yield(self, barge_in: BargeIn) -> BargeIn:
         self._has_yielded = True
-        self._onset_at = self._ended_at = None
+        self._onset_at = self._ended_at = self._verdict = None
         return barge_in
 
 

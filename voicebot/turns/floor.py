@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from voicebot.events import (
+    SAMPLE_RATE_HZ,
     BargeIn,
     BargeInCandidate,
     BargeInMode,
@@ -16,7 +17,7 @@ from voicebot.events import (
     Hypothesis,
     SpeechStarted,
 )
-from voicebot.turns.backchannel import verdict
+from voicebot.turns.backchannel import is_backchannel, is_echo, verdict
 from voicebot.turns.barge_in import BargeInPolicy
 from voicebot.turns.hotword_head import HotWordWatch
 
@@ -40,6 +41,7 @@ class Floor:
         self._hot_word = hot_word
         self._expectation = Expectation()
         self._echo = EchoState.NONE
+        self._may_be_nod = False  # one of the candidate's hypotheses was a nod
         self._of_prompt: BargeInMode | None = None
 
     @property
@@ -71,6 +73,8 @@ class Floor:
             # While the prompt pauses its echo fades, and what was heard may be echo nevertheless;
             # that the delay has changed may be found out only now.
             self._echo = echo
+        if isinstance(found, BargeInCandidate):
+            self._may_be_nod = False
         return found
 
     def wants_hot_word(self, at: int, *, is_speaking: bool) -> bool:
@@ -86,17 +90,32 @@ class Floor:
             return None
         return self._policy.hot_word(max(speech.at, found.start_at))
 
-    def words(self, text: str, at: int, *, is_final: bool) -> BargeIn | BargeInRejected | None:
-        """What was recognised of a candidate; `is_final`: and the caller is silent."""
+    def words(
+        self, heard: Hypothesis, at: int, *, ended_at: int | None
+    ) -> BargeIn | BargeInRejected | None:
+        """What was recognised of a candidate, who fell silent at `ended_at`, if he did."""
+        onset_at = self._policy.onset_at
+        if onset_at is None:
+            return None
+        spoken_ms = None if ended_at is None else (ended_at - onset_at) * 1000 / SAMPLE_RATE_HZ
+        texts = [heard.text, *(alternative.text for alternative in heard.nbest)]
+        self._may_be_nod = self._may_be_nod or any(is_backchannel(text) for text in texts)
         is_echo_possible = self._echo is not EchoState.NONE  # when the candidate was heard
         found = verdict(
-            text,
-            self._completeness(text, self._expectation),
+            heard.text,
+            self._completeness(heard.text, self._expectation),
             self._expectation,
             bot_text=self._bot_text() if is_echo_possible else "",
             is_locked=self._echo is not EchoState.UNLOCKED,
+            spoken_ms=spoken_ms,
+            may_be_nod=self._may_be_nod,
         )
-        return self._policy.judged(found, at, is_final=is_final)
+        return self._policy.judged(found, at, is_final=ended_at is not None)
+
+    def is_own_echo(self, heard: Hypothesis) -> bool:
+        """Whether an answer is what is left of the prompt before it: no answer, then."""
+        completeness = self._completeness(heard.text, self._expectation)
+        return completeness is not Completeness.COMPLETE and is_echo(heard.text, self._bot_text())
 
     def concede(self, at: int) -> BargeIn | BargeInRejected | None:
         """The prompt is over anyway: the candidate has the floor."""

@@ -104,6 +104,7 @@ class Listener:
         self._state = _State.IDLE
         self._expectation = Expectation()
         self._speech: SpeechStarted | None = None  # set while the caller speaks
+        self._may_be_echo = False  # whether the bot's echo could be heard when he began
         self._last: tuple[SpeechStarted, SpeechEnded] | None = None  # the latest stretch, if over
         self._ended: TurnEnded | None = None
 
@@ -150,7 +151,11 @@ class Listener:
         out: list[Heard] = []
         for event in self._detector.feed(at, probability):
             out.append(event)
-            out += self._starts(event) if isinstance(event, SpeechStarted) else self._ends(event)
+            if isinstance(event, SpeechStarted):
+                self._may_be_echo = echo is EchoState.UNLOCKED
+                out += self._starts(event)
+            else:
+                out += self._ends(event)
         now = at + WINDOW_SAMPLES
         if self._state is _State.PROMPTING:
             found = self._floor.heard(
@@ -300,7 +305,9 @@ class Listener:
 
     def _weigh(self, heard: Hypothesis, at: int, *, is_final: bool) -> list[Heard]:
         """Words said over a prompt: do they take the floor?"""
-        found = self._floor.words(heard.text, at, is_final=is_final and self._speech is None)
+        is_over = is_final and self._speech is None and self._last is not None
+        ended_at = self._last[1].at if self._last is not None and is_over else None
+        found = self._floor.words(heard, at, ended_at=ended_at)
         out = self._settled(found)
         if isinstance(found, BargeIn):
             self._judge(heard, at)
@@ -346,7 +353,8 @@ class Listener:
         ended = self._ended
         assert ended is not None, "a turn is finished once"
         self._forget()
-        if not final.text and _length(ended) < COUGH_SAMPLES:
+        is_cough = not final.text and _length(ended) < COUGH_SAMPLES
+        if is_cough or (self._may_be_echo and self._floor.is_own_echo(final)):
             return self._listen(at)  # the caller still has the floor
         self._state = _State.IDLE
         return [final, CallerTurn(ended, final)]
