@@ -2,8 +2,8 @@
 
 espeak-ng's formant voices sound like nobody, so they fill gaps (digits, letters, orders, words)
 beside real callers and never replace them. They flutter on from one call to the next: the same
-text sounds slightly different each time, whatever the seed. Strings of digits are also joined from single digits
-of one real speaker.
+text sounds slightly different each time, whatever the seed. Strings of digits are also joined from
+single digits of one real speaker.
 """
 
 from __future__ import annotations
