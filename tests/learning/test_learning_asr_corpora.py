@@ -13,11 +13,12 @@ import soundfile
 import torch
 from numpy.typing import NDArray
 
+from voicebot.asr.checkpoint import Weights
 from voicebot.asr.moonshine import BEGIN, END, Dimensions, Moonshine
 from voicebot.asr.vocabulary import Vocabulary
 from voicebot.errors import UserMistake
 from voicebot.events import Alternative, Hypothesis
-from voicebot.learning import asr_corpora, asr_labels, asr_network, asr_splits, asr_trial
+from voicebot.learning import asr_corpora, asr_exam, asr_labels, asr_network, asr_splits, asr_trial
 from voicebot.learning.asr_channel import Chain, Telephone
 from voicebot.learning.asr_config import Data, Loss, Optimiser
 from voicebot.learning.asr_examples import Example, Library, Source, usable
@@ -311,3 +312,33 @@ def test_synthetic_questions_repeat() -> None:
     other = asr_trial.synthetic(Texts(), ["en-us+f3"], limit=2)
     assert [question.text for question in one] == [question.text for question in other]
     assert {question.kind for question in one} >= {"rehearsal", "synthetic letters"}
+
+
+def test_orders_in_noise_and_calls_without_speech(folder: Path) -> None:
+    noise = np.random.default_rng(0).normal(0, 0.05, 40000).astype(np.float32)
+    (order,) = asr_trial.in_noise(recorded(folder), noise)
+    (clean,) = [q for q in asr_trial.questions(recorded(folder), []) if q.kind == "barista"]
+    assert order.slot_words == clean.slot_words
+    assert set(order.slot_words) == {"mocha", "small"}
+    assert len(order.heard) == len(clean.heard)
+    assert not np.allclose(order.heard, clean.heard, atol=0.01)
+    asked = asr_trial.nobody([noise], limit=3)
+    assert asr_trial.ask(Ear("You know."), asked)[asr_trial.NOBODY].errors == pytest.approx(30.0)
+    assert asr_trial.ask(Ear(""), asked)[asr_trial.NOBODY].errors == 0.0
+
+
+def test_blending_lies_between() -> None:
+    one, other = ({"a": torch.full((2,), value)} for value in (1.0, 3.0))
+    mixed = asr_exam.blended(Weights(one, []), Weights(other, []), 0.25)
+    assert mixed.state["a"].tolist() == [1.5, 1.5]
+
+
+def test_kitchen_parts_do_not_overlap(folder: Path) -> None:
+    assert asr_corpora.kitchen(folder, held_out=True) == []
+    (folder / "noise").mkdir()
+    ramp = np.linspace(-0.5, 0.5, 24000).astype(np.float32)
+    soundfile.write(folder / "noise" / "kitchen.flac", ramp, 8000)
+    (kept,) = asr_corpora.kitchen(folder, held_out=False)
+    (unseen,) = asr_corpora.kitchen(folder, held_out=True)
+    assert kept.max() < unseen.min()
+    assert len(kept) == 2 * len(unseen)

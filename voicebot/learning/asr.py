@@ -28,7 +28,6 @@ from voicebot.asr import checkpoint
 from voicebot.asr.moonshine import Moonshine
 from voicebot.asr.recogniser import Recogniser
 from voicebot.asr.vocabulary import Vocabulary
-from voicebot.audio.files import read_audio
 from voicebot.audio.resample import resample
 from voicebot.errors import UserMistake
 from voicebot.events import SAMPLE_RATE_HZ
@@ -38,13 +37,13 @@ from voicebot.learning import (
     asr_labels,
     asr_phrases,
     asr_speech,
-    asr_splits,
     asr_state,
     asr_trial,
 )
 from voicebot.learning.asr_card import card
 from voicebot.learning.asr_channel import Signal, Telephone
 from voicebot.learning.asr_config import Config
+from voicebot.learning.asr_exam import Figures, Material, blended, figures
 from voicebot.learning.asr_examples import Library, Source, usable
 from voicebot.learning.asr_tokens import FIRST_BYTE, Encoder
 from voicebot.learning.asr_trainer import Progress as Update
@@ -106,30 +105,26 @@ class _Run:
 
     def __init__(self, config: Config, tell: Tell, cache_dir: Path) -> None:
         self.config, self.tell, self.out = config, tell, config.output
-        self.splits = asr_splits.load()
         self.untouched: checkpoint.Weights | None = None
         if config.network.start == "untouched":
             self.untouched = checkpoint.load_weights(cache_dir)
         tokens = self.untouched.tokens if self.untouched else _bytes_alone()
         self.vocabulary, self.encoder = Vocabulary(tokens), Encoder(tokens)
-        items = asr_corpora.load(config.data.recordings) if config.data.recordings else []
-        self.training = asr_corpora.part(items, self.splits, held_out=False)
-        self.held_out = asr_corpora.part(items, self.splits, held_out=True)
+        self.material = Material.of(config, tokens)
         self.texts = asr_phrases.collect(config.data.texts, tokens)
-        self.unseen = asr_phrases.collect(config.data.texts, tokens, held_out=True)
         self.audio_s = self.seconds = 0.0
 
     def go(self, stop_after: int | None) -> Report:
         """Until the last step, or the interruption."""
-        library = Library(usable(self.training, self._targets()))
+        library = Library(usable(self.material.training, self._targets()))
         trainer = Trainer(self._student(), self._teacher(), self._source(library), self.config)
         state = asr_state.load(self.out / STATE, self.config.essence())
         if state is not None:
             trainer.restore(state)
             self.tell(f"going on at step {trainer.step} of {self.config.steps}")
         self.tell(
-            f"{sum(library.counts().values())} recordings to learn from, {len(self.held_out)} held "
-            f"out; {trainer.device}, {len(trainer.student.decoder.embedding.weight)} tokens"
+            f"{sum(library.counts().values())} recordings to learn from, "
+            f"{len(self.material.held_out)} held out; training on {trainer.device}"
         )
         if not self._train(trainer, stop_after):
             self.tell(f"stopped after step {trainer.step}; run the same again to go on")
@@ -138,7 +133,7 @@ class _Run:
 
     def _train(self, trainer: Trainer, stop_after: int | None) -> bool:
         """Whether the last step was reached."""
-        asked = self._questions(self.config.try_items) if self.config.try_items else []
+        asked = self.material.questions(self.config.try_items) if self.config.try_items else []
         done = 0
         try:
             with _bar(self.config.steps) as show:
@@ -176,6 +171,8 @@ class _Run:
         """Weights, figures, card."""
         state = {name: value.cpu() for name, value in trainer.average.state_dict().items()}
         weights = checkpoint.Weights(state, list(self.vocabulary.tokens))
+        if self.untouched is not None and self.config.blend < 1:
+            weights = blended(self.untouched, weights, self.config.blend)
         self.out.mkdir(parents=True, exist_ok=True)
         checkpoint.write(self.out / MODEL, weights)
         figures = (
@@ -191,45 +188,38 @@ class _Run:
             seconds=self._logged("seconds"),
             counts=library.counts(),
             figures=figures,
+            blend=self.config.blend,
         )
         (self.out / CARD).write_text(text, encoding="utf-8")
         self.tell(f"weights in {self.out / MODEL}")
         return Report(trainer.step, self.out / MODEL, figures)
 
-    def _figures(self, model: Moonshine) -> dict[str, dict[str, Score]]:
-        asked = self._questions(self.config.measure_items)
+    def _figures(self, model: Moonshine) -> Figures:
         models = {"tuned": model}
         if self.untouched is not None:
             models = {"untouched": checkpoint.build(self.untouched), **models}
-        figures = {}
-        for name, one in models.items():
-            for search, nbest in (("greedy", 1), ("beam", 2)):
-                self.tell(f"measuring: {name}, {search}")
-                ear = Recogniser.of(one, self.vocabulary)
-                figures[f"{name}, {search}"] = asr_trial.ask(ear, asked, nbest=nbest)
-        return figures
-
-    def _questions(self, limit: int) -> list[Question]:
-        asked = asr_trial.questions(self.held_out, self.training, limit=limit)
-        if any(name.startswith("synthetic") for name in self.config.data.mixture):
-            voices = sorted(self.splits.held_out["synthetic"])
-            asked += asr_trial.synthetic(self.unseen, voices, limit=limit)
-        return asked
+        limit = self.config.measure_items
+        if not limit:
+            return {}
+        return figures(models, self.vocabulary, self.material.questions(limit), self.tell)
 
     def _targets(self) -> dict[str, str]:
         if self.untouched is None:
-            return {item.key: item.text for item in self.training if item.text is not None}
+            return {item.key: item.text for item in self.material.training if item.text is not None}
         ear = Recogniser.of(checkpoint.build(self.untouched), self.vocabulary)
-        return asr_labels.targets(self.training, ear, self.out / HEARINGS, self.tell)
+        return asr_labels.targets(self.material.training, ear, self.out / HEARINGS, self.tell)
 
     def _source(self, library: Library) -> Source:
         """Batches; noise and babble come from what may be trained on."""
         config = self.config
-        sentences = [item for item in self.training if item.kind == "learners"][::50][:_BABBLE]
+        sentences = [item for item in self.material.training if item.kind == "learners"][::50][
+            :_BABBLE
+        ]
         babble = [_narrow(asr_corpora.read(item)) for item in sentences]
-        noises = _kitchen(config.data.recordings) if config.data.recordings else []
+        folder = config.data.recordings
+        noises = asr_corpora.kitchen(folder, held_out=False) if folder else []
         telephone = Telephone(config.impairments(), noises, babble)
-        voices = asr_speech.voices(self.splits.held_out["synthetic"])
+        voices = asr_speech.voices(frozenset(self.material.voices))
         return Source(
             config.data, library, self.texts, voices, telephone, self.encoder, config.seed
         )
@@ -276,16 +266,6 @@ def _bytes_alone() -> list[bytes]:
 
 def _narrow(samples: Signal) -> Signal:
     return resample(samples, asr_corpora.RATE_HZ, SAMPLE_RATE_HZ)
-
-
-def _kitchen(folder: Path) -> list[Signal]:
-    """Its first two thirds, 8 kHz; the last third is for measuring."""
-    path = folder / "noise" / "kitchen.flac"
-    if not path.is_file():
-        return []
-    samples, rate = read_audio(path)
-    narrow = resample(samples, rate, SAMPLE_RATE_HZ)
-    return [narrow[: len(narrow) * 2 // 3]]
 
 
 def _line(update: Update, steps: int) -> str:

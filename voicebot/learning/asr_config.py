@@ -116,6 +116,9 @@ class Config(_Part):
     """Of each held-out set, at these looks; 0: none."""
     measure_items: int = Field(200, ge=0)
     """Of each held-out set, at the end; 0: no figures."""
+    blend: float = Field(1.0, gt=0, le=1)
+    """How far from the untouched weights to the tuned ones the kept ones lie (Wortsman et al. 2022,
+    arXiv:2109.01903): less forgets less."""
     data: Data
     chain: dict[str, float] = {}
     optimiser: Optimiser = Optimiser()
@@ -141,7 +144,7 @@ class Config(_Part):
         """What may not change between a run and its resumption, as JSON."""
         free = {
             "steps", "output", "threads", "device", "precision", "save_every", "try_every",
-            "try_items", "measure_items",
+            "try_items", "measure_items", "blend",
         }  # fmt: skip
         content = self.model_dump(mode="json", exclude=free)
         for name in ("recordings", "texts", "workers"):

@@ -17,6 +17,7 @@ from pathlib import Path
 from voicebot.audio.files import read_audio
 from voicebot.audio.resample import resample
 from voicebot.errors import UserMistake
+from voicebot.events import SAMPLE_RATE_HZ
 from voicebot.learning.asr_splits import Splits
 from voicebot.learning.asr_transcripts import Signal, finished, spoken_text
 
@@ -89,6 +90,17 @@ def librivox() -> Iterator[Item]:
             path = Path(root) / "assets" / f"{name}.wav"
             if path.is_file():
                 yield Item(path, "librivox", "librivox", name, text, is_styled=True)
+
+
+def kitchen(folder: Path, *, held_out: bool) -> list[Signal]:
+    """Kitchen noise at 8 kHz, if there: its first two thirds to train with, the rest to measure."""
+    path = folder / "noise" / "kitchen.flac"
+    if not path.is_file():
+        return []
+    samples, rate = read_audio(path)
+    narrow = resample(samples, rate, SAMPLE_RATE_HZ)
+    cut = len(narrow) * 2 // 3
+    return [narrow[cut:] if held_out else narrow[:cut]]
 
 
 def _rows(path: Path) -> Iterator[dict[str, object]]:

@@ -1,14 +1,15 @@
 """How well weights do on what no training saw, over a plain telephone (8 kHz mu-law).
 
 By set: phone sentences (callers who also appear in training apart), keywords, names, digits,
-letters, learners, slot words of orders, readings, and synthetic sentences by held-out voices.
-The mistakes are counted without case and punctuation; `marks` looks at these alone.
+letters, learners, slot words of orders (in kitchen noise too), readings, synthetic sentences by
+held-out voices, and calls in which nobody speaks. Mistakes are counted without case and
+punctuation; `marks` looks at these alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 from zlib import crc32
 
@@ -18,6 +19,7 @@ from voicebot.audio.echo_path import through_mulaw
 from voicebot.audio.resample import resample
 from voicebot.events import SAMPLE_RATE_HZ, Hypothesis
 from voicebot.learning import asr_speech
+from voicebot.learning.asr_channel import Chain, Telephone, mixed_by_frames
 from voicebot.learning.asr_corpora import RATE_HZ, Item, read
 from voicebot.learning.asr_phrases import Texts
 from voicebot.learning.asr_transcripts import Signal, edits, words_of
@@ -26,6 +28,8 @@ BEAM = 8
 _BATCH = 8
 _SYNTHETIC = (("general", 60), ("requests", 40), ("letters", 60), ("digits", 40), ("orders", 40))
 """Synthetic sets, and how many phrases of each; "rehearsal" joins the first two."""
+NOBODY = "nobody speaks"
+_SNRS_DB = (6.0, 12.0, 18.0, 24.0)
 
 
 class Ear(Protocol):
@@ -47,8 +51,8 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Errors in % of words (answers, for one-word sets), of so many; share of texts that begin
-    with a capital and end with a mark, in %."""
+    """Errors in % of words, of so many; share of texts that begin with a capital and end with a
+    mark, in %. Where nobody speaks: words per minute, of so many seconds."""
 
     errors: float
     words: int
@@ -102,6 +106,32 @@ def synthetic(texts: Texts, voices: Sequence[str], *, limit: int | None = None) 
     return found
 
 
+def in_noise(items: Sequence[Item], noise: Signal, *, limit: int | None = None) -> list[Question]:
+    """Orders in `noise` (8 kHz, the part that no training heard), as the public benchmark mixes
+    it, at 6, 12, 18 and 24 dB in turn."""
+    rng = np.random.default_rng(5)
+    found = []
+    orders = [item for item in items if item.kind == "barista"]
+    for number, item in enumerate(_spread(orders, limit)):
+        question = _question(item, set())
+        narrow = resample(read(item), RATE_HZ, SAMPLE_RATE_HZ)
+        at = int(rng.integers(0, max(1, len(noise) - len(narrow))))
+        stretch = np.resize(noise[at : at + len(narrow)], len(narrow)).astype(np.float32)
+        mixed = through_mulaw(mixed_by_frames(narrow, stretch, _SNRS_DB[number % len(_SNRS_DB)]))
+        heard = resample(mixed, SAMPLE_RATE_HZ, RATE_HZ)
+        found.append(replace(question, kind="barista in noise", heard=heard))
+    return found
+
+
+def nobody(noise: Sequence[Signal], *, limit: int | None = None) -> list[Question]:
+    """Calls of four seconds without speech: noise, music, hum, keys, clicks, quiet."""
+    rng = np.random.default_rng(6)
+    telephone = Telephone(Chain(), noise, [])
+    count = 60 if limit is None else min(60, limit)
+    sounds = [telephone.nothing(4 * SAMPLE_RATE_HZ, rng) for _ in range(count)]
+    return [Question(NOBODY, resample(sound, SAMPLE_RATE_HZ, RATE_HZ), "") for sound in sounds]
+
+
 def ask(ear: Ear, asked: Sequence[Question], *, nbest: int = 1) -> dict[str, Score]:
     """Scores by set; `nbest` 1 decodes greedily, more with a beam."""
     order = sorted(range(len(asked)), key=lambda i: len(asked[i].heard))
@@ -130,6 +160,9 @@ def score(answered: Sequence[tuple[Question, str]]) -> Score:
             wrong += edits(wanted, words)
             count += len(wanted)
         tidy += text[:1].isupper() and text[-1:] in ".?!"
+    if answered and answered[0][0].kind == NOBODY:
+        seconds = sum(len(question.heard) for question, _ in answered) / RATE_HZ
+        return Score(60 * wrong / seconds, round(seconds), 100.0)
     return Score(100 * wrong / max(1, count), count, 100 * tidy / max(1, len(answered)))
 
 
