@@ -111,6 +111,9 @@ class AsrSettings(_Room):
 class TurnsSettings(_Room):
     """Hearing and turn-taking."""
 
+    hot_word_models: tuple[Path, ...] = Field(
+        (), description="openWakeWord models (JSON list of paths) in place of `operator`"
+    )
     inband_dtmf: bool = Field(
         False, description="hear keys in the audio, for trunks that do not signal them"
     )
@@ -257,6 +260,7 @@ def _check_names(given: Iterable[str]) -> None:
 def _json_variables() -> list[str]:
     """Variables that hold JSON and are set."""
     names = [f"{PREFIX}ASR__SERVICE_OPTIONS", f"{PREFIX}SPEECH__VOICE_OPTIONS"]
+    names += [f"{PREFIX}TURNS__HOT_WORD_MODELS"]
     names += [f"{PREFIX}{name.upper()}" for name in Settings.model_fields if name != "environment"]
     given = {name.upper() for name in _given()}
     return [name for name in names if name in given]

@@ -102,19 +102,18 @@ def test_without_a_recogniser_only_the_end_of_a_turn_is_judged() -> None:
     assert (final.text, final.end_probability) == ("", None)
 
 
-class Spotter:
-    def probability(self, frames):  # type: ignore[no-untyped-def]
-        return float(frames.mean())
+class Length:
+    """Answers by how much audio it gets."""
 
+    lead_samples, threshold = 4000, 0.5
 
-class Encoder:
-    def encode(self, batch):  # type: ignore[no-untyped-def]
-        return [np.full((4, 2), len(samples) / 32000) for samples in batch]
+    def spot(self, recogniser, audio):  # type: ignore[no-untyped-def]
+        return [len(samples) / 32000 for samples in audio]
 
 
 def test_the_hot_word_is_looked_for_without_recognising_words() -> None:
-    made = Runner(1, LoudnessVad(), Encoder(), hot_word=Spotter())  # type: ignore[arg-type]
-    made.hear([Chunk(0, 0, tone(8000))])
-    (found,) = made.recognise([Job(0, 1, 1, JobKind.HOTWORD, 0, 8000)])
-    assert found.hotword_probability == pytest.approx(0.5)
-    assert found.end_at == 8000
+    made = Runner(1, LoudnessVad(), object(), hot_word=Length())  # type: ignore[arg-type]
+    made.hear([Chunk(0, 0, tone(16000))])
+    (found,) = made.recognise([Job(0, 1, 1, JobKind.HOTWORD, 8000, 16000)])
+    assert found.hotword_probability == pytest.approx(0.75), "with the lead before the window"
+    assert (found.text, found.start_at, found.end_at) == ("", 8000, 16000)

@@ -124,7 +124,7 @@ def test_speech_starts_at_its_first_window_and_ends_at_its_last() -> None:
     events = feed(SpeechDetector(), [0.0] * 10 + [0.9] * 10 + [0.0] * 10)
     assert events == [
         SpeechStarted(at=10 * 256, detected_at=13 * 256),
-        SpeechEnded(at=20 * 256 - 1, detected_at=24 * 256),
+        SpeechEnded(at=17 * 256 - 1, detected_at=24 * 256),
     ]
 
 
@@ -135,7 +135,7 @@ def test_a_click_is_not_speech() -> None:
 def test_shorter_than_the_pause_is_one_utterance() -> None:
     events = feed(SpeechDetector(), [0.9] * 5 + [0.0] * 3 + [0.9] * 5 + [0.0] * 7)
     assert [type(event) for event in events] == [SpeechStarted, SpeechEnded]
-    assert events[1].at == 13 * 256 - 1
+    assert events[1].at == 10 * 256 - 1
 
 
 def test_speech_may_be_beginning_before_that_is_known() -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voicebot.asr.stream import LocalAgreement
 from voicebot.audio.dtmf import DtmfDetector
 from voicebot.audio.echo import EchoCanceller
 from voicebot.engine.runner import Runner
+from voicebot.engine.spotting import EncoderSpotter, ModelSpotter, Spotter
 from voicebot.nlu.completeness import completeness
 from voicebot.turns.barge_in import BargeInPolicy
 from voicebot.turns.end_of_turn import EndOfTurn
 from voicebot.turns.endpointer import Endpointer
+from voicebot.turns.hotword import OpenWakeWord
+from voicebot.turns.hotword_head import HotWordHead
 from voicebot.turns.listener import Listener
 from voicebot.turns.near_end import NearEndDetector
 from voicebot.turns.smart_turn import SmartTurn
@@ -30,13 +34,14 @@ def make_runner(
     slots: int,
     recogniser: Recogniser | None,
     *,
+    hot_word: Spotter | None = None,
     judges_by_sound: bool = False,
     has_inband_keys: bool = False,
 ) -> Runner:
     """All that hears, for `slots` calls; ModelUnavailable where a model is missing.
 
-    `judges_by_sound`: another service recognises, which does not tell whether a caller has
-    finished; Smart Turn does.
+    `hot_word`: see `make_spotter`. `judges_by_sound`: another service recognises, which does not
+    tell whether a caller has finished; Smart Turn does.
     """
     return Runner(
         slots,
@@ -45,15 +50,32 @@ def make_runner(
         canceller=EchoCanceller(slots),
         near_end=NearEndDetector(slots),
         keys=DtmfDetector(slots) if has_inband_keys else None,
+        hot_word=hot_word,
         end_of_turn=EndOfTurn() if recogniser is not None else None,
         smart_turn=SmartTurn() if judges_by_sound else None,
     )
 
 
+def make_spotter(models: Sequence[Path] = (), features: Path | None = None) -> Spotter:
+    """The shipped hot word, or openWakeWord `models`, whose shared nets lie in `features`.
+
+    ModelUnavailable, one line, when a file is missing or unfit.
+    """
+    if not models:
+        return EncoderSpotter(HotWordHead.load())
+    folder = features or models[0].parent
+    mel, embedding = folder / "melspectrogram.onnx", folder / "embedding_model.onnx"
+    return ModelSpotter(OpenWakeWord(models, mel, embedding))
+
+
 def make_listener(
-    bot_text: Callable[[], str], *, is_local: bool = True, partial_interval_ms: int = 400
+    bot_text: Callable[[], str],
+    *,
+    is_local: bool = True,
+    partial_interval_ms: int = 400,
+    hot_word_threshold: float = 0.5,
 ) -> Listener:
-    """One call's policies. `bot_text`: see Listener. `is_local`: our own recogniser hears."""
+    """One call's policies. `is_local`: our own recogniser hears. The rest: see Listener."""
     detector = SpeechDetector() if is_local else SpeechDetector(min_silence_ms=STT_SILENCE_MS)
     return Listener(
         completeness=completeness,
@@ -63,4 +85,5 @@ def make_listener(
         agreement=LocalAgreement(),
         partial_interval_ms=partial_interval_ms,
         bot_text=bot_text,
+        hot_word_threshold=hot_word_threshold,
     )

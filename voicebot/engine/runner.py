@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from voicebot.asr.recogniser import Recogniser
-    from voicebot.turns.hotword import HotWordHead
+    from voicebot.engine.spotting import Spotter
 
 __all__ = ["RING_S", "WINDOW", "Chunk", "InbandKey", "Result", "Runner", "VadResult"]
 
@@ -69,7 +69,7 @@ class Runner:
         canceller: Canceller | None = None,
         near_end: NearEnd | None = None,
         keys: Keys | None = None,
-        hot_word: HotWordHead | None = None,
+        hot_word: Spotter | None = None,
         end_of_turn: EndOfTurn | None = None,
         smart_turn: SmartTurn | None = None,
     ) -> None:
@@ -117,7 +117,7 @@ class Runner:
         if self._recogniser is None:
             heard = self._judge(jobs)
         elif jobs[0].kind is JobKind.HOTWORD:
-            heard = self._spot(self._recogniser, self._audio(jobs))
+            heard = self._spot(self._recogniser, jobs)
         else:
             wanted = 1 if all(job.kind is JobKind.PARTIAL for job in jobs) else nbest
             is_judged = jobs[0].kind is JobKind.SPECULATIVE
@@ -138,12 +138,12 @@ class Runner:
         ended = self._smart_turn.probabilities(self._audio(jobs))
         return [Hypothesis("", end_probability=float(probability)) for probability in ended]
 
-    def _spot(
-        self, recogniser: Recogniser, audio: Sequence[NDArray[np.float32]]
-    ) -> list[Hypothesis]:
-        if self._hot_word is None:
-            return [Hypothesis("") for _ in audio]
-        return [
-            Hypothesis("", hotword_probability=self._hot_word.probability(frames))
-            for frames in recogniser.encode(audio)
-        ]
+    def _spot(self, recogniser: Recogniser, jobs: Sequence[Job]) -> list[Hypothesis]:
+        spotter = self._hot_word
+        if spotter is None:
+            return [Hypothesis("") for _ in jobs]
+        audio = self._audio(
+            [replace(job, start_at=max(0, job.start_at - spotter.lead_samples)) for job in jobs]
+        )
+        found = spotter.spot(recogniser, audio)
+        return [Hypothesis("", hotword_probability=probability) for probability in found]

@@ -16,13 +16,15 @@ from starlette.applications import Starlette
 
 from voicebot.config import LOCAL_RECOGNISER, OWN_SERVICES, Settings
 from voicebot.dialogue.plan import Plan, load_plan
-from voicebot.engine.ears import make_runner
+from voicebot.engine.ears import make_runner, make_spotter
 from voicebot.engine.engine import Engine
 from voicebot.engine.runner import Runner
+from voicebot.engine.spotting import Spotter
 from voicebot.errors import SettingsError
 from voicebot.monitoring.logs import bind_call, configure_logging
 from voicebot.monitoring.metrics import Metrics
 from voicebot.pipeline.services import Factory, load_service
+from voicebot.server import models
 from voicebot.server.admission import AdmittedCall
 from voicebot.server.app import create_app
 from voicebot.server.call import CallParts, plan_folder, render_ahead, run_call
@@ -90,12 +92,17 @@ class Answering:
             if tts is None:
                 await asyncio.to_thread(render_ahead, prompts, plan)
             slots = settings.server.max_calls
-            runner = await asyncio.to_thread(_make_runner, settings, recogniser)
+            spotter = make_spotter(
+                settings.turns.hot_word_models, settings.asr.cache_dir / models.FOLDER
+            )
+            runner = await asyncio.to_thread(_make_runner, settings, recogniser, spotter)
             engine = Engine(runner, slots=slots, observer=self.metrics)
             engine.start()
             stack.push_async_callback(engine.close)
             stt = _load_stt(settings)
-            self._parts = CallParts(settings, plan, engine, prompts, services, stt, tts)
+            self._parts = CallParts(
+                settings, plan, engine, prompts, services, spotter.threshold, stt, tts
+            )
             log.info("ready", plan=plan.name)
             yield
 
@@ -164,11 +171,12 @@ async def _finish(observer: CallObserver, writing: asyncio.Task[None]) -> None:
     await writing
 
 
-def _make_runner(settings: Settings, recogniser: Recogniser | None) -> Runner:
+def _make_runner(settings: Settings, recogniser: Recogniser | None, spotter: Spotter) -> Runner:
     has_service = settings.asr.service not in OWN_SERVICES
     return make_runner(
         settings.server.max_calls,
         recogniser,
+        hot_word=spotter,
         judges_by_sound=has_service,
         has_inband_keys=settings.turns.inband_dtmf,
     )

@@ -48,6 +48,7 @@ class CallParts:
     engine: Engine
     prompts: Prompts
     services: Services
+    hot_word_threshold: float
     stt: Callable[[], FrameProcessor] | None = None
     tts: Callable[[], FrameProcessor] | None = None
 
@@ -76,6 +77,7 @@ async def run_call(
                 playout.speaking,
                 is_local=parts.stt is None,
                 partial_interval_ms=settings.asr.partial_interval_ms,
+                hot_word_threshold=parts.hot_word_threshold,
             ),
             session=_session(machine, started_at.date()),
             service=partial(_call_service, parts.services, stream.call_sid),

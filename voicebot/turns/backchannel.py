@@ -26,6 +26,10 @@ BACKCHANNELS = frozenset(
 # fmt: on
 """Words of which alone no caller wants the floor; "no" and "what" are not among them, nor "fine"
 and "nice", as which five and nine are heard."""
+HALLUCINATIONS = frozenset(
+    ["you", "thank you", "thank you for watching", "thanks for watching", "thank you very much"]
+)
+"""What the recogniser hears in hums and music; from a caller, nothing to stop a prompt for."""
 PHRASES = ("i see", "i know", "got it", "go on", "all right", "of course", "uh huh", "mm hmm")
 ECHOED_WORDS_UNLOCKED, ECHOED_WORDS = 2, 4
 """So many of the bot's own words in a row are its echo. A caller may repeat one or two of them
@@ -59,7 +63,7 @@ def verdict(
     `may_be_nod`: whether another hypothesis of the same speech was a nod.
     """
     words = _words(text)
-    if not words:
+    if not words or " ".join(words) in HALLUCINATIONS:
         return "noise"
     needed = ECHOED_WORDS if is_locked else ECHOED_WORDS_UNLOCKED
     if len(words) >= needed:

@@ -45,8 +45,9 @@ def stretches(probabilities: Sequence[float], samples: NDArray[np.float32]) -> l
             if isinstance(event, SpeechStarted):
                 onset = event.at
             else:
-                level = level_db(samples[onset : event.at + 1])
-                found.append(Stretch(onset, event.at + 1, event.detected_at, level))
+                # The last window of speech, not where the detector puts its end.
+                end = event.detected_at - detector.min_silence_ms * SAMPLE_RATE_HZ // 1000
+                found.append(Stretch(onset, end, event.detected_at, level_db(samples[onset:end])))
     return found
 
 

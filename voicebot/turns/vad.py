@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 WINDOW_SAMPLES = 256
 """Samples in one window: 32 ms at 8 kHz."""
 
+END_LAG_SAMPLES = 3 * WINDOW_SAMPLES
+"""Silero goes on hearing speech when it is over: for 90 to 180 ms (p10, p90) after the loudness of
+keywords, sentences and orders has fallen, 140 ms in the median (LOG.md). Two thirds of that are
+taken off, so that silence is not counted before it begins."""
+
 _CONTEXT_SAMPLES = 32
 _STATE_SIZE = 128
 _QUIET_PROBABILITY = 0.3
@@ -142,8 +147,10 @@ class SpeechDetector:
             self._quiet_at = at
         if self._quiet_at is None or known_at - self._quiet_at < _samples(self.min_silence_ms):
             return []
+        earliest = (self._onset_at or 0) + WINDOW_SAMPLES
+        ended_at = max(self._quiet_at - END_LAG_SAMPLES, earliest) - 1
         self.is_speaking, self._onset_at = False, None
-        return [SpeechEnded(self._quiet_at - 1, known_at)]
+        return [SpeechEnded(ended_at, known_at)]
 
     def reset(self) -> None:
         """Forget speech that is going on or beginning, without an event."""
