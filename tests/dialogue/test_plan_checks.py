@@ -462,7 +462,7 @@ def test_a_plan_that_waits_well(tmp_path: Path) -> None:
             "complete: 300ms",
             "complete: 2s",
             "p.yaml:3: warning: 'timeouts': 'complete' (2000ms) is longer than 'incomplete' "
-            "(900ms): who has finished waits longer than who may go on",
+            "(1500ms): who has finished waits longer than who may go on",
         ),
         (
             "        prompt: ",
