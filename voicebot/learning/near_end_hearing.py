@@ -1,7 +1,7 @@
 """What the product's ears make of simulated calls, window by window, and what they should.
 
 The calls run through engine.hearing with the real canceller and Silero, in chunks of 20 ms, so a
-net is trained on exactly what it will be shown: only windows in which an echo is possible, with
+net is trained on what it will be shown: only windows in which an echo is possible, with
 the lock state of the moment. The truth is what Silero says of the caller's voice alone.
 """
 
@@ -96,6 +96,14 @@ class _Recorder:
         self.kept[slot], self.shown[slot] = [], []
 
 
+class _EveryDoubt(Hearing):
+    """Shows the detector all windows in which an echo is possible: where the product spares it
+    some, it may change its mind, and a net that knows more calls is none the worse."""
+
+    def _is_doubtful(self, rows: NDArray[np.intp]) -> Flags:
+        return np.asarray(self._is_active[rows])
+
+
 class Ears:
     """The product's front end for up to `slots` simulated calls at once."""
 
@@ -103,7 +111,7 @@ class Ears:
         self.slots = slots
         self._vad, self._truth_vad = SileroVad(slots), SileroVad(slots)
         self._recorder = _Recorder(slots)
-        self._hearing = Hearing(slots, self._vad, canceller=canceller, near_end=self._recorder)
+        self._hearing = _EveryDoubt(slots, self._vad, canceller=canceller, near_end=self._recorder)
 
     def hear(self, calls: Sequence[Call]) -> list[Heard]:
         """All calls from their beginning to their end; at most `slots`, of the same length."""
@@ -160,11 +168,12 @@ def truth_of(caller: Floats, alone: Floats) -> Floats:
     truth = np.zeros(len(caller), np.float32)
     level = active_rms(alone.ravel()) * 10 ** (-_VOICE_DB / 20)
     loud = np.mean(np.square(alone), axis=1) > max(level**2, 1e-10)
-    events = [*spoken(caller), SpeechEnded(len(caller) * WINDOW_SAMPLES, 0)]
+    length = len(caller) * WINDOW_SAMPLES
+    events = [*spoken(caller), SpeechEnded(length, length)]
     for start, end in itertools.pairwise(events):
         if isinstance(start, SpeechStarted):
             begin = max(0, start.at // WINDOW_SAMPLES - _RISE_WINDOWS)
-            voiced = begin + np.flatnonzero(loud[begin : end.at // WINDOW_SAMPLES + 1])
+            voiced = begin + np.flatnonzero(loud[begin : end.detected_at // WINDOW_SAMPLES])
             if len(voiced):
                 truth[voiced[0] : voiced[-1] + 1] = 1.0
     return truth
