@@ -411,9 +411,13 @@ class Play:
 
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """Wait for the caller once what was played before has ended (or been interrupted)."""
+    """Wait for the caller once what was played before has ended (or been interrupted).
+
+    `must_be_heard`: some of that may not be interrupted.
+    """
 
     expectation: Expectation
+    must_be_heard: bool = False
 
 
 @dataclass(frozen=True, slots=True)

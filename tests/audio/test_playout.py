@@ -510,7 +510,7 @@ def test_each_prompt_says_what_may_interrupt_it() -> None:
     line = Line()
     line.playout.enqueue(prompt("one", word=2000), BargeInMode.NONE)
     line.playout.enqueue(prompt("two", word=2000), BargeInMode.HOTWORD)
-    assert line.playout.barge_in_mode(0) is None
+    assert line.playout.barge_in_mode(0) is BargeInMode.NONE, "the one that is heard next"
     line.until(1000)
     assert line.playout.barge_in_mode(line.now) is BargeInMode.NONE
     line.until(3000)

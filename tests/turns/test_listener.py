@@ -603,6 +603,22 @@ def test_the_end_is_judged_by_voice_where_words_come_from_elsewhere() -> None:
     assert len(room.of(TurnEnded)) == 1
 
 
+def test_an_answer_is_heard_though_it_might_be_echo_once_the_prompts_are_over() -> None:
+    def hear(is_listening: bool, echo: EchoState) -> list[object]:
+        listener = Room().listener
+        listener.expect(Expectation(), 0)
+        if is_listening:
+            listener.prompt_ended(0)
+        heard: list[object] = []
+        for at in range(0, 8000, WINDOW_SAMPLES):
+            heard += listener.hear(at, 0.1, is_audible=False, echo=echo, speech=0.95)
+        return [event for event in heard if isinstance(event, SpeechStarted)]
+
+    assert hear(True, EchoState.UNLOCKED)
+    assert not hear(True, EchoState.LOCKED)
+    assert not hear(False, EchoState.UNLOCKED)
+
+
 def test_what_is_left_of_the_prompt_is_no_answer() -> None:
     room = Room(says="what can I get you")
     room.bot_text = "Welcome. What can I get you?"

@@ -54,7 +54,7 @@ class _Prompt:
     start: int = 0  # position of its first sample, once `sent` or at the head of the queue
     sent: int = 0  # samples of it sent
     is_sent: bool = False  # its end mark too
-    barge_in: BargeInMode = BargeInMode.SPEECH
+    barge_in: BargeInMode | None = None
 
     @property
     def end(self) -> int:
@@ -117,7 +117,7 @@ class Playout:
 
     # ------------------------------------------------------------ the dialogue's side
 
-    def enqueue(self, prompt: SpokenPrompt, barge_in: BargeInMode = BargeInMode.SPEECH) -> None:
+    def enqueue(self, prompt: SpokenPrompt, barge_in: BargeInMode | None = None) -> None:
         """Play `prompt` after those before it. Without audio it is only a mark.
 
         `barge_in`: what may interrupt it, for `barge_in_mode`.
@@ -266,10 +266,9 @@ class Playout:
         return next(self._unsent(), None) is None
 
     def barge_in_mode(self, now: int) -> BargeInMode | None:
-        """What may interrupt the prompt that the caller hears now; None when he hears none."""
+        """What may interrupt the prompt that the caller hears now, or hears next; None if it has
+        no mode of its own, or there is none."""
         heard = self._advance(now)
-        if heard >= self._placement.sent:
-            return None
         of = (prompt.barge_in for prompt in self._prompts if prompt.end > heard)
         return next(of, None)
 

@@ -173,7 +173,8 @@ class Machine:
             state.heard, state.was_cut = "", False
         waits_for = self.expectation
         if waits_for is not None:
-            actions.append(Listen(waits_for))
+            is_uninterruptible = any(play.barge_in is BargeInMode.NONE for play in plays)
+            actions.append(Listen(waits_for, must_be_heard=is_uninterruptible))
         if state.mode == "ended":
             # Last words are not cut off: nobody listens for what would interrupt them.
             return [

@@ -28,14 +28,16 @@ BLOCK = CHUNK_SAMPLES
 """What the canceller advances by, 20 ms."""
 RING_S = 30
 """Longer than the longest utterance (Timeouts.max_speech_ms) and its wait for the recogniser."""
+MAX_BEHIND_SAMPLES = 2 * SAMPLE_RATE_HZ
 RECENT_SAMPLES = 8192
 """Kept of the reference and of the raw signal: what may arrive before a step computes it."""
 FAINT_DB = -46.0
 """Where no more than this (dBFS) can come back, as on most calls from a handset, there is no echo
 to wait for: its delay will never be known."""
 AUDIBLE = 1e-3
-"""Peak of the reference (-60 dBFS) below which nothing is heard of it."""
-DOUBT_SAMPLES = SAMPLE_RATE_HZ // 5
+PROVEN_SAMPLES = 9 * SAMPLE_RATE_HZ // 5
+"""So much of the bot must have been heard (above -60 dBFS) before its echo counts as absent: the
+longest delay and the room."""
 SETTLED_MS = 500
 """A canceller that has followed the echo for less than this counts as not locked yet."""
 
@@ -93,12 +95,16 @@ class Keys(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class VadResult:
-    """Probability that the caller speaks in the window that begins at `at` in `slot`."""
+    """Probability that the caller speaks in the window that begins at `at` in `slot`.
+
+    `speech`: that anybody does, the bot's echo included.
+    """
 
     slot: int
     at: int
     probability: float
     echo: EchoState = EchoState.NONE
+    speech: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +157,8 @@ class Hearing:
         self._heard = np.zeros(slots, np.int64)  # samples that the VAD has seen
         self._is_active = np.zeros(slots, np.bool_)
         self._is_locked = np.zeros(slots, np.bool_)
+        self._sent = np.zeros(slots, np.int64)  # samples of audible reference
         self._is_faint = np.zeros(slots, np.bool_)
-        self._silent = np.zeros(slots, np.int64)  # samples since the reference was heard
         self._residual_db = np.full(slots, -np.inf, np.float32)
 
     def reset(self, slot: int) -> None:
@@ -161,7 +167,7 @@ class Hearing:
             ring.clear(slot)
         self._written[slot] = self._cancelled[slot] = self._heard[slot] = 0
         self._is_active[slot] = self._is_locked[slot] = self._is_faint[slot] = False
-        self._silent[slot] = 0
+        self._sent[slot] = 0
         self._residual_db[slot] = -np.inf
         for room in self._rooms:
             room.reset(slot)
@@ -232,7 +238,8 @@ class Hearing:
         elif written - self._cancelled[slot] > RECENT_SAMPLES:
             blocks = (RECENT_SAMPLES - BLOCK) // BLOCK
             self._cancelled[slot] = written - blocks * BLOCK
-        self._heard[slot] = max(self._heard[slot], written - self._clean.length)
+        # After a gap there is nothing to hear in it but its end.
+        self._heard[slot] = max(self._heard[slot], written - MAX_BEHIND_SAMPLES)
 
     def span(self, slot: int, start_at: int, end_at: int) -> Samples:
         """What the caller said in [start_at, end_at), as far as it is still (and already) there."""
@@ -261,8 +268,6 @@ class Hearing:
         near = to_float(self._near.get_rows(rows, at, BLOCK))
         far = to_float(self._reference.get_rows(rows, at, BLOCK))
         done = canceller.process(rows, near, far)
-        is_silent = np.abs(far).max(axis=1) < AUDIBLE
-        self._silent[rows] = np.where(is_silent, self._silent[rows] + BLOCK, 0)
         active = done.is_active
         if active.any():
             self._clean.put_rows(rows[active], at[active], to_int16(done.clean[active]))
@@ -270,7 +275,9 @@ class Hearing:
         self._is_active[rows] = active
         self._is_locked[rows] = done.is_locked & (done.settled_ms >= SETTLED_MS)
         # Kept until an echo is found: the bound rises whenever the caller speaks.
-        is_faint = active & (done.residual_db < FAINT_DB)
+        self._sent[rows] += BLOCK * (np.abs(far).max(axis=1) > AUDIBLE)
+        is_proven = self._sent[rows] >= PROVEN_SAMPLES
+        is_faint = active & is_proven & (done.residual_db < FAINT_DB)
         self._is_faint[rows] = ~done.is_locked & (self._is_faint[rows] | is_faint)
         self._residual_db[rows] = done.residual_db
         keys: list[Result] = []
@@ -284,7 +291,8 @@ class Hearing:
         at = self._heard[rows]
         clean = to_float(self._clean.get_rows(rows, at, WINDOW))
         probability = self._vad.probabilities(rows, clean)
-        echoing = np.flatnonzero(self._is_doubtful(rows))
+        speech = probability.tolist()
+        echoing = np.flatnonzero(self._is_active[rows] & ~self._is_faint[rows])
         if len(echoing) and self._near_end is not None:
             slots = rows[echoing]
             probability[echoing] = self._near_end.probabilities(
@@ -298,22 +306,11 @@ class Hearing:
             )
         self._heard[rows] += WINDOW
         return [
-            VadResult(slot, start, chance, self._echo(slot))
-            for slot, start, chance in zip(
-                rows.tolist(), at.tolist(), probability.tolist(), strict=True
+            VadResult(slot, start, chance, self._echo(slot), likely)
+            for slot, start, chance, likely in zip(
+                rows.tolist(), at.tolist(), probability.tolist(), speech, strict=True
             )
         ]
-
-    def _is_doubtful(self, rows: Rows) -> NDArray[np.bool_]:
-        """Whether what the VAD takes for speech may be echo.
-
-        Where the delay is not known, and may be anything, only while the bot is heard and a little
-        longer: answers to a short question must not be lost. The recogniser's words tell whether
-        they are the bot's own.
-        """
-        is_near = self._is_locked[rows] | (self._silent[rows] < DOUBT_SAMPLES)
-        doubtful: NDArray[np.bool_] = self._is_active[rows] & ~self._is_faint[rows] & is_near
-        return doubtful
 
     def _echo(self, slot: int) -> EchoState:
         if not self._is_active[slot] or self._is_faint[slot]:

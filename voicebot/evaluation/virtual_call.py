@@ -105,6 +105,7 @@ class VirtualCall:
             is_audible=self.playout.is_audible(now),
             echo=result.echo,
             of_prompt=self.playout.barge_in_mode(now),
+            speech=result.speech,
         )
         return self.take(events, now) + self.take(self.listener.tick(result.at + WINDOW), now)
 

@@ -37,7 +37,7 @@ class PromptFrame(DataFrame):
 
     prompt: SpokenPrompt
     is_last: bool = True  # of its Play: more pieces follow when a service streams
-    barge_in: BargeInMode = BargeInMode.SPEECH
+    barge_in: BargeInMode | None = None  # what may interrupt it; None: what the place says
 
 
 @dataclass

@@ -105,7 +105,13 @@ class Hear(FrameProcessor):
             case EventFrame(event=Digit() as digit):
                 self._take_key(digit, is_inband=False)
             case EventFrame(event=Listen() as listen):
-                self._emit(self._listener.expect(listen.expectation, self._clock.received))
+                self._emit(
+                    self._listener.expect(
+                        listen.expectation,
+                        self._clock.received,
+                        must_be_heard=listen.must_be_heard,
+                    )
+                )
             case EventFrame(event=PromptEnded() as ended):
                 self._observe(ended)
                 self._emit(self._listener.prompt_ended(self._clock.received))
@@ -170,6 +176,7 @@ class Hear(FrameProcessor):
                     is_audible=is_audible,
                     echo=result.echo,
                     of_prompt=of_prompt,
+                    speech=result.speech,
                 )
             )
             # Silence counts as far as the VAD has heard: what is on its way to it may be speech.

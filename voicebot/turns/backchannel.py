@@ -7,6 +7,7 @@ annoys. The same word may answer the question asked: then it takes the floor.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from difflib import SequenceMatcher
 from typing import Literal
 
@@ -36,6 +37,10 @@ ECHOED_WORDS_UNLOCKED, ECHOED_WORDS = 2, 4
 (a menu's choice), which is why it takes more where the canceller removes the echo."""
 ECHO_LIKENESS_UNLOCKED, ECHO_LIKENESS = 0.6, 0.75
 """How like them (difflib's ratio of the letters): echo is recognised with errors."""
+MAX_WORDS, MAX_BOT_WORDS = 8, 60
+"""More is not compared."""
+CERTAIN_WORDS, CERTAIN_LIKENESS = 4, 0.85
+"""After a prompt, so many words in a row that are so like its own are what is left of it."""
 UNDOUBTED_WORDS = 3
 """So many words that are not the bot's take the floor while its echo is not removed yet, and
 before it is known what else the caller will say."""
@@ -88,11 +93,19 @@ def verdict(
 
 
 def is_echo(text: str, bot_text: str) -> bool:
-    """Whether two words or more are the bot's own, as far as they were recognised."""
-    words = _words(text)
-    if len(words) < ECHOED_WORDS_UNLOCKED:
+    """Whether this is the end of what the bot said, word by word; a caller may repeat some."""
+    words, said = _words(text), _words(bot_text)[-MAX_BOT_WORDS:]
+    if not CERTAIN_WORDS <= len(words) <= MAX_WORDS:
         return False
-    return _likeness(_words(bot_text), words) >= ECHO_LIKENESS_UNLOCKED
+    return max(_word_likeness(said, words), default=0.0) >= CERTAIN_LIKENESS
+
+
+def _word_likeness(words: list[str], part: list[str]) -> Iterator[float]:
+    matcher = SequenceMatcher(None, autojunk=False)
+    matcher.set_seq2(part)
+    for at in range(max(1, len(words) - len(part) + 1)):
+        matcher.set_seq1(words[at : at + len(part)])
+        yield matcher.ratio()
 
 
 def is_backchannel(text: str) -> bool:
@@ -115,13 +128,17 @@ def _words(text: str) -> list[str]:
 
 
 def _likeness(words: list[str], part: list[str]) -> float:
-    """0..1, of `part` to the stretch of `words` that is most like it."""
+    """0..1, of `part` to the stretch of `words` that is most like it, letter by letter.
+
+    0 for what is longer than any scrap of echo: comparing takes time, and echo ends with the pause.
+    """
+    if len(part) > MAX_WORDS:
+        return 0.0
     matcher = SequenceMatcher(None, autojunk=False)
     matcher.set_seq2(" ".join(part))
-    best = 0.0
-    for length in (len(part) - 1, len(part), len(part) + 1):
-        for at in range(max(1, len(words) - length + 1)):
-            matcher.set_seq1(" ".join(words[at : at + length]))
-            if matcher.real_quick_ratio() > best and matcher.quick_ratio() > best:
-                best = max(best, matcher.ratio())
+    best, words = 0.0, words[-MAX_BOT_WORDS:]
+    for at in range(max(1, len(words) - len(part) + 1)):
+        matcher.set_seq1(" ".join(words[at : at + len(part)]))
+        if matcher.real_quick_ratio() > best and matcher.quick_ratio() > best:
+            best = max(best, matcher.ratio())
     return best

@@ -44,15 +44,19 @@ class BargeInPolicy:
         """Nothing may interrupt until `prompt`."""
         self._mode = BargeInMode.NONE
         self._has_yielded = True
+        self._is_guarded = False
         self._rejected = 0
         self._ignored_at: int | None = None  # onset of speech that was judged already
         self._onset_at: int | None = None  # of the candidate
         self._ended_at: int | None = None
         self._verdict: Rejection | None = None  # on what was recognised so far
 
-    def prompt(self, mode: BargeInMode) -> None:
-        """Prompts begin that `mode` may interrupt, unless one of them has a mode of its own."""
-        self._mode = mode
+    def prompt(self, mode: BargeInMode, *, is_guarded: bool = False) -> None:
+        """Prompts begin that `mode` may interrupt, unless one of them has a mode of its own.
+
+        `is_guarded`: one has, and until the first is heard nothing may interrupt.
+        """
+        self._mode, self._is_guarded = mode, is_guarded
         self._has_yielded = False
         self._rejected = 0
         self._ignored_at = self._onset_at = self._ended_at = self._verdict = None
@@ -69,7 +73,9 @@ class BargeInPolicy:
 
     def mode(self, of_prompt: BargeInMode | None) -> BargeInMode:
         """What may interrupt now; `of_prompt`: the mode of the prompt being heard, if any is."""
-        if self._has_yielded:
+        if of_prompt is not None:
+            self._is_guarded = False
+        if self._has_yielded or self._is_guarded:
             return BargeInMode.NONE
         return of_prompt if of_prompt is not None else self._mode
 

@@ -49,10 +49,10 @@ class Floor:
         """A candidate waits for its verdict; the prompt pauses."""
         return self._policy.is_pending
 
-    def prompt(self, expectation: Expectation) -> None:
-        """Prompts begin, after which `expectation` is waited for."""
+    def prompt(self, expectation: Expectation, *, must_be_heard: bool) -> None:
+        """Prompts begin, after which `expectation` is waited for; see Listener.expect."""
         self._expectation = expectation
-        self._policy.prompt(expectation.barge_in)
+        self._policy.prompt(expectation.barge_in, is_guarded=must_be_heard)
         self._hot_word.reset()
 
     def heard(
@@ -116,6 +116,10 @@ class Floor:
         """Whether an answer is what is left of the prompt before it: no answer, then."""
         completeness = self._completeness(heard.text, self._expectation)
         return completeness is not Completeness.COMPLETE and is_echo(heard.text, self._bot_text())
+
+    def give_up(self, at: int) -> BargeIn | BargeInRejected | None:
+        """Hearing has stopped: the prompt goes on."""
+        return self._policy.judged("noise", at, is_final=True)
 
     def concede(self, at: int) -> BargeIn | BargeInRejected | None:
         """The prompt is over anyway: the candidate has the floor."""

@@ -137,7 +137,7 @@ class HotWordWatch:
 
     def hear(self, at: int, probability: float) -> bool:
         """Whether the word was heard in the window that ended at `at`; once for each word."""
-        if probability < self.threshold or at < self._deaf_until:
+        if not probability >= self.threshold or at < self._deaf_until:  # NaN is not heard
             return False
         self._deaf_until = at + REFRACTORY_SAMPLES
         return True

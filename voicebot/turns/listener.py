@@ -41,6 +41,8 @@ __all__ = ["Heard", "Kind", "Listener", "Recognise"]
 
 COUGH_SAMPLES = SAMPLE_RATE_HZ // 2
 """Speech shorter than this in which no word was recognised was none: a cough, a door."""
+DEAF_SAMPLES = SAMPLE_RATE_HZ // 2
+"""Without windows for so long, hearing has stopped or lags: what waits for them goes on."""
 FINAL_PATIENCE_SAMPLES = 5 * SAMPLE_RATE_HZ
 """How long an ended turn waits for its final; then it counts as not understood."""
 Heard = (
@@ -104,22 +106,28 @@ class Listener:
         self._state = _State.IDLE
         self._expectation = Expectation()
         self._speech: SpeechStarted | None = None  # set while the caller speaks
+        self._heard_until = 0
         self._may_be_echo = False  # whether the bot's echo could be heard when he began
         self._last: tuple[SpeechStarted, SpeechEnded] | None = None  # the latest stretch, if over
         self._ended: TurnEnded | None = None
 
     # ------------------------------------------------------------ the dialogue's side
 
-    def expect(self, expectation: Expectation, at: int) -> list[Heard]:
-        """The dialogue has spoken its mind; prompts may still be playing."""
+    def expect(
+        self, expectation: Expectation, at: int, *, must_be_heard: bool = False
+    ) -> list[Heard]:
+        """The dialogue has spoken its mind; prompts may still be playing.
+
+        `must_be_heard`: one of them may not be interrupted, and may not have begun to play.
+        """
         out: list[Heard] = []
         if self._floor.is_pending and self._state is _State.PROMPTING:
             out.append(BargeInRejected(at, "noise"))  # whatever was paused must go on
         self._expectation = expectation
         self._state = _State.PROMPTING
-        self._floor.prompt(expectation)
+        self._floor.prompt(expectation, must_be_heard=must_be_heard)
         self._forget()
-        if self._endpointer.has_typed_ahead:
+        if self._endpointer.has_typed_ahead and not must_be_heard:
             out += self._settled(self._floor.typed_ahead(at))
             out += self.tick(at)
         return out
@@ -142,12 +150,21 @@ class Listener:
         is_audible: bool,
         echo: EchoState = EchoState.NONE,
         of_prompt: BargeInMode | None = None,
+        speech: float | None = None,
     ) -> list[Heard]:
         """One VAD window that begins at `at`.
 
+        `probability`: that the caller speaks; `speech`: that anybody does, echo included. While
+        the echo's delay is not known the first says no for as long as an echo may come. Once the
+        prompts are over the second counts then: answers to a short question must not be lost,
+        and whether they are the bot's own words is told by the words.
         `is_audible`: the caller hears the bot now, a prompt with the mode `of_prompt`. `echo`:
         whether the window may hold the bot's echo.
         """
+        self._heard_until = at + WINDOW_SAMPLES
+        is_listening = self._state is _State.LISTENING
+        if speech is not None and is_listening and echo is EchoState.UNLOCKED:
+            probability = speech
         out: list[Heard] = []
         for event in self._detector.feed(at, probability):
             out.append(event)
@@ -205,12 +222,15 @@ class Listener:
 
     def tick(self, at: int) -> list[Heard]:
         """Time passes; at least every 20 ms."""
+        is_deaf = at - self._heard_until > DEAF_SAMPLES
+        if self._state is _State.PROMPTING and self._floor.is_pending and is_deaf:
+            return self._settled(self._floor.give_up(at))  # nothing will tell any more
         if self._state is _State.DECIDING:
             ended = self._ended
             if ended is not None and at - ended.at > FINAL_PATIENCE_SAMPLES:
                 return self._finish(Hypothesis("", is_final=True, end_at=at), at)
             return []
-        if self._state is not _State.LISTENING or self._detector.is_rising:
+        if self._state is not _State.LISTENING or (self._detector.is_rising and not is_deaf):
             return []  # the caller may be going on: that is known in less than 100 ms
         event = self._endpointer.tick(at)
         if event is None:
@@ -265,7 +285,7 @@ class Listener:
         """
         if not self._utterance.is_open or self._state is _State.IDLE:
             return []
-        whole = self._utterance.transcribe(hypothesis)
+        whole = self._utterance.transcribe(hypothesis, is_silent=self._speech is None)
         if self._state is _State.PROMPTING:
             return self._weigh(whole, at, is_final=hypothesis.is_final and self._speech is None)
         if not hypothesis.is_final:
@@ -297,10 +317,14 @@ class Listener:
                 self._utterance.forget()
                 return [event]
         out = [event, *self._listen(event.at)]
-        if self._speech is None and self._last is not None:
+        if self._speech is None and self._last is not None and event.kind != "dtmf":
             # What took the floor is over: the endpointer heard of neither its begin nor its end.
-            self._endpointer.on_speech_started(self._last[0])
-            self._endpointer.on_speech_ended(self._last[1])
+            started, ended = self._last
+            self._endpointer.on_speech_started(started)
+            self._endpointer.on_speech_ended(ended)
+            if not self._utterance.is_open:
+                self._open(max(event.at, started.at))
+                out += self._utterance.whole("speculative", ended.detected_at)
         return out
 
     def _weigh(self, heard: Hypothesis, at: int, *, is_final: bool) -> list[Heard]:

@@ -88,11 +88,14 @@ class Utterance:
         self._early = replace(hypothesis or Hypothesis(""), is_final=True)
         return self._early
 
-    def transcribe(self, hypothesis: Hypothesis) -> Hypothesis:
-        """An external recogniser's piece; returns the whole of what was said so far."""
+    def transcribe(self, hypothesis: Hypothesis, *, is_silent: bool) -> Hypothesis:
+        """An external recogniser's piece; returns the whole of what was said so far.
+
+        `is_silent`: the caller does not speak; else more finals will come.
+        """
         whole = _joined(self._transcript, hypothesis)
         if hypothesis.is_final:
-            self._transcript, self._is_transcribed = whole, True
+            self._transcript, self._is_transcribed = whole, is_silent
         return whole
 
     def is_newest(self, end_at: int) -> bool:
