@@ -151,3 +151,25 @@ def test_a_new_call_finds_nothing_of_the_one_before() -> None:
     assert canceller.resets == [0]
     assert hearing.hear([Chunk(0, 0, QUIET)]) == []
     assert len(hearing.span(0, 0, 1000)) == 160
+
+
+class Failing(Doubting):
+    """Fails for one slot."""
+
+    def probabilities(self, slots, near, clean, far, speech, residual_db, is_locked):  # type: ignore[no-untyped-def]
+        if 1 in slots:
+            raise RuntimeError("no")
+        return speech
+
+
+def test_what_was_known_before_a_failure_is_not_lost() -> None:
+    hearing = Hearing(2, LoudnessVad(), canceller=Subtracting(), near_end=Failing())
+    chunks = [Chunk(0, at * 160, LOUD) for at in range(20)]
+    heard = [QUIET] * 10 + [LOUD] * 10
+    late = [Chunk(1, at * 160, chunk, chunk) for at, chunk in enumerate(heard)]
+    results: list[object] = []
+    with pytest.raises(RuntimeError):
+        hearing.hear([*chunks, *late])
+    hearing.skip(1)
+    results += hearing.advance([0])
+    assert [result.at for result in windows(results) if result.slot == 0][:3] == [0, 256, 512]

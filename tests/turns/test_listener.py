@@ -413,6 +413,31 @@ def test_the_hot_word_interrupts_what_speech_may_not() -> None:
     assert len(room.of(CallerTurn)) == 1, "the word itself is understood as well"
 
 
+def test_a_hot_word_found_after_it_was_said_is_understood_as_well() -> None:
+    room = Room(says="operator", answers=False)
+    room.expect(barge_in=BargeInMode.HOTWORD)
+    room.is_audible = True
+    room.silence(1)
+    room.speech(0.8)
+    room.silence(0.3)
+    asked = [request for request in room.requests if request.kind == "hotword"][-1]
+    room.hot_word = 0.9
+    room.answer(asked)
+    assert len(room.of(BargeIn)) == 1
+    room.answer(room.requests[-1])
+    room.silence(2)
+    assert [turn.hypothesis.text for turn in room.of(CallerTurn)] == ["operator"]
+
+
+def test_a_candidate_does_not_outlast_hearing() -> None:
+    room = Room(answers=False)
+    room.expect()
+    room.is_audible = True
+    room.speech(0.3)
+    room.take(room.listener.tick(room.at + SECOND))
+    assert len(room.of(BargeInRejected)) == 1
+
+
 def test_a_prompt_may_have_a_mode_of_its_own() -> None:
     room = Room(says="I would like")
     room.expect()

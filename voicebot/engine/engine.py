@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -107,6 +107,8 @@ class _Opened:
 
 
 LATE_S = 0.2
+STEP_CHUNKS = 10
+"""Of one call in one step: 200 ms of audio. What a burst brings beyond that waits."""
 
 
 class Engine:
@@ -224,9 +226,14 @@ class Engine:
     def _hear_once(self, now: float) -> None:
         touched: dict[int, CallHandle] = {}
         chunks: list[Chunk] = []
+        per_slot: Counter[int] = Counter()
+        held: list[_Audio | _Opened] = []
         while self._inbox:
             item = self._inbox.popleft()
             handle = item.handle
+            if per_slot[handle.slot] >= STEP_CHUNKS:
+                held.append(item)  # a burst of one call must not hold up the others
+                continue
             if self._live.get(handle.slot) is not handle:
                 continue
             if isinstance(item, _Opened):
@@ -235,7 +242,11 @@ class Engine:
             if now - item.pushed_at > LATE_S:
                 self._observer.late_chunk()
             chunks.append(item.chunk)
+            per_slot[handle.slot] += 1
             touched[handle.slot] = handle
+        if held:
+            self._inbox.extendleft(reversed(held))
+            self._arrived.set()
         if not touched:
             return
         by_slot: dict[int, list[Result]] = {}

@@ -147,6 +147,7 @@ class Hearing:
     ) -> None:
         """Without `canceller` the echo stays, and speech is whatever `vad` says."""
         self._vad, self._canceller, self._near_end, self._keys = vad, canceller, near_end, keys
+        self._results: list[Result] = []  # not taken yet
         self._rooms = [room for room in (vad, canceller, near_end, keys) if room is not None]
         self._clean = Ring(slots, RING_S * SAMPLE_RATE_HZ)
         self._near = Ring(slots, RECENT_SAMPLES)  # as received
@@ -176,15 +177,14 @@ class Hearing:
 
     def hear(self, chunks: Sequence[Chunk]) -> list[Result]:
         """Write and advance: chunk after chunk of each call, all calls together."""
-        results: list[Result] = []
         waiting = list(chunks)
         while waiting:
             now: dict[int, Chunk] = {}
             later = [c for c in waiting if now.setdefault(c.slot, c) is not c]
             self._write_all(list(now.values()))
-            results += self.advance(list(now))
+            self._advance(list(now))
             waiting = later
-        return results
+        return self._take()
 
     def _write_all(self, chunks: list[Chunk]) -> None:
         plain = []
@@ -250,18 +250,28 @@ class Hearing:
     # ------------------------------------------------------------ computing
 
     def advance(self, slots: Sequence[int]) -> list[Result]:
-        """Run every full block and window of these slots, all slots of one step in one batch."""
-        results: list[Result] = []
+        """Run every full block and window of these slots, all slots of one step in one batch.
+
+        What was known before a step failed comes with the next one that succeeds.
+        """
+        self._advance(slots)
+        return self._take()
+
+    def _take(self) -> list[Result]:
+        results, self._results = self._results, []
+        return results
+
+    def _advance(self, slots: Sequence[int]) -> None:
         rows = np.asarray(slots, np.intp)
         while True:
             blocks = rows[self._written[rows] - self._cancelled[rows] >= BLOCK]
             if self._canceller is not None and len(blocks):
-                results += self._cancel(self._canceller, blocks)
+                self._results += self._cancel(self._canceller, blocks)
             windows = rows[self._cancelled[rows] - self._heard[rows] >= WINDOW]
             if len(windows):
-                results += self._listen(windows)
+                self._results += self._listen(windows)
             if not len(windows) and (self._canceller is None or not len(blocks)):
-                return results
+                return
 
     def _cancel(self, canceller: Canceller, rows: Rows) -> list[Result]:
         at = self._cancelled[rows]

@@ -114,10 +114,10 @@ class Runner:
 
         Those for the hot word come without text, and in a batch of their own.
         """
-        if self._recogniser is None:
+        if jobs[0].kind is JobKind.HOTWORD:
+            heard = self._spot(jobs)
+        elif self._recogniser is None:
             heard = self._judge(jobs)
-        elif jobs[0].kind is JobKind.HOTWORD:
-            heard = self._spot(self._recogniser, jobs)
         else:
             wanted = 1 if all(job.kind is JobKind.PARTIAL for job in jobs) else nbest
             is_judged = jobs[0].kind is JobKind.SPECULATIVE
@@ -138,12 +138,12 @@ class Runner:
         ended = self._smart_turn.probabilities(self._audio(jobs))
         return [Hypothesis("", end_probability=float(probability)) for probability in ended]
 
-    def _spot(self, recogniser: Recogniser, jobs: Sequence[Job]) -> list[Hypothesis]:
+    def _spot(self, jobs: Sequence[Job]) -> list[Hypothesis]:
         spotter = self._hot_word
         if spotter is None:
             return [Hypothesis("") for _ in jobs]
         audio = self._audio(
             [replace(job, start_at=max(0, job.start_at - spotter.lead_samples)) for job in jobs]
         )
-        found = spotter.spot(recogniser, audio)
+        found = spotter.spot(self._recogniser, audio)
         return [Hypothesis("", hotword_probability=probability) for probability in found]

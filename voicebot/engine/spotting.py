@@ -28,7 +28,7 @@ class Spotter(Protocol):
     threshold: float
     """From this probability on the word counts as heard."""
 
-    def spot(self, recogniser: Recogniser, audio: Audio) -> list[float]:
+    def spot(self, recogniser: Recogniser | None, audio: Audio) -> list[float]:
         """Probability that the word is in each array (float32, 16 kHz, the lead before it)."""
 
 
@@ -41,8 +41,10 @@ class EncoderSpotter:
         self._head = head
         self.threshold = head.threshold
 
-    def spot(self, recogniser: Recogniser, audio: Audio) -> list[float]:
-        """See Spotter."""
+    def spot(self, recogniser: Recogniser | None, audio: Audio) -> list[float]:
+        """See Spotter; nothing is heard without our own recogniser."""
+        if recogniser is None:
+            return [0.0 for _ in audio]
         return [self._head.probability(frames) for frames in recogniser.encode(audio)]
 
 
@@ -55,7 +57,7 @@ class ModelSpotter:
     def __init__(self, models: OpenWakeWord) -> None:
         self._models = models
 
-    def spot(self, recogniser: Recogniser, audio: Audio) -> list[float]:
+    def spot(self, recogniser: Recogniser | None, audio: Audio) -> list[float]:
         """See Spotter; the highest of all words and steps after the lead."""
         return [self._highest(samples) for samples in audio]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -91,7 +92,7 @@ class Hear(FrameProcessor):
         self._handle = engine.open_call(self)
         self._heard_at = 0
         self._taken_until = 0
-        self._last_key = (Digit("", 0), False)  # and whether it was heard in the audio
+        self._keys: deque[tuple[Digit, bool]] = deque(maxlen=8)  # and whether heard in the audio
         self._events: asyncio.Queue[object] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
 
@@ -152,11 +153,13 @@ class Hear(FrameProcessor):
         await self.push_frame(InputAudioRawFrame(pcm, SAMPLE_RATE_HZ, 1))
 
     def _take_key(self, digit: Digit, *, is_inband: bool) -> None:
-        last, was_inband = self._last_key
-        is_near = abs(digit.at - last.at) < KEY_TWICE_SAMPLES
-        if digit.key == last.key and is_inband is not was_inband and is_near:
-            return
-        self._last_key = (digit, is_inband)
+        for taken in self._keys:
+            other, was_inband = taken
+            is_near = abs(digit.at - other.at) < KEY_TWICE_SAMPLES
+            if digit.key == other.key and is_inband is not was_inband and is_near:
+                self._keys.remove(taken)  # one key, told twice
+                return
+        self._keys.append((digit, is_inband))
         self._observe(digit)
         self._emit(self._listener.key(digit))
 
@@ -186,7 +189,7 @@ class Hear(FrameProcessor):
     def on_recognised(self, result: Recognised) -> None:
         """From the engine: an answer to a request of the listener."""
         job, heard = result.job, result.hypothesis
-        if not self._is_local:
+        if not self._is_local and job.kind is not JobKind.HOTWORD:
             if heard is not None and heard.end_probability is not None:
                 ended = heard.end_probability
                 now = self._clock.received
@@ -202,8 +205,9 @@ class Hear(FrameProcessor):
     def _emit(self, events: Sequence[object]) -> None:
         for event in events:
             if isinstance(event, Recognise):
-                # Of what a service recognises, the engine judges only whether it is finished.
-                if self._is_local or event.kind == "speculative":
+                # Of what a service recognises, the engine judges whether it is finished, and
+                # looks for the hot word.
+                if self._is_local or event.kind in {"speculative", "hotword"}:
                     self._engine.recognise(
                         self._handle,
                         event.utterance,

@@ -176,9 +176,16 @@ def pull(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _unwritable(folder, error) from None
-    with httpx.Client(
-        timeout=TIMEOUT_S, follow_redirects=True, headers={"Accept-Encoding": "identity"}
-    ) as client:
+    try:
+        made = httpx.Client(
+            timeout=TIMEOUT_S, follow_redirects=True, headers={"Accept-Encoding": "identity"}
+        )
+    except (ImportError, ValueError, OSError, httpx.InvalidURL) as error:
+        reason = " ".join(str(error).split())
+        raise ModelUnavailable(
+            f"pull: {reason}; look at HTTPS_PROXY, ALL_PROXY and SSL_CERT_FILE in the environment"
+        ) from None
+    with made as client:
         for file in wanted:
             _fetch(client, f"{release}/{file.name}", file, folder / file.name, progress)
     return [folder / file.name for file in wanted]
