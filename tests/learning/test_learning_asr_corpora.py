@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -240,14 +241,19 @@ def test_teacher_says_nothing_to_its_equal_on_clean_speech() -> None:
     assert float(loss.total.detach()) == pytest.approx(loss.text, abs=1e-4)
 
 
-def test_teacher_pulls_where_the_student_hears_something_else() -> None:
-    model = network()
-    batch = asr_network.collate([example((7, 8), 1.0)], torch.device("cpu"))
-    alone = asr_network.losses(model, None, batch, Loss())
-    taught = asr_network.losses(model, copy.deepcopy(model), batch, Loss(every=2))
-    assert alone.text == pytest.approx(taught.text)
-    assert taught.features > 0
-    assert float(taught.total.detach()) > float(alone.total.detach())
+def test_teacher_pulls_where_it_is_right_and_the_student_hears_something_else() -> None:
+    model, plain = network(), torch.device("cpu")
+    sound = asr_network.collate([example((7, 8), 1.0)], plain)
+    with torch.no_grad():
+        encoded = model.encoder(sound.clean, sound.lengths)
+        opinion = model.decoder(sound.tokens_in, model.decoder.start(encoded, 0)).argmax(dim=-1)
+    right, wrong = replace(sound, targets=opinion), replace(sound, targets=(opinion + 1) % 259)
+    for batch in (right, wrong):
+        alone = asr_network.losses(model, None, batch, Loss())
+        taught = asr_network.losses(model, copy.deepcopy(model), batch, Loss(every=2))
+        assert alone.text == pytest.approx(taught.text)
+        assert (taught.features > 0) is (batch is right)
+        assert (float(taught.total.detach()) > float(alone.total.detach())) is (batch is right)
 
 
 def test_examples_in_which_nobody_speaks_are_not_distilled() -> None:

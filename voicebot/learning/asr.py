@@ -13,7 +13,7 @@ from __future__ import annotations
 import copy
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -112,7 +112,7 @@ class _Run:
         self.vocabulary, self.encoder = Vocabulary(tokens), Encoder(tokens)
         self.material = Material.of(config, tokens)
         self.texts = asr_phrases.collect(config.data.texts, tokens)
-        self.audio_s = self.seconds = 0.0
+        self._recent: list[Update] = []
 
     def go(self, stop_after: int | None) -> Report:
         """Until the last step, or the interruption."""
@@ -154,11 +154,10 @@ class _Run:
         return trainer.step >= self.config.steps
 
     def _note(self, update: Update, show: Callable[[Update], bool]) -> None:
-        self.audio_s += update.audio_s
-        self.seconds += update.seconds
+        self._recent = [*self._recent[1 - _TELL_EVERY :], update]
         self._log(asdict(update))
         if not show(update) and update.step % _TELL_EVERY == 0:
-            self.tell(_line(update, self.config.steps))
+            self.tell(_line(self._recent, self.config.steps))
 
     def _look(self, trainer: Trainer, asked: list[Question]) -> None:
         """Errors on held-out recordings, into the log."""
@@ -268,12 +267,21 @@ def _narrow(samples: Signal) -> Signal:
     return resample(samples, asr_corpora.RATE_HZ, SAMPLE_RATE_HZ)
 
 
-def _line(update: Update, steps: int) -> str:
+def _line(updates: Sequence[Update], steps: int) -> str:
+    """Means over the last updates; what the untouched model says over those that it heard."""
+    taught = [update for update in updates if update.features] or updates
     return (
-        f"step {update.step} of {steps}: loss {update.total:.3f} (text {update.text:.3f}, "
-        f"opinion {update.logits:.3f}, features {update.features:.3f}), "
-        f"{update.audio_s:.0f} s of audio in {update.seconds:.2f} s"
+        f"step {updates[-1].step} of {steps}: text {_mean(u.text for u in updates):.3f}, "
+        f"opinion {_mean(u.logits for u in taught):.3f}, "
+        f"features {_mean(u.features for u in taught):.3f}, "
+        f"{_mean(u.audio_s for u in updates):.0f} s of audio in "
+        f"{_mean(u.seconds for u in updates):.2f} s"
     )
+
+
+def _mean(values: Iterable[float]) -> float:
+    found = list(values)
+    return sum(found) / max(1, len(found))
 
 
 @contextmanager

@@ -119,7 +119,8 @@ def losses(student: Moonshine, teacher: Moonshine | None, batch: Batch, weights:
     """Cross-entropy of the transcripts; with `teacher`, also its features and its opinion.
 
     The teacher hears the clean side. Its opinion counts where it is right about the next token,
-    so that it keeps what it knows (case, punctuation, other readings) and not its mistakes.
+    its features as far as it is right about the sentence, so that it keeps what it knows (case,
+    punctuation, other readings) and not its mistakes.
     """
     encoded = student.encoder(batch.heard, batch.lengths)
     logits = student.decoder(batch.tokens_in, student.decoder.start(encoded, 0))
@@ -132,8 +133,8 @@ def losses(student: Moonshine, teacher: Moonshine | None, batch: Batch, weights:
     with torch.no_grad():
         known = teacher.encoder(batch.clean, batch.lengths)
         opinion = teacher.decoder(batch.tokens_in, teacher.decoder.start(known, 0))
-    apart = _features_apart(encoded, known, batch.teaches)
     is_right = is_real & batch.teaches[:, None] & (opinion.argmax(dim=-1) == batch.targets)
+    apart = _features_apart(encoded, known, is_right.sum(dim=1) / is_real.sum(dim=1))
     unlike = _unlike(logits[is_right], opinion[is_right])
     # Means over all tokens, so that a batch of mistakes does not make the few others loud.
     unlike = unlike * (is_right.sum() / is_real.sum())
@@ -141,16 +142,21 @@ def losses(student: Moonshine, teacher: Moonshine | None, batch: Batch, weights:
     return Losses(total, float(text.detach()), float(unlike.detach()), float(apart.detach()))
 
 
-def _features_apart(student: Encoded, teacher: Encoded, teaches: Tensor) -> Tensor:
-    """Squared distance of the encoders' frames over the teacher's variance."""
+def _features_apart(student: Encoded, teacher: Encoded, weights: Tensor) -> Tensor:
+    """Squared distance of the encoders' frames over the teacher's variance; `weights` [B] of
+    items, 0..1."""
     mask = student.mask()
     width = student.frames.shape[1]
-    valid = torch.ones_like(teaches)[:, None].expand(-1, width) if mask is None else mask[:, 0, 0]
-    chosen = valid & teaches[:, None]
-    theirs = teacher.frames[chosen]
-    distance = (student.frames[chosen] - theirs).square().sum(dim=-1).mean()
+    valid = weights[:, None].expand(-1, width) > 0
+    if mask is not None:
+        valid = valid & mask[:, 0, 0]
+    if not bool(valid.any()):
+        return student.frames.sum() * 0
+    theirs = teacher.frames[valid]
+    distance = (student.frames[valid] - theirs).square().sum(dim=-1)
     spread = (theirs - theirs.mean(dim=0)).square().sum(dim=-1).mean()
-    return distance / spread.clamp_min(1e-6)
+    each = weights[:, None].expand(-1, width)[valid]
+    return (distance * each).mean() / spread.clamp_min(1e-6)
 
 
 def _unlike(student: Tensor, teacher: Tensor) -> Tensor:
