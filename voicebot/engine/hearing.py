@@ -97,7 +97,8 @@ class Keys(Protocol):
 class VadResult:
     """Probability that the caller speaks in the window that begins at `at` in `slot`.
 
-    `speech`: that anybody does, the bot's echo included.
+    `speech`: the same, but that anybody does, the bot's echo included, where there is no echo or
+    so little of the bot was heard that nobody can tell.
     """
 
     slot: int
@@ -301,8 +302,8 @@ class Hearing:
         at = self._heard[rows]
         clean = to_float(self._clean.get_rows(rows, at, WINDOW))
         probability = self._vad.probabilities(rows, clean)
-        speech = probability.tolist()
-        echoing = np.flatnonzero(self._is_active[rows] & ~self._is_faint[rows])
+        speech = probability.copy()
+        echoing = np.flatnonzero(self._is_active[rows])
         if len(echoing) and self._near_end is not None:
             slots = rows[echoing]
             probability[echoing] = self._near_end.probabilities(
@@ -314,11 +315,13 @@ class Hearing:
                 self._residual_db[slots],
                 self._is_locked[slots],
             )
+        has_echo = (self._sent[rows] >= PROVEN_SAMPLES) & ~self._is_faint[rows]
+        speech[has_echo] = probability[has_echo]
         self._heard[rows] += WINDOW
         return [
             VadResult(slot, start, chance, self._echo(slot), likely)
             for slot, start, chance, likely in zip(
-                rows.tolist(), at.tolist(), probability.tolist(), speech, strict=True
+                rows.tolist(), at.tolist(), probability.tolist(), speech.tolist(), strict=True
             )
         ]
 

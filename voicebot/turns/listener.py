@@ -163,7 +163,7 @@ class Listener:
         """
         self._heard_until = at + WINDOW_SAMPLES
         is_listening = self._state is _State.LISTENING
-        if speech is not None and is_listening and echo is EchoState.UNLOCKED:
+        if speech is not None and is_listening and echo is not EchoState.LOCKED:
             probability = speech
         out: list[Heard] = []
         for event in self._detector.feed(at, probability):
