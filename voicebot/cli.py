@@ -29,6 +29,9 @@ INTERRUPTED, READER_LEFT = 130, 141
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point."""
+    # Before numpy is imported: for matrices as small as those of hearing, BLAS threads only spin
+    # and cost a core of their own.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         return _run(arguments)
     except UserMistake as error:
