@@ -96,14 +96,6 @@ class _Recorder:
         self.kept[slot], self.shown[slot] = [], []
 
 
-class _EveryDoubt(Hearing):
-    """Shows the detector all windows in which an echo is possible: where the product spares it
-    some, it may change its mind, and a net that knows more calls is none the worse."""
-
-    def _is_doubtful(self, rows: NDArray[np.intp]) -> Flags:
-        return np.asarray(self._is_active[rows])
-
-
 class Ears:
     """The product's front end for up to `slots` simulated calls at once."""
 
@@ -111,7 +103,7 @@ class Ears:
         self.slots = slots
         self._vad, self._truth_vad = SileroVad(slots), SileroVad(slots)
         self._recorder = _Recorder(slots)
-        self._hearing = _EveryDoubt(slots, self._vad, canceller=canceller, near_end=self._recorder)
+        self._hearing = Hearing(slots, self._vad, canceller=canceller, near_end=self._recorder)
 
     def hear(self, calls: Sequence[Call]) -> list[Heard]:
         """All calls from their beginning to their end; at most `slots`, of the same length."""
