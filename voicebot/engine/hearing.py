@@ -34,6 +34,9 @@ RECENT_SAMPLES = 8192
 FAINT_DB = -46.0
 """Where no more than this (dBFS) can come back, as on most calls from a handset, there is no echo
 to wait for: its delay will never be known."""
+ABSENT_DB = -65.0
+"""Below this (dBFS) nothing comes back, not even noise: a digital line. The near-end detector never
+heard such a one, and has nothing to judge."""
 AUDIBLE = 1e-3
 PROVEN_SAMPLES = 9 * SAMPLE_RATE_HZ // 5
 """So much of the bot must have been heard (above -60 dBFS) before its echo counts as absent: the
@@ -160,6 +163,7 @@ class Hearing:
         self._is_active = np.zeros(slots, np.bool_)
         self._is_locked = np.zeros(slots, np.bool_)
         self._sent = np.zeros(slots, np.int64)  # samples of audible reference
+        self._is_absent = np.zeros(slots, np.bool_)
         self._is_faint = np.zeros(slots, np.bool_)
         self._residual_db = np.full(slots, -np.inf, np.float32)
 
@@ -169,7 +173,7 @@ class Hearing:
             ring.clear(slot)
         self._written[slot] = self._cancelled[slot] = self._heard[slot] = 0
         self._is_active[slot] = self._is_locked[slot] = self._is_faint[slot] = False
-        self._sent[slot] = 0
+        self._sent[slot], self._is_absent[slot] = 0, False
         self._residual_db[slot] = -np.inf
         for room in self._rooms:
             room.reset(slot)
@@ -290,6 +294,8 @@ class Hearing:
         is_proven = self._sent[rows] >= PROVEN_SAMPLES
         is_faint = active & is_proven & (done.residual_db < FAINT_DB)
         self._is_faint[rows] = ~done.is_locked & (self._is_faint[rows] | is_faint)
+        is_absent = is_faint & (done.residual_db < ABSENT_DB)
+        self._is_absent[rows] = ~done.is_locked & (self._is_absent[rows] | is_absent)
         self._residual_db[rows] = done.residual_db
         keys: list[Result] = []
         if self._keys is not None:
@@ -303,7 +309,7 @@ class Hearing:
         clean = to_float(self._clean.get_rows(rows, at, WINDOW))
         probability = self._vad.probabilities(rows, clean)
         speech = probability.copy()
-        echoing = np.flatnonzero(self._is_active[rows])
+        echoing = np.flatnonzero(self._is_active[rows] & ~self._is_absent[rows])
         if len(echoing) and self._near_end is not None:
             slots = rows[echoing]
             probability[echoing] = self._near_end.probabilities(
