@@ -89,6 +89,8 @@ def digits(rng: Rng, _: Texts) -> Phrase:
     """A string of digits, in groups or not: account and telephone numbers, codes."""
     count = int(rng.choice([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 16], p=_DIGIT_COUNTS))
     names = [_digit(rng) for _ in range(count)]
+    if names == ["oh"]:
+        names = ["zero"]  # alone it is the letter
     if count > 2 and rng.random() < 0.3:
         spot = int(rng.integers(0, count - 1))
         names[spot : spot + 2] = [f"double {names[spot]}"]
