@@ -188,6 +188,21 @@ def test_examples_pair_equally_long_sides(folder: Path) -> None:
     assert spoken & {"We call it bear.", "we call it bear", "A small mocha."}
 
 
+def test_sentences_of_one_speaker_are_joined(folder: Path) -> None:
+    read = folder / "read_sentences"
+    rows = []
+    for number, name in enumerate(["one", "two", "three", "four"]):
+        soundfile.write(read / f"{name}.flac", tone(3.0), 16000)
+        speaker = f"000{number % 2 + 1}"
+        rows.append(json.dumps({"file": f"{name}.flac", "speaker": speaker, "text": f"{name}."}))
+    (read / "transcripts.jsonl").write_text("\n".join(rows))
+    made = source(folder, mixture={"joined sentences": 1.0}, empty=0.0, speed=0.0)
+    texts = {Vocabulary(BYTES).text(made.example(0, number).tokens) for number in range(40)}
+    learners = {text for text in texts if "Operator" not in text}
+    assert learners <= {"one. three.", "three. one.", "two. four.", "four. two."}
+    assert len(learners) == 4
+
+
 def test_batches_keep_to_their_budget(folder: Path) -> None:
     for batch in source(folder).batches(1):
         longest = max(len(example.heard) for example in batch)

@@ -18,8 +18,9 @@ from voicebot.learning.asr_phrases import KINDS
 RECORDED = (
     "phone sentences", "phone keywords", "phone names", "learners", "digits", "barista",
 )  # fmt: skip
-JOINED = "joined digits"
-SOURCES = (*RECORDED, JOINED, *(f"synthetic {kind}" for kind in KINDS))
+JOINED_DIGITS, JOINED_SENTENCES = "joined digits", "joined sentences"
+"""Recordings of one speaker after another: numbers, and speech as long as one window."""
+SOURCES = (*RECORDED, JOINED_DIGITS, JOINED_SENTENCES, *(f"synthetic {kind}" for kind in KINDS))
 
 
 class _Part(BaseModel):

@@ -21,7 +21,7 @@ from voicebot.errors import UserMistake
 from voicebot.events import SAMPLE_RATE_HZ
 from voicebot.learning import asr_speech
 from voicebot.learning.asr_channel import Telephone
-from voicebot.learning.asr_config import JOINED, RECORDED, Data
+from voicebot.learning.asr_config import JOINED_DIGITS, JOINED_SENTENCES, RECORDED, Data
 from voicebot.learning.asr_corpora import RATE_HZ, Item, read
 from voicebot.learning.asr_phrases import Texts
 from voicebot.learning.asr_tokens import Encoder
@@ -54,14 +54,17 @@ class Library:
         self._sets: dict[str, list[tuple[Item, str]]] = {}
         for item, text in items:
             self._sets.setdefault(item.kind, []).append((item, text))
-        self._digits: dict[str, list[tuple[Item, str]]] = {}
-        for item, text in self._sets.get("digits", []):
-            self._digits.setdefault(item.group, []).append((item, text))
+        self._speakers = {
+            JOINED_DIGITS: _by_speaker(self._sets.get("digits", [])),
+            JOINED_SENTENCES: _by_speaker(
+                [*self._sets.get("learners", []), *self._sets.get("phone sentences", [])]
+            ),
+        }
         self._kept: dict[str, NDArray[np.int16]] = {}
 
     def has(self, kind: str) -> bool:
         """Whether there is anything of that set."""
-        return bool(self._digits if kind == JOINED else self._sets.get(kind))
+        return bool(self._speakers.get(kind) or self._sets.get(kind))
 
     def counts(self) -> dict[str, int]:
         """Recordings by set."""
@@ -75,10 +78,25 @@ class Library:
 
     def draw_digits(self, rng: Rng) -> list[tuple[Signal, str]]:
         """Two to ten single digits of one speaker."""
-        speakers = sorted(self._digits)
-        items = self._digits[speakers[int(rng.integers(len(speakers)))]]
+        items = self._of_one(JOINED_DIGITS, rng)
         chosen = rng.integers(0, len(items), int(rng.integers(2, 11)))
         return [(self._read(items[i][0]), items[i][1]) for i in chosen]
+
+    def draw_sentences(self, rng: Rng) -> tuple[Signal, str, bool]:
+        """Sentences of one speaker until the next would be too long, as `draw` gives one."""
+        items = self._of_one(JOINED_SENTENCES, rng)
+        wanted = rng.uniform(0.4, 1.0) * LONGEST
+        samples, texts = np.zeros(0, np.float32), list[str]()
+        for i in rng.permutation(len(items)):
+            more = self._read(items[i][0])
+            if len(samples) + len(more) < wanted or not texts:
+                samples = np.concatenate([samples, more])
+                texts.append(items[i][1])
+        return samples, " ".join(texts), items[0][0].corpus == "phone_calls"
+
+    def _of_one(self, kind: str, rng: Rng) -> list[tuple[Item, str]]:
+        speakers = sorted(self._speakers[kind])
+        return self._speakers[kind][speakers[int(rng.integers(len(speakers)))]]
 
     def _read(self, item: Item) -> Signal:
         kept = self._kept.get(item.key)
@@ -106,7 +124,7 @@ class Source:
         self._telephone, self._encoder, self._seed = telephone, encoder, seed
         weights = {name: weight for name, weight in data.mixture.items() if weight > 0}
         for name in weights:
-            if name in {*RECORDED, JOINED} and not library.has(name):
+            if name in {*RECORDED, JOINED_DIGITS, JOINED_SENTENCES} and not library.has(name):
                 raise UserMistake(
                     f"data.mixture: no recordings for {name!r}; set it to 0 or check "
                     "data.recordings"
@@ -172,8 +190,10 @@ class Source:
             voice = self._voices[int(rng.integers(len(self._voices)))]
             return asr_speech.speak(phrase.spoken, voice, rng), phrase.written, False
         was_telephone = False
-        if name == JOINED:
+        if name == JOINED_DIGITS:
             samples, text = asr_speech.joined_digits(self._library.draw_digits(rng), rng)
+        elif name == JOINED_SENTENCES:
+            samples, text, was_telephone = self._library.draw_sentences(rng)
         else:
             samples, text, was_telephone = self._library.draw(name, rng)
         if rng.random() < self._data.speed:
@@ -184,6 +204,13 @@ class Source:
 def usable(items: Sequence[Item], texts: Mapping[str, str]) -> list[tuple[Item, str]]:
     """Items that may be trained on, with their targets by key; unclear ones may not."""
     return [(item, texts[item.key]) for item in items if item.is_clear and item.key in texts]
+
+
+def _by_speaker(items: Sequence[tuple[Item, str]]) -> dict[str, list[tuple[Item, str]]]:
+    found: dict[str, list[tuple[Item, str]]] = {}
+    for item, text in items:
+        found.setdefault(f"{item.corpus} {item.group}", []).append((item, text))
+    return found
 
 
 def _cuts(lengths: Sequence[int], budget: int) -> list[int]:
