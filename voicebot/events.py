@@ -203,11 +203,15 @@ class SlotSpec:
 
 @dataclass(frozen=True, slots=True)
 class IntentSpec:
-    """An intent and the phrases that mean it (patterns, see nlu.grammar)."""
+    """An intent and the phrases that mean it (patterns, see nlu.grammar).
+
+    `examples` are sentences of callers, not patterns: the trained classifier learns from them.
+    """
 
     name: str
     phrases: tuple[str, ...] = ()
     dtmf: str | None = None
+    examples: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
