@@ -232,21 +232,6 @@ def graph(options: argparse.Namespace) -> int:
     return OK
 
 
-def evaluate(options: argparse.Namespace) -> int:
-    """Measure the product on recordings; table and PNG, or one JSON object."""
-    from voicebot.server import evaluating
-
-    evaluating.evaluate(
-        _settings(),
-        options.evaluation,
-        options.directory,
-        quick=options.quick,
-        as_json=options.json,
-        picture=options.output or Path("runs") / f"eval_{options.evaluation}.png",
-    )
-    return OK
-
-
 def list_models(options: argparse.Namespace) -> int:
     """What is shipped, what can be pulled, and what was."""
     from voicebot.server import models
@@ -311,7 +296,7 @@ class _Version(argparse.Action):
 
 
 def _parser() -> Parser:
-    from voicebot.server.evaluating import EVALUATIONS
+    from voicebot.server import evaluating
     from voicebot.server.terminal import Parser, port, seconds
 
     parser = Parser(
@@ -364,15 +349,7 @@ def _parser() -> Parser:
         "-o", "--output", type=Path, required=True, metavar="FILE.svg", help="- for stdout"
     )
 
-    added = command("eval", evaluate, "measure the product on recordings")
-    kinds = added.add_subparsers(required=True, metavar="WHAT")
-    for name, (_, purpose) in EVALUATIONS.items():
-        kind = kinds.add_parser(name, help=purpose, description=purpose, allow_abbrev=False)
-        kind.set_defaults(run=evaluate, parser=kind, evaluation=name)
-        kind.add_argument("directory", type=Path, metavar="DIR", help="laid out like shared/audio")
-        kind.add_argument("--quick", action="store_true", help="a part of it, about a minute")
-        kind.add_argument("--json", action="store_true", help="print one JSON object")
-        kind.add_argument("-o", "--output", type=Path, metavar="FILE.png", help="the picture")
+    evaluating.add(commands, command)
 
     added = command("models", list_models, "models that do not come with the package")
     deeds = added.add_subparsers(required=True, metavar="WHAT")

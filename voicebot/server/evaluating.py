@@ -2,31 +2,91 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from voicebot.errors import UserMistake
-from voicebot.server.terminal import waiting
+from voicebot.server.terminal import Parser, waiting
 
 if TYPE_CHECKING:
+    from voicebot.asr.recogniser import Recogniser
     from voicebot.config import Settings
 
-EVALUATIONS: Mapping[str, tuple[str, str]] = {
-    "echo": (
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """One of `voicebot eval`.
+
+    `module` has `run(source, *, quick, tell, **of_its_own) -> Result`, and takes `recogniser` too
+    where it `hears`. `add` gives its parser the options of its own, `keywords` turns what was given
+    into arguments for `run`; it may raise UserMistake. `source` names what is measured on: "DIR",
+    laid out as `layout` says, or "FILE"; None where nothing is given.
+    """
+
+    module: str
+    purpose: str
+    add: Callable[[Parser], None] = lambda _: None
+    keywords: Callable[[argparse.Namespace], dict[str, Any]] = lambda _: {}
+    hears: bool = True
+    source: str | None = "DIR"
+    layout: str = "laid out like shared/audio (phone_calls/, digits/, ...)"
+
+
+EVALUATIONS: Mapping[str, Evaluation] = {
+    "echo": Evaluation(
         "voicebot.evaluation.echo",
         "whether the bot interrupts itself on a speakerphone, and hears who interrupts it",
     ),
-    "turns": (
+    "turns": Evaluation(
         "voicebot.evaluation.turns",
         "whether it knows when a caller has begun, has finished, or only nods",
     ),
 }
-"""Module and purpose of each."""
+"""By name, as in `voicebot eval NAME`."""
+
+
+def add(commands: Any, command: Callable[[str, Any, str], Parser]) -> None:
+    """`voicebot eval` and what it measures."""
+    added = command("eval", evaluate, "measure the product on recordings")
+    kinds = added.add_subparsers(required=True, metavar="WHAT")
+    for name, evaluation in EVALUATIONS.items():
+        purpose = evaluation.purpose
+        kind = kinds.add_parser(name, help=purpose, description=purpose, allow_abbrev=False)
+        kind.set_defaults(run=evaluate, parser=kind, evaluation=name, source=None, checkpoint=None)
+        if evaluation.source is not None:
+            kind.add_argument(
+                "source", type=Path, metavar=evaluation.source, help=evaluation.layout
+            )
+        kind.add_argument("--quick", action="store_true", help="a part of it, about a minute")
+        kind.add_argument("--json", action="store_true", help="print one JSON object")
+        kind.add_argument("-o", "--output", type=Path, metavar="FILE.png", help="the picture")
+        evaluation.add(kind)
+
+
+def evaluate(options: argparse.Namespace) -> int:
+    """Measure the product on recordings; table and PNG, or one JSON object."""
+    from voicebot.config import load_settings
+
+    name = options.evaluation
+    keywords = EVALUATIONS[name].keywords(options)
+    run_evaluation(
+        load_settings(),
+        name,
+        options.source,
+        quick=options.quick,
+        as_json=options.json,
+        picture=options.output or Path("runs") / f"eval_{name}.png",
+        checkpoint=options.checkpoint,
+        keywords=keywords,
+    )
+    return 0
 
 
 class Result(Protocol):
@@ -42,23 +102,29 @@ class Result(Protocol):
         """The same to look at, as PNG."""
 
 
-def evaluate(
-    settings: Settings, name: str, directory: Path, *, quick: bool, as_json: bool, picture: Path
+def run_evaluation(
+    settings: Settings,
+    name: str,
+    source: Path | None,
+    *,
+    quick: bool,
+    as_json: bool,
+    picture: Path,
+    checkpoint: Path | None = None,
+    keywords: Mapping[str, Any] | None = None,
 ) -> None:
-    """Run one of EVALUATIONS on the recordings in `directory`; UserMistake when they are none."""
+    """Run one of EVALUATIONS on `source`; UserMistake when that is not there."""
+    evaluation = EVALUATIONS[name]
     _check_picture(name, picture)
-    if not directory.is_dir():
-        raise UserMistake(
-            f"eval {name}: {directory} is no folder; name one laid out like "
-            "shared/audio (phone_calls/, digits/, ...)"
-        )
-    with waiting("loading the recogniser") as tell:
-        from voicebot.asr.recogniser import Recogniser
-
-        run = cast(Callable[..., Result], import_module(EVALUATIONS[name][0]).run)
-        threads = settings.asr.threads or max(1, (os.cpu_count() or 2) - 1)
-        recogniser = Recogniser(settings.asr.cache_dir, threads)
-        result = run(directory, recogniser=recogniser, quick=quick, tell=_teller(tell))
+    _check_source(name, evaluation, source)
+    with waiting("loading") as tell:
+        run = cast(Callable[..., Result], import_module(evaluation.module).run)
+        of_its_own = dict(keywords or {})
+        if evaluation.hears:
+            tell("loading the recogniser")
+            of_its_own["recogniser"] = _recogniser(settings, checkpoint)
+        given = () if source is None else (source,)
+        result = run(*given, quick=quick, tell=_teller(tell), **of_its_own)
     picture.parent.mkdir(parents=True, exist_ok=True)
     result.plot(picture)
     if as_json:
@@ -66,6 +132,28 @@ def evaluate(
     else:
         print(result.table())
         print(f"{picture}: drawn")
+
+
+def _recogniser(settings: Settings, checkpoint: Path | None) -> Recogniser:
+    """The one that callers get, or one with the weights of `checkpoint`."""
+    from voicebot.asr.recogniser import Recogniser
+
+    threads = settings.asr.threads or max(1, (os.cpu_count() or 2) - 1)
+    if checkpoint is None:
+        return Recogniser(settings.asr.cache_dir, threads)
+    from voicebot.evaluation.asr_weights import recogniser_of
+
+    return recogniser_of(checkpoint, threads)
+
+
+def _check_source(name: str, evaluation: Evaluation, source: Path | None) -> None:
+    if source is None:
+        return
+    is_folder = evaluation.source == "DIR"
+    if is_folder and not source.is_dir():
+        raise UserMistake(f"eval {name}: {source} is no folder; name one {evaluation.layout}")
+    if not is_folder and not source.is_file():
+        raise UserMistake(f"eval {name}: {source} is no file; give {evaluation.layout}")
 
 
 def _check_picture(name: str, picture: Path) -> None:
