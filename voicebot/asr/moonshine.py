@@ -281,7 +281,7 @@ class Decoder(nn.Module):
     def __init__(self, dims: Dimensions) -> None:
         super().__init__()
         self.dims = dims
-        self.embedding = nn.Embedding(dims.vocabulary, dims.width)
+        self.embedding: nn.Module = nn.Embedding(dims.vocabulary, dims.width)
         self.layers = nn.ModuleList(DecoderLayer(dims) for _ in range(dims.decoder_layers))
         self.norm = nn.LayerNorm(dims.width, bias=False)
         self.head: nn.Module | None = None  # a faster stand-in for the output matrix
@@ -301,7 +301,9 @@ class Decoder(nn.Module):
             x = layer(x, rotation, state, index)
         state.length = end
         x = self.norm(x)
-        return F.linear(x, self.embedding.weight) if self.head is None else self.head(x)
+        if self.head is None:
+            return F.linear(x, cast(nn.Embedding, self.embedding).weight)
+        return cast(Tensor, self.head(x))
 
 
 class Moonshine(nn.Module):

@@ -7,7 +7,7 @@ matrix, as ONNX Runtime and torch's dynamic quantisation take, costs accuracy: s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import cast
 
 import torch
@@ -21,18 +21,22 @@ MIGRATION = 0.55
 """Share of the spread that moves from activations to weights."""
 
 
+def rounded_rows(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """weight [outputs, inputs] -> int8 of that shape and the scale [outputs] of each row."""
+    scale = weight.abs().amax(dim=1).clamp_min(1e-12) / LEVELS
+    return (weight / scale[:, None]).round().to(torch.int8), scale
+
+
 class Int8Linear(nn.Module):
-    """y = x W^T + b with W in int8."""
+    """y = x W^T + b with W in int8: rows [outputs, inputs] times scale [outputs]."""
 
     columns: Tensor
     scale: Tensor
     bias: Tensor | None
 
-    def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
+    def __init__(self, rows: Tensor, scale: Tensor, bias: Tensor | None = None) -> None:
         super().__init__()
-        scale = weight.abs().amax(dim=1).clamp_min(1e-12) / LEVELS
-        rounded = (weight / scale[:, None]).round().to(torch.int8)
-        self.register_buffer("columns", rounded.contiguous().t())
+        self.register_buffer("columns", rows.contiguous().t())
         self.register_buffer("scale", scale)
         self.register_buffer("bias", bias)
 
@@ -45,6 +49,22 @@ class Int8Linear(nn.Module):
         if self.bias is not None:
             y += self.bias
         return y.view(*x.shape[:-1], -1)
+
+
+class Int8Embedding(nn.Module):
+    """Looks tokens up in the int8 rows of the output matrix: one copy of it in memory."""
+
+    rows: Tensor
+    scale: Tensor
+
+    def __init__(self, rows: Tensor, scale: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("rows", rows)
+        self.register_buffer("scale", scale)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """tokens int64 [R, T] -> float32 [R, T, C]."""
+        return self.rows[tokens] * self.scale[tokens][..., None]
 
 
 def is_worthwhile() -> bool:
@@ -100,10 +120,25 @@ def _measured(model: Moonshine, samples: Tensor) -> dict[nn.Module, Tensor]:
 
 
 def quantise(model: Moonshine) -> Moonshine:
-    """Replace the projections of encoder and decoder and the output matrix, in place."""
-    for module in list(model.modules()):
+    """Replace the projections of encoder and decoder, embedding and output matrix, in place."""
+    return _with_rows(model, lambda name, weight: rounded_rows(weight))
+
+
+def with_rows(model: Moonshine, tensors: Mapping[str, Tensor], suffix: str) -> Moonshine:
+    """As `quantise`, with rows NAME and scales NAME + suffix that were rounded before."""
+    return _with_rows(model, lambda name, _: (tensors[name], tensors[name + suffix]))
+
+
+def _with_rows(
+    model: Moonshine, rounded: Callable[[str, Tensor], tuple[Tensor, Tensor]]
+) -> Moonshine:
+    for path, module in list(model.named_modules()):
         for name, child in list(module.named_children()):
             if isinstance(child, nn.Linear):
-                setattr(module, name, Int8Linear(child.weight, child.bias))
-    model.decoder.head = Int8Linear(model.decoder.embedding.weight)
+                rows, scale = rounded(f"{path}.{name}.weight", child.weight)
+                setattr(module, name, Int8Linear(rows, scale, child.bias))
+    embedding = cast(nn.Embedding, model.decoder.embedding).weight
+    rows, scale = rounded("decoder.embedding.weight", embedding)
+    model.decoder.head = Int8Linear(rows, scale)
+    model.decoder.embedding = Int8Embedding(rows, scale)
     return model

@@ -40,29 +40,34 @@ class Recogniser:
     """Moonshine for many callers. Call it from one thread at a time.
 
     `threads`: CPU threads; 0 takes all cores but one. `precision`: "auto" computes in int8
-    where the CPU has instructions for it, else in float32. `cache_problem` says in one line
-    why the converted weights could not be kept, if so.
+    where the CPU has instructions for it, else in float32. `model`: a checkpoint in place of the
+    shipped one. `cache_problem` says in one line why converted weights could not be kept in
+    `cache_dir`, if so.
     """
 
     def __init__(
-        self, cache_dir: Path | str, threads: int = 0, *, precision: Precision = "auto"
+        self,
+        cache_dir: Path | str,
+        threads: int = 0,
+        *,
+        precision: Precision = "auto",
+        model: Path | None = None,
     ) -> None:
         torch.set_num_threads(threads or max(1, (os.cpu_count() or 2) - 1))
-        weights = checkpoint.load_weights(cache_dir)
-        self._setup(checkpoint.build(weights), Vocabulary(weights.tokens), precision)
-        self.cache_problem = weights.cache_problem
+        stored, self.cache_problem = checkpoint.load(cache_dir, model)
+        is_int8 = precision == "int8" or (precision == "auto" and quantise.is_worthwhile())
+        network = checkpoint.build_int8(stored) if is_int8 else checkpoint.build(stored.weights())
+        self._setup(network, Vocabulary(stored.tokens))
 
     @classmethod
     def of(cls, model: Moonshine, vocabulary: Vocabulary) -> Recogniser:
         """A recogniser on a network in memory, as it is."""
         recogniser = cls.__new__(cls)
-        recogniser._setup(model, vocabulary, "float32")
+        recogniser._setup(model, vocabulary)
         recogniser.cache_problem = None
         return recogniser
 
-    def _setup(self, model: Moonshine, vocabulary: Vocabulary, precision: Precision) -> None:
-        if precision == "int8" or (precision == "auto" and quantise.is_worthwhile()):
-            model = quantise.quantise(model)
+    def _setup(self, model: Moonshine, vocabulary: Vocabulary) -> None:
         self.model, self.vocabulary = model, vocabulary
 
     def warm_up(self) -> None:
