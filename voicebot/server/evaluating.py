@@ -39,6 +39,37 @@ class Evaluation:
     layout: str = "laid out like shared/audio (phone_calls/, digits/, ...)"
 
 
+def _add_weights(parser: Parser) -> None:
+    parser.add_argument(
+        "--checkpoint", type=Path, metavar="FILE", help="other weights than the product's"
+    )
+    parser.add_argument(
+        "--held-out", action="store_true", help="of our recordings, only what no training saw"
+    )
+
+
+def _add_intent(parser: Parser) -> None:
+    parser.add_argument(
+        "--dialplan", type=Path, required=True, metavar="PATH", help="what is asked"
+    )
+    parser.add_argument(
+        "--noise", type=Path, required=True, metavar="FILE", help="what is mixed in"
+    )
+    parser.add_argument(
+        "--snr", type=float, nargs="+", metavar="DB", help="how loud; 6 9 12 15 18 21 24"
+    )
+    _add_weights(parser)
+
+
+def _intent_keywords(options: argparse.Namespace) -> dict[str, Any]:
+    if any(not -40 <= snr <= 100 for snr in options.snr or ()):
+        raise UserMistake("eval intent: --snr takes decibels between -40 and 100, such as 6 or 24")
+    keywords = {
+        "dialplan": options.dialplan, "noise": options.noise, "held_out": options.held_out,
+    }  # fmt: skip
+    return keywords | ({"snrs_db": tuple(dict.fromkeys(options.snr))} if options.snr else {})
+
+
 EVALUATIONS: Mapping[str, Evaluation] = {
     "echo": Evaluation(
         "voicebot.evaluation.echo",
@@ -47,6 +78,13 @@ EVALUATIONS: Mapping[str, Evaluation] = {
     "turns": Evaluation(
         "voicebot.evaluation.turns",
         "whether it knows when a caller has begun, has finished, or only nods",
+    ),
+    "intent": Evaluation(
+        "voicebot.evaluation.intent",
+        "whether a request's intent and every slot are understood, in noise",
+        _add_intent,
+        _intent_keywords,
+        layout="holding labels.json and its recordings, as shared/audio/barista; or its parent",
     ),
 }
 """By name, as in `voicebot eval NAME`."""
