@@ -14,7 +14,8 @@ LAYERS = [
     {"pipeline", "learning", "evaluation"},
     {"engine", "store", "monitoring"},
     {"telephony", "audio", "turns", "asr", "nlu", "dialogue", "speech"},
-    {"events", "errors", "config"},
+    # patterns: what dialogues write is read by understanding and recognition alike.
+    {"events", "errors", "config", "patterns"},
 ]
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
 PURE_ROOMS = LAYERS[3]

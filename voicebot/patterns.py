@@ -1,0 +1,117 @@
+"""Phrase patterns: what dialogues write, and what understanding and recognition read alike.
+
+    pattern  = sequence
+    sequence = item*
+    item     = word | "[" options "]" | "(" options ")" | "{" slot "}"
+    options  = sequence ("|" sequence)*
+
+`[...]` may be left out, `(a|b)` is one of several, `{slot}` stands for a value of that slot.
+Case and punctuation do not matter. "[some|a (bit|lot) of] milk" stands for "milk", "some
+milk", "a bit of milk" and "a lot of milk". What counts as a word each room says itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from itertools import islice
+
+MAX_EXPANSIONS = 512
+"""Word sequences that one pattern may stand for."""
+
+Words = tuple[str, ...]
+SplitWords = Callable[[str], Words]
+
+_LEXEME = re.compile(r"\{\s*([^{}\s]*)\s*\}|([\[\](){}|])|([^\[\](){}|]+)")
+_CLOSING = {"[": "]", "(": ")"}
+
+
+class PatternError(ValueError):
+    """What is wrong with a pattern, in one line."""
+
+
+def expand(pattern: str, split: SplitWords) -> tuple[Words, ...]:
+    """All word sequences of a pattern, at most MAX_EXPANSIONS; slots appear as "{name}".
+
+    `split` makes words of plain text. Raises PatternError when brackets do not match, a slot has
+    no name, or the pattern stands for nothing.
+    """
+    sequences = _Parser(pattern, split).options(None)
+    found = tuple(dict.fromkeys(islice((s for s in sequences if s), MAX_EXPANSIONS + 1)))
+    if not found:
+        raise PatternError(f"pattern {pattern!r} stands for no words")
+    if len(found) > MAX_EXPANSIONS:
+        raise _too_many(pattern)
+    return found
+
+
+def expand_leniently(pattern: str, split: SplitWords) -> tuple[Words, ...]:
+    """As `expand`, but a broken pattern stands for its plain words: a live call goes on."""
+    try:
+        return expand(pattern, split)
+    except PatternError:
+        words = split(pattern)
+        return (words,) if words else ()
+
+
+def slots_in(pattern: str) -> Words:
+    """Names of the slots that a pattern mentions."""
+    return tuple(re.findall(r"\{\s*([^{}\s]+)\s*\}", pattern))
+
+
+def _too_many(pattern: str) -> PatternError:
+    return PatternError(
+        f"pattern {pattern!r} stands for more than {MAX_EXPANSIONS} phrases; split it"
+    )
+
+
+class _Parser:
+    """Recursive descent; expansions are bounded while they are built."""
+
+    def __init__(self, pattern: str, split: SplitWords) -> None:
+        self.pattern, self.split = pattern, split
+        self.lexemes = [m.groups() for m in _LEXEME.finditer(pattern)]
+        self.at = 0
+
+    def options(self, closing: str | None) -> list[Words]:
+        found = self._sequence(closing)
+        while self._peek() == "|":
+            self.at += 1
+            found = found + self._sequence(closing)
+            self._bound(found)
+        if self._peek() != closing:
+            wrong = self._peek()
+            raise PatternError(
+                f"pattern {self.pattern!r}: {closing!r} is missing"
+                if closing
+                else f"pattern {self.pattern!r}: {wrong!r} closes nothing"
+            )
+        return found
+
+    def _peek(self) -> str | None:
+        return self.lexemes[self.at][1] if self.at < len(self.lexemes) else None
+
+    def _sequence(self, closing: str | None) -> list[Words]:
+        found: list[Words] = [()]
+        while self.at < len(self.lexemes):
+            slot, sign, words = self.lexemes[self.at]
+            if sign in {"|", "]", ")"}:
+                break
+            self.at += 1
+            if sign in {"{", "}"} or slot == "":
+                raise PatternError(f"pattern {self.pattern!r}: a slot is written {{name}}")
+            if sign is not None:
+                inner = self.options(_CLOSING[sign])
+                self.at += 1
+                choices = [(), *inner] if sign == "[" else inner
+            elif slot is not None:
+                choices = [("{" + slot + "}",)]
+            else:
+                choices = [self.split(words)]
+            found = [head + tail for head in found for tail in choices]
+            self._bound(found)
+        return found
+
+    def _bound(self, found: list[Words]) -> None:
+        if len(found) > 2 * MAX_EXPANSIONS:
+            raise _too_many(self.pattern)
