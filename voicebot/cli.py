@@ -161,12 +161,10 @@ def transcribe(options: argparse.Namespace) -> int:
     settings = _settings()
     meaning = _meaning(options.dialplan, options.state) if options.dialplan else None
     with waiting("loading the recogniser"):
-        from voicebot.asr.recogniser import Recogniser
         from voicebot.evaluation.transcription import transcribe_files
+        from voicebot.server.recognisers import load_recogniser
 
-        # All but one core, as the server: threads that spin for a busy core cost much more time.
-        threads = settings.asr.threads or max(1, (os.cpu_count() or 2) - 1)
-        recogniser = Recogniser(settings.asr.cache_dir, threads)
+        recogniser = load_recogniser(settings)
     failed = 0
     # On one terminal the lines themselves show the progress.
     with waiting("recognising", is_shown=not _is_terminal(sys.stdout)) as tell:
@@ -232,29 +230,6 @@ def graph(options: argparse.Namespace) -> int:
     return OK
 
 
-def list_models(options: argparse.Namespace) -> int:
-    """What is shipped, what can be pulled, and what was."""
-    from voicebot.server import models
-
-    print(models.table(models.list_models(_settings().asr.cache_dir)))
-    return OK
-
-
-def pull_model(options: argparse.Namespace) -> int:
-    """Fetch a model into the cache folder, checksums verified."""
-    from voicebot.server import models
-    from voicebot.server.terminal import waiting
-
-    with waiting(f"pulling {options.name}") as tell:
-
-        def progress(name: str, there: int, size: int) -> None:
-            tell(f"{name}: {there / 1e6:.1f} of {size / 1e6:.1f} MB")
-
-        for path in models.pull(options.name, _settings().asr.cache_dir, progress=progress):
-            print(path)
-    return OK
-
-
 def doctor(options: argparse.Namespace) -> int:
     """What works on this machine and what does not, line by line."""
     from voicebot.server.doctor import examine
@@ -296,7 +271,7 @@ class _Version(argparse.Action):
 
 
 def _parser() -> Parser:
-    from voicebot.server import evaluating
+    from voicebot.server import commands_learning, commands_models, evaluating
     from voicebot.server.terminal import Parser, port, seconds
 
     parser = Parser(
@@ -351,13 +326,8 @@ def _parser() -> Parser:
 
     evaluating.add(commands, command)
 
-    added = command("models", list_models, "models that do not come with the package")
-    deeds = added.add_subparsers(required=True, metavar="WHAT")
-    listing = deeds.add_parser("list", help="what there is and what was pulled", allow_abbrev=False)
-    listing.set_defaults(run=list_models, parser=listing)
-    pulling = deeds.add_parser("pull", help="fetch one", allow_abbrev=False)
-    pulling.add_argument("name", metavar="NAME", help="as `voicebot models list` shows it")
-    pulling.set_defaults(run=pull_model, parser=pulling)
+    commands_models.add(commands, command)
+    commands_learning.add(commands, command)
 
     command("doctor", doctor, "examine this installation")
     return parser

@@ -101,8 +101,14 @@ class AsrSettings(_Room):
     service_options: dict[str, Any] = Field(
         {}, description="keyword arguments of that service, as JSON; `settings` may be an object"
     )
+    model: str | None = Field(
+        None,
+        description="checkpoint to recognise with: a path, a name, or `shipped`; wins over "
+        "`voicebot models use`",
+    )
     cache_dir: Path = Field(
-        Path(platformdirs.user_cache_dir("voicebot")), description="converted weights, prompts"
+        Path(platformdirs.user_cache_dir("voicebot")),
+        description="pulled models, the chosen one, prompts",
     )
     threads: int = Field(0, ge=0, description="CPU threads of the recogniser; 0: all but one")
     partial_interval_ms: Positive = Field(400, description="between partials of one call")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
@@ -32,6 +31,7 @@ from voicebot.server.call_observer import CallObserver, Keeping
 from voicebot.server.directory import CallDecision
 from voicebot.server.media_socket import MediaSocket
 from voicebot.server.memory import keep_memory_flat
+from voicebot.server.recognisers import load_recogniser
 from voicebot.server.services import Services
 from voicebot.server.serving import running_server, serve
 from voicebot.server.voice import make_prompts
@@ -192,10 +192,7 @@ def _load_stt(settings: Settings) -> Factory | None:
 def _load_recogniser(settings: Settings) -> Recogniser | None:
     if settings.asr.service != LOCAL_RECOGNISER:
         return None
-    from voicebot.asr.recogniser import Recogniser
-
-    threads = settings.asr.threads or max(1, (os.cpu_count() or 2) - 1)
-    recogniser = Recogniser(settings.asr.cache_dir, threads)
+    recogniser = load_recogniser(settings)
     if recogniser.cache_problem is not None:
         log.warning("weights are converted at each start", problem=recogniser.cache_problem)
     recogniser.warm_up()

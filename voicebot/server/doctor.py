@@ -85,11 +85,11 @@ def _recogniser(settings: Settings) -> str:
         load_service("asr.service", settings.asr.service, settings.asr.service_options)
         return f"{settings.asr.service} can be imported"
     from voicebot.asr.moonshine import SAMPLE_RATE_HZ
-    from voicebot.asr.recogniser import Recogniser
+    from voicebot.server.recognisers import load_recogniser
     from voicebot.speech.voices import EspeakVoice
 
     began = time.perf_counter()
-    recogniser = Recogniser(settings.asr.cache_dir, settings.asr.threads or 1)
+    recogniser = load_recogniser(settings, settings.asr.threads or 1)
     loaded = time.perf_counter()
     speech = EspeakVoice("en-us+steph", words_per_minute=150).render(SENTENCE)
     samples = resample(to_float(speech.samples), speech.rate_hz, SAMPLE_RATE_HZ)
@@ -155,8 +155,8 @@ def _cache(settings: Settings) -> str:
         _try_writing(folder)
     except OSError as error:
         raise SettingsError(
-            f"{folder} cannot be written ({error.strerror}): every start converts the weights "
-            "and renders the prompts again; set VOICEBOT_ASR__CACHE_DIR"
+            f"{folder} cannot be written ({error.strerror}): every start renders "
+            "the prompts again; set VOICEBOT_ASR__CACHE_DIR"
         ) from None
     return f"{folder} can be written"
 

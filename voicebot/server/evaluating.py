@@ -174,11 +174,11 @@ def run_evaluation(
 
 def _recogniser(settings: Settings, checkpoint: Path | None) -> Recogniser:
     """The one that callers get, or one with the weights of `checkpoint`."""
-    from voicebot.asr.recogniser import Recogniser
+    from voicebot.server.recognisers import load_recogniser
 
     threads = settings.asr.threads or max(1, (os.cpu_count() or 2) - 1)
     if checkpoint is None:
-        return Recogniser(settings.asr.cache_dir, threads)
+        return load_recogniser(settings, threads)
     from voicebot.evaluation.asr_weights import recogniser_of
 
     return recogniser_of(checkpoint, threads)

@@ -1,6 +1,6 @@
-"""`voicebot models list` and `pull NAME`: models that do not come with the package.
+"""`voicebot models list`, `pull NAME` and `card NAME`.
 
-All are files of openWakeWord's release v0.5.1, the addresses that its package names
+What is pulled are files of openWakeWord's release v0.5.1, the addresses that its package names
 (openwakeword/__init__.py, 0.6, with .onnx for .tflite, as its own `download_models` does). The
 package gives no checksums; those here are the ones of upstream's Git LFS pointer
 (melspectrogram) and of several independent projects that pin the same release files.
@@ -12,6 +12,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.resources import files
@@ -21,6 +22,7 @@ from typing import IO
 import httpx
 
 from voicebot.errors import ModelUnavailable
+from voicebot.server import recognisers
 
 RELEASE = "https://github.com/dscripka/openWakeWord/releases/download/v0.5.1"
 FOLDER = "models"
@@ -51,6 +53,10 @@ class Model:
 
 
 _APACHE = "Apache-2.0"
+_MIT_ORIGIN = "Apache-2.0, of MIT weights"
+_LICENCES = re.compile(
+    r"CC BY(?:-SA|-NC|-NC-SA)? \d\.\d|Apache-2\.0|\bMIT\b|free for any use|public domain"
+)
 _NON_COMMERCIAL = "CC BY-NC-SA 4.0: not for commercial use"
 
 FEATURES = Model(
@@ -96,7 +102,8 @@ MODELS = (
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One line of `models list`. `state`: "shipped", "pulled", "damaged" or "can be pulled"."""
+    """One line of `models list`. `state`: "shipped", "pulled", "damaged" or "can be pulled";
+    `data`: the licences of what it learnt from, where its card tells them."""
 
     name: str
     summary: str
@@ -104,26 +111,69 @@ class Listed:
     state: str
     size: int
     where: Path | None
+    data: tuple[str, ...] = ()
 
 
 def list_models(cache_dir: Path) -> list[Listed]:
     """What comes with the package, what can be pulled, and what has been."""
-    folder = Path(str(files("voicebot") / "turns" / "models"))
-    weights = sorted(path for path in folder.iterdir() if path.suffix in {".safetensors", ".npz"})
-    shipped = [
-        Listed(path.stem, _title(path), _APACHE, "shipped", path.stat().st_size, path)
-        for path in weights
-    ]
+    shipped = [_shipped(path) for path in shipped_weights()]
     return [*shipped, *(_listed(model, cache_dir / FOLDER) for model in MODELS)]
 
 
-def _title(weights: Path) -> str:
-    """The first line of the model card beside them."""
-    try:
-        card = weights.with_suffix(".md").read_text(encoding="utf-8")
-    except OSError:
-        return ""
-    return card.partition("\n")[0].lstrip("# ").strip().removeprefix(f"{weights.name}: ")
+def shipped_weights() -> list[Path]:
+    """All weights in the package."""
+    folders = [Path(str(files("voicebot") / room / "models")) for room in ("asr", "turns")]
+    return sorted(
+        path
+        for folder in folders
+        if folder.is_dir()
+        for path in folder.iterdir()
+        if path.suffix in {".safetensors", ".npz"}
+    )
+
+
+def _shipped(weights: Path) -> Listed:
+    text = recognisers.card_of(weights) or ""
+    title = text.partition("\n")[0].lstrip("# ").strip().removeprefix(f"{weights.name}: ")
+    licence = _MIT_ORIGIN if weights.parent.parent.name == "asr" else _APACHE
+    data = tuple(dict.fromkeys(_LICENCES.findall(text)))
+    return Listed(weights.stem, title, licence, "shipped", weights.stat().st_size, weights, data)
+
+
+def card(name: str, cache_dir: Path) -> str:
+    """A model's card: of a shipped one, one that can be pulled, or a checkpoint's.
+
+    ModelUnavailable when there is no such model, or no card beside it.
+    """
+    for weights in shipped_weights():
+        if weights.stem == name:
+            return _card(weights)
+    for model in MODELS:
+        if model.name == name:
+            return _pulled_card(model)
+    path = recognisers.find(name, cache_dir)
+    return _card(path or _recogniser())
+
+
+def _pulled_card(model: Model) -> str:
+    sums = [f"- {file.name}, {file.size} bytes, {file.sha256}" for file in model.files]
+    head = f"# {model.name}: {model.summary}\n\nLicence: {model.licence}. From {RELEASE}:\n\n"
+    return head + "\n".join(sums)
+
+
+def _card(weights: Path) -> str:
+    text = recognisers.card_of(weights)
+    if text is None:
+        raise ModelUnavailable(
+            f"{weights}: no model card beside it; it would be {weights.with_suffix('.md').name}"
+        )
+    return text.rstrip("\n")
+
+
+def _recogniser() -> Path:
+    from voicebot.asr.checkpoint import SHIPPED
+
+    return SHIPPED
 
 
 def _listed(model: Model, folder: Path) -> Listed:
@@ -143,7 +193,8 @@ def table(listed: list[Listed]) -> str:
     lines = []
     for item in listed:
         what = f"{item.name:<{wide}}  {item.state:<13}  {item.size / 1e6:4.1f} MB  {item.summary}"
-        lines.append(f"{what}; {item.licence}" + (f"; {item.where}" if item.where else ""))
+        data = f" (data: {', '.join(item.data)})" if item.data else ""
+        lines.append(f"{what}; {item.licence}{data}" + (f"; {item.where}" if item.where else ""))
     return "\n".join(lines)
 
 
