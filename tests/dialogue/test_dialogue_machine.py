@@ -13,6 +13,7 @@ from voicebot.events import (
     CallStarted,
     Disconnect,
     Interpretation,
+    Note,
     Play,
     PromptHeard,
     Reading,
@@ -115,14 +116,16 @@ def test_denied_value_is_taken_back(trip: Conversation) -> None:
     trip(says(town="Oslo"))  # insists: asked about, for it was denied
     assert trip.said == ["Oslo. Is that right?"]
     slots = (SlotValue("town", "Bern"),)
-    assert trip(Interpretation(None, slots, 0.9, denied=denied)) == ["When?"]
+    assert trip(Interpretation(None, slots, 0.9, denied=denied)) == ["Okay, Bern.", "When?"]
     assert trip.machine.slots == {"town": "Bern"}
 
 
 def test_correction_of_another_field(trip: Conversation) -> None:
     trip(says(town="Oslo"))
-    assert trip(says(town="Bern")) == ["When?"]
+    assert trip(says(town="Bern")) == ["Okay, Bern.", "When?"]  # only this is confirmed again
     assert trip.machine.slots == {"town": "Bern"}
+    assert Note("correction", {"slot": "town", "from": "Oslo", "to": "Bern"}) in trip.actions
+    assert trip(says(town="Oslo")) == ["Oslo. Is that right?"]  # taken back once: asked about
 
 
 def test_doubtful_words_beside_a_correction_change_nothing_else(trip: Conversation) -> None:

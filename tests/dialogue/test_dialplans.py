@@ -94,6 +94,7 @@ def test_static_prompts() -> None:
 
 SECTIONS = {
     "PlanKeys": ["Plan", "Inherited keys"],
+    "Hours": ["Opening hours"],
     "FormKeys": ["Form", "Inherited keys"],
     "MenuEntry": ["Menu entry"],
     "FieldKeys": ["Field", "Inherited keys"],
@@ -101,6 +102,7 @@ SECTIONS = {
     "Length": ["Length"],
     "Review": ["Review", "Inherited keys"],
     "Step": ["Step"],
+    "Voicemail": ["Voicemail"],
     "LadderEntry": ["Rung of a ladder"],
     "Universal": ["Universal"],
     "PromptPart": ["Prompt part"],
@@ -110,6 +112,8 @@ SECTIONS = {
     "Dtmf": ["Key collection"],
     "TimeoutKeys": ["Timeouts"],
     "Service": ["Service"],
+    "Llm": ["Language model"],
+    "LlmTool": ["Tool"],
 }
 
 

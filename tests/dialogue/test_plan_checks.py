@@ -305,12 +305,12 @@ def test_warnings_do_not_stop_a_plan(tmp_path: Path) -> None:
         ),
         (
             "forms:\n  a: {enter: [{goto: a, disconnect: x}]}\n",
-            "p.yaml:2: form 'a': a step has one exit: goto, transfer or disconnect",
+            "p.yaml:2: form 'a': a step has one exit: return, goto, transfer or disconnect",
         ),
         (
             "forms:\n  a: {enter: [{}, {disconnect: x}]}\n",
             "p.yaml:2: form 'a': a step does nothing; give it one of say, set, clear, record, "
-            "goal, call, do, goto, transfer, ...",
+            "goal, task, form, voicemail, call, do, return, goto, transfer, ...",
         ),
         (
             "forms:\n  a: {enter: [{disconnect: x}, hello]}\n",

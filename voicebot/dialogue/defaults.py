@@ -5,7 +5,7 @@ from __future__ import annotations
 from voicebot.dialogue.schema import Confirm, Exit, LadderEntry, PromptPart, Universal
 from voicebot.events import CONFIRM_SLOT
 
-RESERVED = frozenset({CONFIRM_SLOT, "value", "call", "now", "review", "change"})
+RESERVED = frozenset({CONFIRM_SLOT, "said", "value", "call", "now", "review", "change"})
 """Names that no field and no variable may have."""
 
 NOMATCH_BELOW = 0.2
@@ -17,6 +17,12 @@ MAX_DENIALS = 3
 """So many times "no" to the same value, then the nomatch ladder's end."""
 MAX_MISSES = 12
 """So many noinputs and nomatches in a row, wherever, end the call: no plan loops for ever."""
+MAX_DEPTH = 8
+"""Forms that wait for one another; beyond is a plan that calls itself for ever."""
+FILLER_AFTER_MS = 1500
+"""Longer silences make callers ask whether somebody is there."""
+MODEL_CONFIDENCE = 0.5
+"""What a language model understood is mentioned or asked about, as the bounds say."""
 MAX_STEPS = 500
 """Steps without waiting for anyone; beyond is a loop that the checks could not see."""
 
@@ -47,6 +53,7 @@ CONFIRM = Confirm(
     nomatch_below=NOMATCH_BELOW,
     explicit_below=EXPLICIT_BELOW,
     implicit_below=IMPLICIT_BELOW,
+    offers=2,
     prompt=prompt("{{ value }}. Is that right?"),
 )
 IMPLICIT = "Okay, {{ value }}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -18,9 +19,11 @@ from voicebot.events import (
     SlotType,
 )
 
-Kind = Literal["menu", "open", "field", "confirm", "review", "change"]
+Kind = Literal["menu", "open", "field", "confirm", "review", "change", "llm"]
 
 YES_NO = SlotSpec(CONFIRM_SLOT, SlotType.YES_NO)
+SAID = SlotSpec("said", SlotType.TEXT)
+"""Whatever the caller says to a language model."""
 _MAX_KEYS = {
     SlotType.YES_NO: 1,
     SlotType.DIGITS: 20,
@@ -44,7 +47,8 @@ class Place:
     @property
     def state(self) -> str:
         """Name for journal and logs, `form/field`."""
-        parts = [self.form, self.field, "" if self.kind in {"menu", "open", "field"} else self.kind]
+        is_plain = self.kind in {"menu", "open", "field", "llm"}
+        parts = [self.form, self.field, "" if is_plain else self.kind]
         return "/".join(part for part in parts if part)
 
 
@@ -55,6 +59,8 @@ def places(keys: PlanKeys) -> Iterator[Place]:
             yield Place(name, "menu")
         elif form.prompt is not None and form.fields:
             yield Place(name, "open")
+        elif form.llm is not None:
+            yield Place(name, "llm")
         for field, field_keys in form.fields.items():
             if not field_keys.optional:
                 yield Place(name, "field", field)
@@ -114,10 +120,10 @@ def offered_forms(keys: PlanKeys, place: Place) -> dict[str, tuple[str, ...]]:
     if place.kind == "menu":
         for entry in form.menu or ():
             offered[entry.goto] = (*offered.get(entry.goto, ()), *(entry.phrases or ()))
-    elif form.phrases:
+    elif form.phrases or form.examples:
         offered[place.form] = ()
     for name, other in keys.forms.items():
-        if other.anywhere and other.phrases:
+        if other.anywhere and (other.phrases or other.examples):
             offered.setdefault(name, ())
     return offered
 
@@ -125,6 +131,8 @@ def offered_forms(keys: PlanKeys, place: Place) -> dict[str, tuple[str, ...]]:
 def _focus(place: Place) -> str | None:
     if place.kind in {"confirm", "review"}:
         return CONFIRM_SLOT
+    if place.kind == "llm":
+        return SAID.name
     return place.field or None
 
 
@@ -132,6 +140,8 @@ def _slots(keys: PlanKeys, place: Place) -> Iterable[SlotSpec]:
     found: dict[str, SlotSpec] = {}
     if place.kind in {"confirm", "review"}:
         found[YES_NO.name] = YES_NO
+    if place.kind == "llm":
+        found[SAID.name] = SAID
     form = keys.forms[place.form]
     if place.field:
         found[place.field] = slot_spec(keys, place.field, form.fields[place.field])
@@ -147,13 +157,16 @@ def _intents(keys: PlanKeys, place: Place) -> Iterator[IntentSpec]:
     for name, added in offered_forms(keys, place).items():
         form = keys.forms[name]
         phrases = tuple(dict.fromkeys([*(form.phrases or ()), *added]))
-        yield IntentSpec(intent_name(name, form), phrases, dtmf.get(name))
+        here = [entry.examples or [] for entry in entries if entry.goto == name]
+        examples = tuple(dict.fromkeys([*(form.examples or ()), *itertools.chain(*here)]))
+        yield IntentSpec(intent_name(name, form), phrases, dtmf.get(name), examples=examples)
 
 
 def _universals(keys: PlanKeys, place: Place, *, zero_is_free: bool) -> Iterator[IntentSpec]:
     for name, universal in inherit.universals(keys, place).items():
         key = universal.dtmf if zero_is_free or universal.dtmf == "*" else None
-        yield IntentSpec(name, tuple(universal.phrases or ()), key)
+        examples = tuple(universal.examples or ())
+        yield IntentSpec(name, tuple(universal.phrases or ()), key, examples=examples)
 
 
 def _may_be_one_key(place: Place, digits: DigitRule, slots: list[SlotSpec]) -> bool:

@@ -19,7 +19,7 @@ class Edge:
 
     form: str
     field: str
-    kind: str  # menu, step, noinput, nomatch, universal, anywhere, end
+    kind: str  # menu, step, call, noinput, nomatch, universal, anywhere, end
     label: str
     key: Key
     target: str = ""
@@ -31,8 +31,9 @@ class Edge:
 def edges(keys: PlanKeys) -> list[Edge]:
     """All edges that a plan declares, in the file's order, plan-wide ones last."""
     found: list[Edge] = []
+    inner = called(keys)
     for name, form in keys.forms.items():
-        found.extend(_form_edges(name, form, next_form(keys, name)))
+        found.extend(_form_edges(name, form, next_form(keys, name), is_called=name in inner))
         for other, other_form in keys.forms.items():
             if other_form.anywhere and other != name:
                 found.append(
@@ -42,7 +43,9 @@ def edges(keys: PlanKeys) -> list[Edge]:
     return found
 
 
-def _form_edges(name: str, form: FormKeys, follower: str | None) -> Iterator[Edge]:
+def _form_edges(
+    name: str, form: FormKeys, follower: str | None, *, is_called: bool
+) -> Iterator[Edge]:
     at: Key = ("forms", name)
     yield from _step_edges(name, "", form.enter or [], (*at, "enter"))
     for index, entry in enumerate(form.menu or ()):
@@ -55,7 +58,13 @@ def _form_edges(name: str, form: FormKeys, follower: str | None) -> Iterator[Edg
     if form.review is not None:
         yield from _inherited_edges(name, "", form.review, (*at, "review"))
     yield from _step_edges(name, "", form.filled or [], (*at, "filled"))
+    if form.llm is not None:
+        for index, target in enumerate(form.llm.goto):
+            yield Edge(name, "", "menu", "said", (*at, "llm", "goto", index), target)
+        yield from _step_edges(name, "", form.llm.else_ or [], (*at, "llm", "else"))
     yield from _inherited_edges(name, "", form, at)
+    if is_called:
+        return  # at its end it comes back
     if falls_off(form) and follower is not None:
         yield Edge(name, "", "end", "", (*at, "next") if form.next else ("next",), follower)
     elif falls_off(form) and not form.anywhere:
@@ -66,7 +75,9 @@ def _step_edges(form: str, field: str, steps: list[Step], key: Key) -> Iterator[
     for index, step in enumerate(steps):
         here = (*key, index)
         label = step.when or ""
-        if step.leaves:
+        if step.form is not None:
+            yield Edge(form, field, "call", label, (*here, "form"), step.form)
+        if step.leaves and step.return_ is None:
             yield _edge(form, field, "step", label, here, step)
         for branch, inner in (("error", step.error), ("do", step.do)):
             for edge in _step_edges(form, field, inner or [], (*here, branch)):
@@ -119,6 +130,30 @@ def next_form(keys: PlanKeys, form: str) -> str | None:
     return None if follower == form else follower
 
 
+def called(keys: PlanKeys) -> set[str]:
+    """Forms that steps of other forms go through."""
+    return {step.form for _, step in all_steps(keys) if step.form is not None}
+
+
+def all_steps(keys: PlanKeys) -> Iterator[tuple[Key, Step]]:
+    """Every step with its place, nested ones too."""
+    for name, form in keys.forms.items():
+        key: Key = ("forms", name)
+        yield from _walk((*key, "enter"), form.enter)
+        for field_name, field in form.fields.items():
+            yield from _walk((*key, "fields", field_name, "filled"), field.filled)
+        yield from _walk((*key, "filled"), form.filled)
+        if form.llm is not None:
+            yield from _walk((*key, "llm", "else"), form.llm.else_)
+
+
+def _walk(key: Key, steps: list[Step] | None) -> Iterator[tuple[Key, Step]]:
+    for index, step in enumerate(steps or ()):
+        yield (*key, index), step
+        yield from _walk((*key, index, "error"), step.error)
+        yield from _walk((*key, index, "do"), step.do)
+
+
 def surely_leaves(steps: list[Step] | None) -> bool:
     """Whether a step list always ends in an exit."""
     return any(
@@ -134,4 +169,4 @@ def falls_off(form: FormKeys) -> bool:
 def waits(form: FormKeys) -> bool:
     """Whether a form surely waits for the caller, once entered, before it is left."""
     asks = any(not field.optional and field.when is None for field in form.fields.values())
-    return form.menu is not None or form.review is not None or asks
+    return asks or any(way is not None for way in (form.menu, form.review, form.llm))

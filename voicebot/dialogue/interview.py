@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from voicebot.dialogue import defaults, inherit
+from voicebot.dialogue.activations import Activations
 from voicebot.dialogue.expectations import Place
 from voicebot.dialogue.flow import next_form
 from voicebot.dialogue.performer import Performer
@@ -13,8 +16,9 @@ from voicebot.dialogue.state import Frame
 class Interview:
     """Goes through the present form of a State."""
 
-    def __init__(self, performer: Performer) -> None:
+    def __init__(self, performer: Performer, activations: Activations) -> None:
         self._performer = performer
+        self._activations = activations
         self._state = performer.state
 
     def select(self) -> None:
@@ -31,6 +35,8 @@ class Interview:
             self.ask(Place(state.form, "confirm", name))
         elif form.menu is not None:
             self.ask(Place(state.form, "menu"))
+        elif form.llm is not None and not state.is_opened:
+            self.ask(Place(state.form, "llm"))
         elif self._has_open_question():
             self.ask(Place(state.form, "open"))
         else:
@@ -60,7 +66,7 @@ class Interview:
             state.phase = "collect"
             self.ask(Place(state.form, "field", missing))
         elif state.phase == "submit":
-            self._end_form()
+            self.end_form()
         elif form.review is not None and not state.is_reviewed:
             self.ask(Place(state.form, "change" if state.is_changing else "review"))
         else:
@@ -69,14 +75,11 @@ class Interview:
             state.phase = "submit"
             state.frames = [Frame(address=["forms", state.form, "filled"])]
 
-    def _end_form(self) -> None:
-        state = self._state
-        if state.stack:
-            state.form = state.stack.pop()
-            state.phase = "collect"
-            state.mode = "run"
+    def end_form(self, values: Mapping[str, object] | None = None) -> None:
+        """The form is done: back to the one that waits for it, or on to the next."""
+        if self._activations.come_back(values):
             return
-        follower = next_form(self._performer.keys, state.form)
+        follower = next_form(self._performer.keys, self._state.form)
         if follower is not None:
             self._performer.enter(follower)
         else:
@@ -86,6 +89,9 @@ class Interview:
         """Ask the question of a place, and listen."""
         state = self._state
         state.visit(place)
+        if state.is_resumed:
+            self._performer.play(self._performer.form.resume)
+            state.is_resumed = False
         self._acknowledge()
         first, again = self._question(place)
         is_again = state.count(f"{place.state}:asked") > 1

@@ -15,11 +15,16 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import ValidationError
 
 from voicebot.dialogue import defaults, inherit
+from voicebot.dialogue.activations import Activations
+from voicebot.dialogue.asking import Asking
+from voicebot.dialogue.consulting import Consulting
 from voicebot.dialogue.expectations import Place, expectation
+from voicebot.dialogue.hours import is_open
 from voicebot.dialogue.interview import Interview
-from voicebot.dialogue.performer import Performer
+from voicebot.dialogue.performer import Performer, steps_at
 from voicebot.dialogue.schema import LadderEntry
 from voicebot.dialogue.state import Said, State
+from voicebot.dialogue.stepping import Stepper
 from voicebot.dialogue.taking import Taker
 from voicebot.dialogue.understanding import understand
 from voicebot.errors import PlanError
@@ -32,6 +37,8 @@ from voicebot.events import (
     Expectation,
     Interpretation,
     Listen,
+    MessageTaken,
+    ModelReply,
     NoInput,
     Play,
     PromptHeard,
@@ -53,9 +60,14 @@ class Machine:
 
     def _attach(self, state: State) -> None:
         self._state = state
-        self._performer = Performer(self._plan, state, self._now)
-        self._interview = Interview(self._performer)
-        self._taker = Taker(self._performer)
+        performer = Performer(self._plan, state, self._now)
+        self._performer = performer
+        self._activations = Activations(performer)
+        self._asking = Asking(performer)
+        self._interview = Interview(performer, self._activations)
+        self._taker = Taker(performer, self._activations)
+        self._consulting = Consulting(performer, self._asking, self._taker)
+        self._stepper = Stepper(performer, self._asking, self._activations, self._interview)
 
     # ------------------------------------------------------------ from outside
 
@@ -91,7 +103,11 @@ class Machine:
         place = self._place
         if self._state.mode != "listen" or place is None:
             return None
-        return expectation(self._plan.keys, place, with_yes_no=bool(self._state.acknowledged))
+        found = expectation(self._plan.keys, place, with_yes_no=bool(self._state.acknowledged))
+        if self._state.noinput_ms is not None:
+            timeouts = replace(found.timeouts, noinput_ms=self._state.noinput_ms)
+            found = replace(found, timeouts=timeouts)
+        return found
 
     def to_json(self) -> str:
         """The whole state as JSON text."""
@@ -105,8 +121,7 @@ class Machine:
             state = State.model_validate(json.loads(text))
         except (ValidationError, ValueError):
             raise PlanError(f"{plan.path}:1: not a saved dialogue state") from None
-        forms = {state.form, *state.stack, *(visit.form for visit in state.history)} - {""}
-        if not forms <= set(plan.forms):
+        if not _fits(plan, state):
             raise PlanError(f"{plan.path}:1: the saved dialogue belongs to another plan")
         machine._attach(state)
         return machine
@@ -125,10 +140,9 @@ class Machine:
             return []
         if isinstance(event, CallStarted) and state.mode == "new":
             self._start(event)
-        elif isinstance(event, ServiceReply) and state.mode == "service":
-            if event.id != state.pending_service:
+        elif isinstance(event, ServiceReply | MessageTaken | ModelReply):
+            if event.id != state.pending or not self._answered(event):
                 return []
-            self._performer.reply(event)
         elif isinstance(event, NoInput) and state.mode == "listen":
             self._miss("noinput")
         elif isinstance(event, Interpretation) and state.mode == "listen":
@@ -140,13 +154,34 @@ class Machine:
 
     # ------------------------------------------------------------ a turn
 
+    def _answered(self, event: ServiceReply | MessageTaken | ModelReply) -> bool:
+        """What was waited for is here; False when it is something else."""
+        mode = self._state.mode
+        if isinstance(event, ServiceReply) and mode == "service":
+            if self._state.is_tool:
+                self._consulting.tool_replied(event)
+            else:
+                self._asking.replied(event)
+        elif isinstance(event, MessageTaken) and mode == "message":
+            self._asking.took(event)
+        elif isinstance(event, ModelReply) and mode == "model":
+            self._consulting.replied(event)
+        else:
+            return False
+        return True
+
     @property
     def _place(self) -> Place | None:
         return self._state.at.place if self._state.at is not None else None
 
     def _start(self, event: CallStarted) -> None:
         self._state.call = {str(key): str(value) for key, value in event.parameters.items()}
-        self._performer.enter(self._plan.start)
+        hours, now = self._plan.keys.hours, self._performer.now
+        start = self._plan.start
+        if hours is not None and hours.closed is not None and not is_open(hours, now):
+            self._performer.note("closed", {"at": now.isoformat()})
+            start = hours.closed
+        self._performer.enter(start)
         self._performer.play(self._plan.keys.welcome)
 
     def _note_heard(self, event: PromptHeard) -> None:
@@ -158,7 +193,7 @@ class Machine:
             if self._state.mode != "run":
                 return
             if self._state.frames:
-                self._performer.step()
+                self._stepper.step()
             else:
                 self._interview.select()
         if self._state.mode == "run":
@@ -213,6 +248,9 @@ class Machine:
         if event.is_universal and event.intent in inherit.universals(self._plan.keys, place):
             self._universal(place, event.intent)
             return
+        if place.kind == "llm":
+            self._open_question(place, waits_for, event)
+            return
         heard = understand(self._plan.keys, place, waits_for, event, self._state.denied)
         if heard.is_nothing:
             self._miss("nomatch")
@@ -220,6 +258,20 @@ class Machine:
         self._state.mode = "run"
         if self._taker.take(place, heard, by_key=event.by == "dtmf"):
             self._state.misses = 0
+        else:
+            self._miss("nomatch")
+
+    def _open_question(self, place: Place, waits_for: Expectation, event: Interpretation) -> None:
+        """What the caller said is for the language model, unless he asks for another form."""
+        heard = understand(self._plan.keys, place, waits_for, event, self._state.denied)
+        if heard.form is not None and heard.form != place.form:
+            self._state.mode = "run"
+            self._taker.take(place, heard, by_key=event.by == "dtmf")
+        elif event.by == "speech" and event.text.strip():
+            self._state.mode = "run"
+            self._state.misses = 0
+            self._state.forget_misses(place.state)
+            self._consulting.heard(event.text)
         else:
             self._miss("nomatch")
 
@@ -262,7 +314,8 @@ class Machine:
             return
         before = state.history.pop()
         state.mode = "run"
-        if before.form != state.form:
+        if before.form != state.form and not self._activations.back_to(before.form):
+            state.stack = []
             self._performer.enter(before.form)
             return
         state.phase = "collect"
@@ -273,5 +326,27 @@ class Machine:
 
 
 def _said(play: Play) -> Said:
-    parts = [part if isinstance(part, str) else (part.value, part.kind) for part in play.parts]
+    parts = [
+        part if isinstance(part, str) else (part.value, part.kind, part.pace) for part in play.parts
+    ]
     return Said(parts=parts, barge_in=play.barge_in)
+
+
+def _fits(plan: Plan, state: State) -> bool:
+    """Whether everything that a saved state names is in the plan."""
+    forms = plan.forms
+    waiting = [before.form for before in state.stack]
+    if not {state.form, *waiting, *(visit.form for visit in state.history)} - {""} <= set(forms):
+        return False
+    visits = [*state.history, *([state.at] if state.at is not None else [])]
+    if any(visit.field and visit.field not in forms[visit.form].fields for visit in visits):
+        return False
+    every = [state.frames, *(before.frames for before in state.stack)]
+    try:
+        return all(
+            frame.index <= len(steps_at(plan.keys, frame.address))
+            for frames in every
+            for frame in frames
+        )
+    except (KeyError, IndexError, AttributeError):
+        return False

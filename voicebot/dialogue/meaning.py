@@ -9,12 +9,13 @@ from pathlib import Path
 from voicebot.dialogue import defaults, inherit
 from voicebot.dialogue.checks import Checker, did_you_mean
 from voicebot.dialogue.expectations import intent_name, slot_spec
-from voicebot.dialogue.flow import surely_leaves
+from voicebot.dialogue.flow import all_steps, surely_leaves
 from voicebot.dialogue.schema import (
     Choices,
     FieldKeys,
     FormKeys,
     Inherited,
+    Llm,
     PlanKeys,
     Service,
     Step,
@@ -42,6 +43,8 @@ def check(checker: Checker, keys: PlanKeys) -> None:
     for name, service in keys.services.items():
         _check_service(checker, ("services", name), service)
     called = {step.call for _, step in all_steps(keys)}
+    called |= {tool for form in keys.forms.values() if form.llm for tool in form.llm.tools}
+    _check_hours(checker, keys)
     for name in keys.services:
         if name not in called:
             checker.report(("services", name), "is never called", is_warning=True)
@@ -56,23 +59,6 @@ def levels(keys: PlanKeys) -> Iterator[tuple[Key, Inherited]]:
             yield ("forms", name, "fields", field_name), field
         if form.review is not None:
             yield ("forms", name, "review"), form.review
-
-
-def all_steps(keys: PlanKeys) -> Iterator[tuple[Key, Step]]:
-    """Every step with its place, nested ones too."""
-    for name, form in keys.forms.items():
-        key: Key = ("forms", name)
-        yield from _walk((*key, "enter"), form.enter)
-        for field_name, field in form.fields.items():
-            yield from _walk((*key, "fields", field_name, "filled"), field.filled)
-        yield from _walk((*key, "filled"), form.filled)
-
-
-def _walk(key: Key, steps: list[Step] | None) -> Iterator[tuple[Key, Step]]:
-    for index, step in enumerate(steps or ()):
-        yield (*key, index), step
-        yield from _walk((*key, index, "error"), step.error)
-        yield from _walk((*key, index, "do"), step.do)
 
 
 def _check_level(checker: Checker, key: Key, level: Inherited) -> None:
@@ -101,9 +87,11 @@ def _check_level(checker: Checker, key: Key, level: Inherited) -> None:
 
 
 def _check_form(checker: Checker, keys: PlanKeys, key: Key, form: FormKeys) -> None:
-    asks = bool(form.fields) or form.menu is not None
+    asks = bool(form.fields) or form.menu is not None or form.llm is not None
     if form.menu is not None and form.fields:
         checker.report(key, "has both 'menu' and 'fields'; put the fields in a form of their own")
+    if form.llm is not None:
+        _check_llm(checker, keys, key, form, form.llm)
     if form.menu is not None:
         _check_menu(checker, keys, key, form)
     if form.prompt and not asks:
@@ -117,7 +105,7 @@ def _check_form(checker: Checker, keys: PlanKeys, key: Key, form: FormKeys) -> N
         )
     if form.review is not None and not form.review.prompt:
         checker.report_missing((*key, "review"), "prompt", "'review' has no 'prompt'")
-    if form.anywhere and not form.phrases:
+    if form.anywhere and not (form.phrases or form.examples):
         checker.report(key, "'anywhere' needs 'phrases' by which callers ask for it")
     for name, field in form.fields.items():
         _check_field(checker, keys, (*key, "fields", name), field)
@@ -149,7 +137,8 @@ def _check_menu(checker: Checker, keys: PlanKeys, key: Key, form: FormKeys) -> N
             checker.report(here, f"key {entry.dtmf} stands twice in the menu")
         seen.add(entry.dtmf or "")
         target = keys.forms.get(entry.goto)
-        if target is not None and not (target.phrases or entry.phrases or entry.dtmf):
+        said = target and (target.phrases or target.examples or entry.phrases or entry.examples)
+        if target is not None and not (said or entry.dtmf):
             checker.report(
                 here,
                 f"'{entry.goto}' cannot be chosen; add 'phrases' to that form or a 'dtmf' key here",
@@ -210,10 +199,67 @@ def _check_names(checker: Checker, keys: PlanKeys) -> None:
                     f"differs from field '{field_name}' of form '{first}' in type or choices; "
                     "rename one, or share the choices through 'lists:'",
                 )
+    for form_name, form in keys.forms.items():
+        for name in form.variables:
+            key = ("forms", form_name, "variables", name)
+            _check_reserved(checker, key, name)
+            if name in specs or name in keys.variables:
+                checker.report(key, f"'{name}' is a field or a variable of the plan already")
     for name in keys.variables:
         _check_reserved(checker, ("variables", name), name)
         if name in specs:
             checker.report(("variables", name), f"is a field of form '{specs[name][0]}' already")
+
+
+def _check_hours(checker: Checker, keys: PlanKeys) -> None:
+    hours = keys.hours
+    if hours is None:
+        return
+    if not hours.weekly:
+        checker.report_missing(
+            ("hours",), "weekly", "'hours' has no 'weekly'; nobody is ever there"
+        )
+    if hours.closed is not None and hours.closed not in keys.forms:
+        hint = did_you_mean(hours.closed, keys.forms)
+        checker.report(("hours", "closed"), f"unknown form '{hours.closed}'{hint}")
+    if keys.timezone is None:
+        checker.report(
+            ("hours",),
+            "'hours' without 'timezone' follows the server's clock; add 'timezone:'",
+            is_warning=True,
+        )
+
+
+def _check_llm(checker: Checker, keys: PlanKeys, key: Key, form: FormKeys, node: Llm) -> None:
+    if form.menu is not None or form.fields:
+        checker.report(key, "has 'llm' and 'menu' or 'fields'; put them in forms of their own")
+    if not form.prompt:
+        checker.report_missing(key, "prompt", "has no 'prompt'; add the open question")
+    here: Key = (*key, "llm")
+    for name in node.tools:
+        service = keys.services.get(name)
+        if service is None:
+            hint = did_you_mean(name, keys.services) or "; declare it under 'services:'"
+            checker.report((*here, "tools"), f"unknown service '{name}'{hint}")
+        elif service.arguments is None:
+            checker.report(
+                (*here, "tools"),
+                f"service '{name}' has no 'arguments'; a model's values are held to them "
+                "(arguments: {} where it takes none)",
+            )
+    fields = {name for other in keys.forms.values() for name in other.fields}
+    for name in node.slots:
+        if name not in fields:
+            checker.report((*here, "slots"), f"unknown field '{name}'{did_you_mean(name, fields)}")
+    if node.else_ is None and not _has_operator(keys):
+        checker.report_missing(
+            here, "else", "'llm' has no 'else'; say what is done without a language model"
+        )
+
+
+def _has_operator(keys: PlanKeys) -> bool:
+    operator = (keys.universals or {}).get("operator")
+    return operator is not None and operator.leaves
 
 
 def _check_reserved(checker: Checker, key: Key, name: str) -> None:
@@ -224,6 +270,10 @@ def _check_reserved(checker: Checker, key: Key, name: str) -> None:
 def _check_service(checker: Checker, key: Key, service: Service) -> None:
     if (service.python is None) == (service.webhook is None):
         checker.report_missing(key, "python", "needs either 'python: module:function' or 'webhook'")
+    if service.python is not None and (service.retries or service.backoff is not None):
+        checker.report(key, "'retries' and 'backoff' go with 'webhook'; a function is called once")
+    if service.filler_after is not None and not service.filler:
+        checker.report_missing(key, "filler", "'filler_after' goes with 'filler'")
     if service.python is not None:
         _check_function(checker, key, *service.python.split(":"))
 

@@ -9,19 +9,27 @@ from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
-from voicebot.dialogue import defaults, expressions, inherit, templates
+from voicebot.dialogue import defaults, expressions, hours, inherit, templates
 from voicebot.dialogue.expectations import Place
-from voicebot.dialogue.schema import Exit, FieldKeys, FormKeys, PlanKeys, PromptPart, Step
+from voicebot.dialogue.schema import (
+    Exit,
+    FieldKeys,
+    FormKeys,
+    PlanKeys,
+    PromptPart,
+    Step,
+    TransferTo,
+)
+from voicebot.dialogue.short_forms import DAYS
 from voicebot.dialogue.state import Filled, Frame, State, plain
 from voicebot.events import (
     Action,
     BargeInMode,
-    CallService,
     Disconnect,
+    Note,
     Play,
     Record,
     Say,
-    ServiceReply,
     SlotType,
     Transfer,
 )
@@ -31,7 +39,6 @@ if TYPE_CHECKING:
 
 DESTINATION = re.compile(r"\+[1-9]\d{5,14}|sips?:[^\s@]+@[^\s@]+")
 """E.164 or a SIP URI."""
-_ABSENT = object()
 
 
 class Performer:
@@ -41,7 +48,7 @@ class Performer:
         self.plan = plan
         self.keys: PlanKeys = plan.keys
         self.state = state
-        self.now = now
+        self.now = hours.local(plan.keys, now)
         self.actions: list[Action] = []
 
     # ------------------------------------------------------------ values
@@ -77,7 +84,8 @@ class Performer:
             "date": self.now.date().isoformat(),
             "time": f"{self.now:%H:%M}",
             "hour": self.now.hour,
-            "weekday": self.now.strftime("%A").lower(),
+            "weekday": DAYS[self.now.weekday()],
+            "is_open": hours.is_open(self.keys.hours, self.now),
         }
 
     def spoken(self, value: templates.Value, given: str | None = None) -> Say | str | None:
@@ -105,6 +113,7 @@ class Performer:
         for part in prompt or ():
             if self.is_true(part.when):
                 self.play_text(part.say, given=given, barge_in=part.barge_in)
+                self.state.noinput_ms = part.noinput
 
     def play_text(
         self, text: str, *, given: str | None = None, barge_in: BargeInMode | None = None
@@ -121,6 +130,10 @@ class Performer:
         place = at.place if at is not None and at.form == form else Place(form, "open")
         return inherit.barge_in(self.keys, place)
 
+    def note(self, kind: str, data: Mapping[str, object]) -> None:
+        """Leave something in the call's record."""
+        self.actions.append(Note(kind, data))
+
     # ------------------------------------------------------------ leaving
 
     def enter(self, form: str) -> None:
@@ -136,6 +149,8 @@ class Performer:
             state.slots.pop(name, None)
             state.denied.pop(name, None)
         state.to_confirm, state.to_acknowledge, state.newly_filled = [], [], []
+        state.variables |= self.form.variables
+        state.talk, state.model_turns, state.is_resumed = [], 0, False
         state.frames = [Frame(address=["forms", form, "enter"])] if self.form.enter else []
         state.mode = "run"
 
@@ -147,20 +162,39 @@ class Performer:
             self.state.stack = []
             self.enter(way.goto)
         elif way.transfer is not None:
-            transfer = way.transfer
-            self.transfer(transfer.to, transfer.outcome, is_goal=transfer.goal)
+            self.transfer(way.transfer)
         elif way.disconnect is not None:
             self.disconnect(way.disconnect.outcome, is_goal=way.disconnect.goal)
 
-    def transfer(self, to: str, outcome: str, *, is_goal: bool) -> None:
+    def transfer(self, way: TransferTo) -> None:
         """Hand the call over; a destination that turns out wrong ends the call as an error."""
-        parts = templates.parse(to).render(lambda value: _as_text(self.spoken(value)))
-        destination = "".join(part for part in parts if isinstance(part, str)).strip()
-        if DESTINATION.fullmatch(destination) is None:
+        destination = self._words(way.to).strip()
+        if way.queue is None and DESTINATION.fullmatch(destination) is None:
             self.fail()
             return
-        is_goal = self._end(outcome, is_goal=is_goal)
-        self.actions.append(Transfer(destination, outcome, is_goal))
+        said, self.actions = self.actions, []
+        self.play(way.summary)
+        summary = [
+            part for action in self.actions if isinstance(action, Play) for part in action.parts
+        ]
+        self.actions = said
+        is_goal = self._end(way.outcome, is_goal=way.goal)
+        hold = self._words(way.hold_prompt)
+        self.actions.append(
+            Transfer(
+                destination,
+                way.outcome,
+                is_goal,
+                tuple(summary),
+                way.queue or "",
+                hold,
+                way.hold_music,
+            )
+        )
+
+    def _words(self, text: str) -> str:
+        parts = templates.parse(text).render(lambda value: _as_text(self.spoken(value)))
+        return "".join(part for part in parts if isinstance(part, str))
 
     def disconnect(self, outcome: str, *, is_goal: bool = False) -> None:
         """End the call."""
@@ -186,46 +220,27 @@ class Performer:
 
     # ------------------------------------------------------------ steps
 
-    def step(self) -> None:
-        """Advance the innermost running step list by one stage of one step."""
-        frame = self.state.frames[-1]
-        steps = steps_at(self.keys, frame.address)
-        if frame.index >= len(steps):
-            self.state.frames.pop()
-            return
-        step = steps[frame.index]
-        if frame.stage == "begin":
-            if self.is_true(step.when):
-                frame.stage = "call"
-                self._begin(step)
-            else:
-                frame.index += 1
-        elif frame.stage == "call":
-            frame.stage = "do"
-            if step.call is not None:
-                self._call(step.call, step.with_ or {})
-        elif frame.stage == "do":
-            frame.stage = "exit"
-            if step.do:
-                self._push([*frame.address, frame.index, "do"])
-        else:
-            frame.stage = "begin"
-            frame.index += 1
-            self.leave(step)
-
-    def _begin(self, step: Step) -> None:
+    def begin(self, step: Step) -> None:
+        """The first part of a step: what is done at once."""
         self.play(step.say)
-        for name, expression in (step.set or {}).items():
-            self.assign(name, plain(expressions.parse(expression).value(self.look_up)))
+        for name, value in self.values(step.set).items():
+            self.assign(name, plain(value))
         for name in step.clear or ():
             self.clear(name)
         if step.record is not None:
             self.actions.append(Record(step.record))
         if step.goal is not None and step.goal not in self.state.goals:
             self.state.goals.append(step.goal)
+        if step.task is not None:
+            values = {name: plain(value) for name, value in self.values(step.with_).items()}
+            self.note("task", {"task": step.task, **values})
 
-    def _push(self, address: list[str | int]) -> None:
-        self.state.frames.append(Frame(address=address))
+    def values(self, given: Mapping[str, str] | None) -> dict[str, object]:
+        """Names and what their expressions are worth now."""
+        return {
+            name: expressions.parse(text).value(self.look_up)
+            for name, text in (given or {}).items()
+        }
 
     def assign(self, name: str, value: JsonValue) -> None:
         """Set a variable; a field's name fills the field."""
@@ -247,44 +262,6 @@ class Performer:
         for queue in (state.to_confirm, state.to_acknowledge, state.newly_filled):
             if name in queue:
                 queue.remove(name)
-
-    def _call(self, service: str, arguments: Mapping[str, str]) -> None:
-        state = self.state
-        state.services_called += 1
-        state.pending_service = f"service-{state.services_called}"
-        state.mode = "service"
-        values: dict[str, str] = {}
-        for name, expression in arguments.items():
-            value = expressions.parse(expression).value(self.look_up)
-            if value is not None:
-                values[name] = str(value).lower() if isinstance(value, bool) else str(value)
-        self.actions.append(CallService(state.pending_service, service, values))
-
-    def reply(self, reply: ServiceReply) -> None:
-        """Take a service's answer: assign, or run the error branch."""
-        state = self.state
-        state.mode = "run"
-        state.pending_service = ""
-        frame = state.frames[-1]
-        step = steps_at(self.keys, frame.address)[frame.index]
-        assign = step.assign or {}
-        found = {
-            name: expressions.look_up(reply.value, path, _ABSENT) for name, path in assign.items()
-        }
-        if reply.error is None and _ABSENT not in found.values():
-            for name, value in found.items():
-                self.assign(name, plain(value))
-            return
-        index, frame.index, frame.stage = frame.index, frame.index + 1, "begin"
-        if step.error is not None:
-            self._push([*frame.address, index, "error"])
-            return
-        operator = inherit.universals(self.keys, Place(state.form, "open")).get("operator")
-        if operator is None:
-            self.fail()
-        else:
-            self.play(operator.prompt or defaults.LAST_WORDS["operator"])
-            self.leave(operator, with_prompt=False)
 
 
 def _is_number(value: object) -> bool:

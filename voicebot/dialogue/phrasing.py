@@ -6,13 +6,20 @@ from collections.abc import Callable, Iterator
 
 from voicebot.dialogue import expressions, templates
 from voicebot.dialogue.checks import Checker, did_you_mean
-from voicebot.dialogue.meaning import all_steps
+from voicebot.dialogue.flow import all_steps
 from voicebot.dialogue.performer import DESTINATION
 from voicebot.dialogue.schema import FormKeys, Keys, PlanKeys, PromptPart, Step, TransferTo
 from voicebot.dialogue.source import Key
 
-_NOW = ("now.date", "now.time", "now.hour", "now.weekday")
-_SPEAKING = ("say", "set", "clear", "record", "goal", "call", "do", "goto", "transfer")
+_NOW = ("now.date", "now.time", "now.hour", "now.weekday", "now.is_open")
+_DOING = ("say", "set", "clear", "record", "goal", "task", "form", "voicemail", "call", "do")
+_EXITS = ("return_", "goto", "transfer", "disconnect")
+_WITH = {
+    "with_": ("call", "form", "task"),
+    "assign": ("call", "form", "voicemail"),
+    "error": ("call", "voicemail"),
+}
+"""Keys of a step, and what they go with."""
 
 
 def check(checker: Checker, keys: PlanKeys) -> None:
@@ -40,12 +47,14 @@ def check(checker: Checker, keys: PlanKeys) -> None:
                 key = ("forms", name, "fields", field_name, "when")
                 _check_condition(checker, key, field.when, known)
         _check_form_phrases(checker, keys, name, form)
+        _check_tools(checker, ("forms", name, "llm", "tools"), form, known)
 
 
 def variables(keys: PlanKeys) -> set[str]:
     """All names that a template or condition may use."""
     names = {name for form in keys.forms.values() for name in form.fields}
     names |= set(keys.variables)
+    names |= {name for form in keys.forms.values() for name in form.variables}
     for _, step in all_steps(keys):
         names |= set(step.set or ()) | set(step.assign or ())
     return names
@@ -144,16 +153,22 @@ def _check_name(
 
 
 def _check_step(checker: Checker, keys: PlanKeys, key: Key, step: Step, known: set[str]) -> None:
-    done = [name for name in (*_SPEAKING, "disconnect") if getattr(step, name) is not None]
-    if not done and not any((*key, name) in checker.broken for name in (*_SPEAKING, "disconnect")):
-        checker.report(key, f"a step does nothing; give it one of {', '.join(_SPEAKING)}, ...")
-    if sum(name in done for name in ("goto", "transfer", "disconnect")) > 1:
-        checker.report(key, "a step has one exit: goto, transfer or disconnect")
+    done = [name for name in (*_DOING, *_EXITS) if getattr(step, name) is not None]
+    names = [name.removesuffix("_") for name in (*_DOING, *_EXITS)]
+    if not done and not any((*key, name) in checker.broken for name in names):
+        checker.report(key, f"a step does nothing; give it one of {', '.join(names[:-1])}, ...")
+    if sum(name in done for name in _EXITS) > 1:
+        checker.report(key, "a step has one exit: return, goto, transfer or disconnect")
+    asked = [name for name in ("call", "form", "voicemail") if name in done]
+    if len(asked) > 1 or ("task" in done and "form" in done and step.with_):
+        checker.report(key, "a step has one of call, form and voicemail; take a step for each")
     if step.when is not None:
         _check_condition(checker, (*key, "when"), step.when, known)
-    for name, text in {**(step.set or {}), **(step.with_ or {})}.items():
-        part = "set" if step.set and name in step.set else "with"
-        _check_condition(checker, (*key, part, name), text, known)
+    for part, values in (("set", step.set), ("with", step.with_), ("return", step.return_)):
+        for name, text in (values or {}).items():
+            _check_condition(checker, (*key, part, name), text, known)
+    if step.form is not None and step.form in keys.forms:
+        _check_form_call(checker, keys, key, step, keys.forms[step.form])
     for name in step.clear or ():
         if name not in known:
             hint = did_you_mean(name, known)
@@ -161,14 +176,49 @@ def _check_step(checker: Checker, keys: PlanKeys, key: Key, step: Step, known: s
     if step.call is not None and step.call not in keys.services:
         hint = did_you_mean(step.call, keys.services) or "; declare it under 'services:'"
         checker.report((*key, "call"), f"unknown service '{step.call}'{hint}")
-    if step.call is None:
-        for name, value in (("with", step.with_), ("assign", step.assign), ("error", step.error)):
-            if value is not None:
-                checker.report_missing(key, "call", f"'{name}' goes with 'call' only")
+    for name, partners in _WITH.items():
+        if getattr(step, name) is not None and not any(other in done for other in partners):
+            ways = " or ".join(f"'{other}'" for other in partners)
+            checker.report_missing(key, partners[0], f"'{name.rstrip('_')}' goes with {ways} only")
+
+
+def _check_form_call(
+    checker: Checker, keys: PlanKeys, key: Key, step: Step, form: FormKeys
+) -> None:
+    """Arguments and results of a form that a step goes through."""
+    own = {*form.fields, *form.variables}
+    for name in step.with_ or {}:
+        if name not in own:
+            hint = did_you_mean(name, own) or "; declare it under the form's 'variables:'"
+            checker.report((*key, "with"), f"form '{step.form}' has no '{name}' to fill{hint}")
+    returned = set(own)
+    for place, inner in all_steps(keys):
+        if place[:2] == ("forms", step.form):
+            returned |= set(inner.return_ or {})
+    for path in (step.assign or {}).values():
+        if path.split(".")[0] not in returned:
+            hint = did_you_mean(path, returned)
+            checker.report((*key, "assign"), f"form '{step.form}' gives back no '{path}'{hint}")
+
+
+def _check_tools(checker: Checker, key: Key, form: FormKeys, known: set[str]) -> None:
+    for name, tool in (form.llm.tools if form.llm is not None else {}).items():
+        if tool.when is not None:
+            _check_condition(checker, (*key, name, "when"), tool.when, known)
+        for argument, text in (tool.with_ or {}).items():
+            _check_condition(checker, (*key, name, "with", argument), text, known)
 
 
 def _check_transfer(checker: Checker, key: Key, transfer: TransferTo, known: set[str]) -> None:
     to = transfer.to
+    if transfer.queue is not None:
+        if to:
+            checker.report(key, "'transfer' has both 'to' and 'queue'; keep one")
+        if transfer.hold_prompt:
+            _check_template(checker, (*key, "hold_prompt"), transfer.hold_prompt, known, set())
+        return
+    if transfer.hold_prompt or transfer.hold_music:
+        checker.report_missing(key, "queue", "'hold_prompt' and 'hold_music' go with 'queue'")
     if "{{" in to:
         _check_template(checker, (*key, "to"), to, known, set())
     elif not to:

@@ -6,7 +6,17 @@ from collections.abc import Iterable
 
 from voicebot.dialogue import defaults
 from voicebot.dialogue.checks import Checker, did_you_mean
-from voicebot.dialogue.flow import PLAN, Edge, edges, falls_off, next_form, surely_leaves, waits
+from voicebot.dialogue.flow import (
+    PLAN,
+    Edge,
+    all_steps,
+    called,
+    edges,
+    falls_off,
+    next_form,
+    surely_leaves,
+    waits,
+)
 from voicebot.dialogue.schema import PlanKeys
 
 _DELIBERATE = {"menu", "step", "end"}
@@ -22,11 +32,21 @@ def check(checker: Checker, keys: PlanKeys) -> None:
             checker.report(edge.key, f"'{edge.key[-1]}': unknown form '{edge.target}'{hint}")
     if not keys.forms or (keys.start is not None and keys.start not in keys.forms):
         return
-    reached = _closure({keys.start or next(iter(keys.forms))}, ways)
+    first = {keys.start or next(iter(keys.forms))}
+    if keys.hours is not None and keys.hours.closed in keys.forms:
+        first.add(keys.hours.closed)
+    reached = _closure(first, ways)
+    inner = called(keys)
+    _check_calls(checker, keys, ways)
     for name, form in keys.forms.items():
         if name not in reached:
             checker.report(("forms", name), "cannot be reached from the start", is_warning=True)
-        elif falls_off(form) and not form.anywhere and next_form(keys, name) is None:
+        elif (
+            falls_off(form)
+            and name not in inner
+            and not form.anywhere
+            and next_form(keys, name) is None
+        ):
             checker.report(
                 ("forms", name),
                 "can end without goto, transfer or disconnect; the call then ends as 'completed'",
@@ -65,6 +85,8 @@ def _check_endless(checker: Checker, keys: PlanKeys, reached: set[str], ways: li
     course = [edge for edge in ways if edge.kind in _DELIBERATE]
     ending = {edge.form for edge in course if edge.outcome}
     ending |= {name for name, form in keys.forms.items() if form.anywhere and falls_off(form)}
+    ending |= called(keys)
+    ending |= {str(key[1]) for key, step in all_steps(keys) if step.return_ is not None}
     if any(edge.target and edge.target not in keys.forms for edge in course):
         return  # an unknown form is reported already, and may be the way out
     while True:
@@ -79,6 +101,18 @@ def _check_endless(checker: Checker, keys: PlanKeys, reached: set[str], ways: li
             ("forms", endless[0]),
             f"loop without exit: {names} never come to transfer or disconnect; add one",
         )
+
+
+def _check_calls(checker: Checker, keys: PlanKeys, ways: list[Edge]) -> None:
+    """A form that goes through itself never ends."""
+    calls = [edge for edge in ways if edge.kind == "call" and edge.target in keys.forms]
+    for edge in calls:
+        inside, more = {edge.target}, {edge.target}
+        while more:
+            more = {other.target for other in calls if other.form in more} - inside
+            inside |= more
+        if edge.form in inside:
+            checker.report(edge.key, f"'form': '{edge.form}' goes through itself for ever")
 
 
 def _check_instant_loops(checker: Checker, keys: PlanKeys) -> None:

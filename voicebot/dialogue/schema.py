@@ -63,6 +63,9 @@ class PromptPart(Keys):
     barge_in: BargeIn = Field(
         None, description="what may interrupt this part; default: what may interrupt here"
     )
+    noinput: Patience | None = Field(
+        None, description="silence after this part, if it is the last; default: the timeouts here"
+    )
 
 
 Prompt = Annotated[
@@ -78,6 +81,16 @@ class TransferTo(Keys):
     """Hands the call over."""
 
     to: Text = Field("", description="E.164 number or SIP URI; may hold {{ values }}")
+    summary: Prompt | None = Field(
+        None, description="spoken to whoever answers, before the caller is put through"
+    )
+    queue: Name | None = Field(None, description="queue to wait in, instead of 'to'")
+    hold_prompt: Text = Field(
+        "", description="spoken while waiting; {position} is the caller's place in the queue"
+    )
+    hold_music: Annotated[str, StringConstraints(pattern=r"^(https?://[^\s/]+.*)?$")] = Field(
+        "", description="URL of the music heard while waiting; default: the network's"
+    )
     outcome: Name = Field("transferred", description="what the journal records")
     goal: bool = Field(False, description="whether this ending is a success")
 
@@ -129,6 +142,7 @@ class Universal(Exit):
     """An intent that works everywhere."""
 
     phrases: Phrases | None = Field(None, description="what callers say for it")
+    examples: Phrases | None = Field(None, description="sentences like those callers say for it")
     dtmf: DtmfKey | None = Field(None, description="key for it")
 
 
@@ -204,6 +218,9 @@ class Confirm(Keys):
     implicit_below: float | None = Field(
         None, ge=0, le=1, description="mentioned before the next question; default 0.6"
     )
+    offers: int | None = Field(
+        None, ge=1, le=5, description="readings asked about before the question again; default 2"
+    )
     prompt: Prompt | None = Field(None, description="the question; {{ value }} is what was heard")
 
 
@@ -241,8 +258,33 @@ class Inherited(Keys):
 # ---------------------------------------------------------------- steps
 
 
+class Voicemail(Keys):
+    """How a message is recorded."""
+
+    max: Patience = Field(120_000, description="longest message; default 120s")
+    min: Silence = Field(1000, description="shorter ones run 'error'; default 1s")
+    silence: Patience = Field(4000, description="silence that ends it; default 4s")
+    terminator: Annotated[
+        str,
+        BeforeValidator(short_forms.terminator, json_schema_input_type=str | int | Literal[False]),
+    ] = Field("#", pattern=r"^[0-9*#A-D]?$", description="key that ends it; default #; false: none")
+    tone: bool = Field(True, description="whether a beep says when to speak")
+
+
+_Values = Annotated[
+    dict[Variable, Expression] | None,
+    BeforeValidator(
+        lambda value: short_forms.expressions(short_forms.same_names(value)),
+        json_schema_input_type=Variable
+        | list[Variable]
+        | dict[Variable, str | int | float | bool]
+        | None,
+    ),
+]
+
+
 class Step(Keys):
-    """What is done, in this order: say, set, clear, record, goal, call, do, then the exit."""
+    """What is done, in the order of its keys: say first, the exit last."""
 
     when: str | None = Field(None, description="condition; the step is skipped otherwise")
     say: Prompt | None = Field(None, description="speak")
@@ -262,25 +304,40 @@ class Step(Keys):
     record: bool | None = Field(None, description="recording on or off")
     goal: Name | None = Field(None, description="a goal reached, even if the caller then hangs up")
     call: Name | None = Field(None, description="service to call")
-    with_: Annotated[
-        dict[Variable, Expression] | None,
+    task: Name | None = Field(None, description="task to note for people, with the values 'with'")
+    form: Name | None = Field(None, description="form to go through, and come back")
+    voicemail: Annotated[
+        Voicemail | None,
         BeforeValidator(
-            lambda value: short_forms.expressions(short_forms.same_names(value)),
-            json_schema_input_type=Variable
-            | list[Variable]
-            | dict[Variable, str | int | float | bool]
-            | None,
+            lambda value: {} if value is True else None if value is False else value,
+            json_schema_input_type=Voicemail | bool | None,
         ),
-    ] = Field(None, alias="with", description="arguments of the call: names and expressions")
+    ] = Field(None, description="record a message of the caller's")
+    with_: _Values = Field(
+        None, alias="with", description="arguments of call, form or task: names and expressions"
+    )
     assign: Annotated[
         dict[Variable, Text] | None,
         BeforeValidator(
             short_forms.same_names,
             json_schema_input_type=Variable | list[Variable] | dict[Variable, Text] | None,
         ),
-    ] = Field(None, description="variables and the keys of the reply they get")
-    error: Steps | None = Field(None, description="what is done when the call fails")
+    ] = Field(None, description="variables, and the keys of the answer that they get")
+    error: Steps | None = Field(None, description="what is done when call or voicemail fails")
     do: Steps | None = Field(None, description="further steps under the same condition")
+    return_: Annotated[
+        dict[Variable, Expression] | None,
+        BeforeValidator(
+            lambda value: (
+                {} if value is True else short_forms.expressions(short_forms.same_names(value))
+            ),
+            json_schema_input_type=Literal[True]
+            | Variable
+            | list[Variable]
+            | dict[Variable, str | int | float | bool]
+            | None,
+        ),
+    ] = Field(None, alias="return", description="end this form, with these values for its caller")
     goto: Goto | None = None
     transfer: TransferKey | None = Field(None, description="hand the call to a number or SIP URI")
     disconnect: DisconnectKey | None = Field(None, description="end the call with this outcome")
@@ -288,7 +345,8 @@ class Step(Keys):
     @property
     def leaves(self) -> bool:
         """Whether the form is left by this step (when its condition holds)."""
-        return not (self.goto is None and self.transfer is None and self.disconnect is None)
+        exits = (self.return_, self.goto, self.transfer, self.disconnect)
+        return any(way is not None for way in exits)
 
 
 Steps = Annotated[
@@ -351,6 +409,9 @@ class MenuEntry(Keys):
     phrases: Phrases | None = Field(
         None, description="what callers say for it here, beside the form's own phrases"
     )
+    examples: Phrases | None = Field(
+        None, description="sentences like those callers say for it, beside the form's own"
+    )
 
 
 class Review(Inherited):
@@ -361,13 +422,58 @@ class Review(Inherited):
     change: Prompt | None = Field(None, description="asked after 'no': what shall be changed?")
 
 
+class LlmTool(Keys):
+    """A service that a language model may call."""
+
+    when: str | None = Field(None, description="condition under which it may")
+    with_: _Values = Field(
+        None, alias="with", description="arguments that the plan gives and the model cannot change"
+    )
+
+
+class Llm(Keys):
+    """An open question answered by a language model, within the bounds set here."""
+
+    instructions: Annotated[str, StringConstraints(max_length=4000)] = Field(
+        "", description="what the model is for, and what it should know"
+    )
+    tools: Annotated[
+        dict[Name, LlmTool],
+        BeforeValidator(
+            short_forms.tools, json_schema_input_type=list[Name] | dict[Name, LlmTool | None]
+        ),
+    ] = Field({}, description="services that it may call; no others")
+    slots: Annotated[
+        list[Variable],
+        BeforeValidator(short_forms.listed, json_schema_input_type=Variable | list[Variable]),
+    ] = Field([], description="fields that it may fill; no others")
+    goto: Annotated[
+        list[Name], BeforeValidator(short_forms.listed, json_schema_input_type=Name | list[Name])
+    ] = Field([], description="forms that it may go on with; no others")
+    turns: int = Field(6, ge=1, le=30, description="answers of the caller at most; default 6")
+    steps: int = Field(4, ge=1, le=10, description="replies of the model to each; default 4")
+    timeout: Patience = Field(8000, description="how long a reply may take; default 8s")
+    else_: Steps | None = Field(
+        None, alias="else", description="what is done without a model, or when it fails"
+    )
+
+
 class FormKeys(Inherited):
     """A part of the conversation."""
 
     intent: Name | None = Field(None, description="name of the form's intent; default: the form's")
     phrases: Phrases | None = Field(None, description="what callers say to get here")
+    examples: Phrases | None = Field(
+        None, description="sentences like those callers say to get here, to learn from"
+    )
     anywhere: bool = Field(
         False, description="may be asked for within any other form, to which it returns"
+    )
+    resume: Prompt | None = Field(
+        None, description="spoken when a digression comes back here, before the question"
+    )
+    variables: dict[Variable, str | int | float | bool | None] = Field(
+        {}, description="variables that begin afresh with the form, and what they hold then"
     )
     enter: Steps | None = Field(None, description="what is done first")
     prompt: Prompt | None = Field(
@@ -378,6 +484,7 @@ class FormKeys(Inherited):
         None, description="forms the caller may choose from"
     )
     fields: dict[Variable, FieldKeys] = Field({}, description="slots to fill, in order")
+    llm: Llm | None = Field(None, description="a language model that answers what callers say")
     review: Annotated[
         Review | None,
         BeforeValidator(
@@ -408,6 +515,45 @@ class Service(Keys):
     timeout: Duration | None = Field(
         None, description="how long it may take; default: the server's setting"
     )
+    retries: int | None = Field(
+        None, ge=0, le=5, description="further attempts of a webhook; default 1"
+    )
+    backoff: Silence | None = Field(
+        None, description="pause before the second attempt, doubled each time; default 200ms"
+    )
+    filler: Prompt | None = Field(None, description="spoken where the answer takes its time")
+    filler_after: Silence | None = Field(
+        None, description="how long the answer may take before; default 1500ms"
+    )
+    arguments: dict[Variable, SlotType] | None = Field(
+        None, description="names and types of the arguments; a language model's are held to them"
+    )
+    reply: Annotated[
+        dict[Variable, SlotType | list[Text]] | None,
+        BeforeValidator(
+            short_forms.reply,
+            json_schema_input_type=dict[Variable, SlotType | Literal["any"] | list[Text]] | None,
+        ),
+    ] = Field(None, description="names and types (or values) of the reply; another one is an error")
+
+
+class Hours(Keys):
+    """When somebody is there."""
+
+    weekly: Annotated[
+        dict[str, list[tuple[int, int]]],
+        BeforeValidator(
+            short_forms.weekly, json_schema_input_type=dict[str, Text | list[Text] | None]
+        ),
+    ] = Field({}, description="days and their hours")
+    holidays: Annotated[
+        dict[str, list[tuple[int, int]]],
+        BeforeValidator(
+            short_forms.holidays,
+            json_schema_input_type=list[Text] | dict[str, Text | list[Text] | None],
+        ),
+    ] = Field({}, description="dates, closed or with hours of their own")
+    closed: Name | None = Field(None, description="form to begin with when closed")
 
 
 class PlanKeys(Inherited):
@@ -415,6 +561,10 @@ class PlanKeys(Inherited):
 
     name: Text = Field("", description="what the plan is called; default: the file's name")
     language: str = Field("en", pattern=r"^[a-z]{2,3}(-[A-Za-z]{2,4})?$", description="such as en")
+    timezone: Annotated[str, BeforeValidator(short_forms.timezone)] | None = Field(
+        None, description="time zone of 'now' and 'hours', such as America/New_York"
+    )
+    hours: Hours | None = Field(None, description="opening hours")
     start: Name | None = Field(None, description="form to begin with; default: the first")
     next: Name | None = Field(
         None, description="form that follows where a form ends without goto, transfer, disconnect"

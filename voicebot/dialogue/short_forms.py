@@ -7,7 +7,9 @@ leaves as it is, for pydantic to refuse.
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
@@ -136,6 +138,96 @@ def confirm(value: object) -> object:
     if isinstance(value, bool):
         value = "always" if value else "never"
     return {"mode": value} if isinstance(value, str) else value
+
+
+def tools(value: object) -> object:
+    """A list of services as a mapping without conditions."""
+    if isinstance(value, list):
+        value = {str(item): None for item in value}
+    if isinstance(value, dict):
+        return {key: {} if item is None else item for key, item in value.items()}
+    return value
+
+
+def reply(value: object) -> object:
+    """`any` and lists of values, as the schema knows them."""
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: [key_text(one) for one in item]
+        if isinstance(item, list)
+        else []
+        if item == "any"
+        else item
+        for key, item in value.items()
+    }
+
+
+# ---------------------------------------------------------------- opening hours
+
+DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_RANGE = re.compile(r"(\d{1,2}):(\d{2}) ?- ?(\d{1,2}):(\d{2})")
+MINUTES = 24 * 60
+
+
+def timezone(value: object) -> object:
+    """A name that the time zone data know."""
+    try:
+        ZoneInfo(str(value))
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("is not a time zone; write one like America/New_York") from None
+    return value
+
+
+def weekly(value: object) -> object:
+    """`monday-friday: 9:00-17:00` as ranges of minutes for each day."""
+    if not isinstance(value, dict):
+        return value
+    found: dict[str, list[tuple[int, int]]] = {}
+    for name, ranges in value.items():
+        first, _, last = str(name).partition("-")
+        if first not in DAYS or (last or first) not in DAYS:
+            raise ValueError(f"{name!r} is no day; write monday, or monday-friday")
+        start, end = DAYS.index(first), DAYS.index(last or first)
+        days = range(start, end + 1) if start <= end else [*range(start, 7), *range(end + 1)]
+        for day in days:
+            found[DAYS[day]] = _ranges(ranges)
+    return found
+
+
+def holidays(value: object) -> object:
+    """A list of dates, or dates with hours of their own; `12-25` is every year's."""
+    if isinstance(value, list):
+        value = {str(item): None for item in value}
+    if not isinstance(value, dict):
+        return value
+    for day in value:
+        try:
+            date.fromisoformat(str(day) if len(str(day)) > 5 else f"2024-{day}")
+        except ValueError:
+            raise ValueError(
+                f"{day!r} is no date; write 2026-12-25, or 12-25 for every year"
+            ) from None
+    return {str(day): _ranges(ranges) for day, ranges in value.items()}
+
+
+def _ranges(value: object) -> list[tuple[int, int]]:
+    if value in (None, "closed", False):
+        return []
+    found = []
+    for text in value if isinstance(value, list) else [value]:
+        match = _RANGE.fullmatch(str(text))
+        start, end = (
+            (int(match[1]) * 60 + int(match[2]), int(match[3]) * 60 + int(match[4]))
+            if match
+            else (0, 0)
+        )
+        if match is None or not start < end <= MINUTES:
+            raise ValueError(
+                f"{text!r} are no hours; write 9:00-17:00 (up to 24:00), a list of them, or closed"
+            )
+        found.append((start, end))
+    return found
 
 
 _Written = Annotated[str, Field(pattern=r"^\d+(\.\d+)? ?(ms|s)$")]

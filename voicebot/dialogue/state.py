@@ -24,6 +24,7 @@ class Filled(_Record):
     text: str = ""
     confidence: float = 1.0
     is_confirmed: bool = False
+    others: list[tuple[str, float]] = []  # values of other readings: offered after a "no"
 
 
 class Frame(_Record):
@@ -31,7 +32,7 @@ class Frame(_Record):
 
     address: list[str | int]
     index: int = 0
-    stage: Literal["begin", "call", "do", "exit"] = "begin"
+    stage: Literal["begin", "call", "form", "voicemail", "do", "exit"] = "begin"
 
 
 class Visit(_Record):
@@ -48,22 +49,44 @@ class Visit(_Record):
 
 
 class Said(_Record):
-    """A prompt as it was played: its parts, a Say as (value, kind)."""
+    """A prompt as it was played: its parts, a Say as (value, kind, pace)."""
 
-    parts: list[str | tuple[str, str]]
+    parts: list[str | tuple[str, str, Literal["", "slow", "emphasis"]]]
     barge_in: BargeInMode
+
+
+Phase = Literal["enter", "collect", "submit"]
+
+
+class Activation(_Record):
+    """A form that waits for another one to come back: where it was, and what it held."""
+
+    form: str
+    is_call: bool = False  # by a step; otherwise a digression of the caller's
+    phase: Phase = "collect"
+    is_opened: bool = False
+    is_reviewed: bool = False
+    to_confirm: list[str] = []
+    to_acknowledge: list[str] = []
+    newly_filled: list[str] = []
+    slots: dict[str, Filled] = {}
+    variables: dict[str, JsonValue] = {}  # the called form's own, as they were
+    frames: list[Frame] = []
+    assign: dict[str, str] = {}
 
 
 class State(_Record):
     """Everything that changes during a call."""
 
-    mode: Literal["new", "run", "listen", "service", "ended"] = "new"
+    mode: Literal["new", "run", "listen", "service", "message", "model", "ended"] = "new"
     form: str = ""
-    phase: Literal["enter", "collect", "submit"] = "enter"
+    phase: Phase = "enter"
     at: Visit | None = None
     is_opened: bool = False  # the form's open question is answered
     is_reviewed: bool = False
     is_changing: bool = False  # "no" to the review: what shall be changed?
+    is_resumed: bool = False  # a digression has just come back
+    noinput_ms: int | None = None  # as the last prompt said
     slots: dict[str, Filled] = {}
     variables: dict[str, JsonValue] = {}
     call: dict[str, str] = {}
@@ -75,10 +98,14 @@ class State(_Record):
     counts: dict[str, int] = {}
     misses: int = 0
     frames: list[Frame] = []
-    stack: list[str] = []  # forms to return to after a digression
+    stack: list[Activation] = []  # forms to return to, the innermost last
     history: list[Visit] = []
-    pending_service: str = ""
-    services_called: int = 0
+    pending: str = ""  # id of the service, message or model waited for
+    asked: int = 0  # ids given out
+    talk: list[tuple[Literal["caller", "bot", "tool"], str]] = []  # with the language model
+    model_turns: int = 0
+    model_steps: int = 0
+    is_tool: bool = False  # the service waited for was called by the model
     last_plays: list[Said] = []  # what "repeat" says again
     heard: str = ""  # what the caller heard of it
     was_cut: bool = False  # because he interrupted it

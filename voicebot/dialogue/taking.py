@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from voicebot.dialogue import defaults, inherit
+from voicebot.dialogue.activations import Activations
 from voicebot.dialogue.expectations import Place
 from voicebot.dialogue.performer import Performer
 from voicebot.dialogue.state import Filled
@@ -15,15 +16,16 @@ from voicebot.events import SlotValue
 class Taker:
     """Puts what was heard into a State; `take` says whether it was of any use."""
 
-    def __init__(self, performer: Performer) -> None:
+    def __init__(self, performer: Performer, activations: Activations) -> None:
         self._performer = performer
+        self._activations = activations
         self._state = performer.state
 
     def take(self, place: Place, heard: Heard, *, by_key: bool) -> bool:
         """Process an answer at a place; False: nothing fits here (a nomatch)."""
         if heard.form is not None and heard.form != place.form:
             self._go(place, heard.form)
-            self._merge(heard.values, by_key=by_key)
+            self._merge(heard.values, by_key=by_key, others=heard.others)
             return True
         if place.kind == "menu":
             return self._take_at_menu(heard, by_key=by_key)
@@ -32,7 +34,7 @@ class Taker:
         if place.kind in {"review", "change"}:
             return self._take_review(place, heard, by_key=by_key)
         rejected = self._reject(self._rejected(heard))
-        merged = self._merge(heard.values, by_key=by_key)
+        merged = self._merge(heard.values, by_key=by_key, others=heard.others)
         if merged or rejected or heard.form is not None:
             self._state.acknowledged = []
             self._state.is_opened = self._state.is_opened or merged or heard.form is not None
@@ -42,19 +44,19 @@ class Taker:
     def _go(self, place: Place, form: str) -> None:
         """To another form: from a menu for good, from elsewhere as a digression that returns."""
         state, target = self._state, self._performer.keys.forms[form]
-        if target.anywhere and place.kind != "menu" and form not in state.stack:
-            stack = [*state.stack, state.form]
+        waits = any(before.form == form for before in state.stack)
+        if target.anywhere and place.kind != "menu" and not waits:
+            self._activations.digress(form)
         else:
-            stack = []
-        self._performer.enter(form)
-        state.stack = stack
-        state.is_opened = True
+            state.stack = []
+            self._performer.enter(form)
+        state.is_opened = target.llm is None
 
     def _take_at_menu(self, heard: Heard, *, by_key: bool) -> bool:
         if heard.form is None:
             return False
         self._performer.enter(heard.form)
-        self._merge(heard.values, by_key=by_key)
+        self._merge(heard.values, by_key=by_key, others=heard.others)
         return True
 
     def _take_confirmation(self, place: Place, heard: Heard, *, by_key: bool) -> bool:
@@ -66,12 +68,14 @@ class Taker:
         corrected = [slot.value for slot in heard.values if slot.name == name]
         if corrected and corrected[-1] != before.value:
             self._deny(name, before.value)
-            return self._merge(heard.values, by_key=by_key)
+            return self._merge(heard.values, by_key=by_key, others=heard.others)
         merged = self._merge([slot for slot in heard.values if slot.name != name], by_key=by_key)
         if heard.answer == "yes" or (corrected and heard.answer is None):
             self._confirmed(name)
         elif heard.answer == "no" or any(slot.name == name for slot in heard.denied):
+            others = before.others
             self._reject([name])
+            self._offer(name, others)
         else:
             return merged
         return True
@@ -80,7 +84,7 @@ class Taker:
         state = self._state
         state.is_changing = False
         rejected = self._reject([slot.name for slot in self._matching(heard.denied)])
-        if self._merge(heard.values, by_key=by_key) or rejected:
+        if self._merge(heard.values, by_key=by_key, others=heard.others) or rejected:
             state.forget_misses(place.state)
             return True
         if place.kind == "review" and heard.answer == "yes":
@@ -97,12 +101,18 @@ class Taker:
 
     # ------------------------------------------------------------ values
 
-    def _merge(self, slots: Iterable[SlotValue], *, by_key: bool) -> bool:
+    def _merge(
+        self,
+        slots: Iterable[SlotValue],
+        *,
+        by_key: bool,
+        others: Mapping[str, Iterable[SlotValue]] | None = None,
+    ) -> bool:
         """Fill the form's fields; whether any was filled."""
         fields = self._performer.form.fields
         taken = self._without_weak_overwrites([slot for slot in slots if slot.name in fields])
         for slot in taken:
-            self._fill(slot, by_key=by_key)
+            self.fill(slot, by_key=by_key, others=(others or {}).get(slot.name, ()))
         if taken:
             self._state.is_reviewed = False
             self._state.acknowledged = []
@@ -120,11 +130,23 @@ class Taker:
             slot for slot in slots if slot.confidence >= bound or slot.name not in self._state.slots
         ]
 
-    def _fill(self, slot: SlotValue, *, by_key: bool) -> None:
+    def fill(
+        self, slot: SlotValue, *, by_key: bool = False, others: Iterable[SlotValue] = ()
+    ) -> None:
+        """Fill a slot: to be confirmed, mentioned or taken as it is, by its confidence.
+
+        A value in place of another one is a correction: the old one is denied, the new one at
+        least mentioned.
+        """
         state, name = self._state, slot.name
         before = state.slots.get(name)
         if before is not None and before.value == slot.value and before.is_confirmed:
             return
+        is_correction = before is not None and before.value != slot.value
+        if is_correction and before is not None:
+            self._performer.note(
+                "correction", {"slot": name, "from": before.value, "to": slot.value}
+            )
         for queue in (state.to_confirm, state.to_acknowledge, state.newly_filled):
             if name in queue:
                 queue.remove(name)
@@ -132,11 +154,14 @@ class Taker:
             value=slot.value,
             text=slot.text,
             confidence=slot.confidence if 0.0 <= slot.confidence <= 1.0 else 0.0,  # NaN too
+            others=[(other.value, other.confidence) for other in others],
         )
         place = Place(state.form, "field", name)
         state.forget_misses(place.state)
         rule = inherit.confirm(self._performer.keys, place)
         was_denied = slot.value in state.denied.get(name, ())
+        if is_correction and before is not None:
+            self._deny(name, before.value)
         bounded = rule.mode == "by_confidence" and not by_key
         if (
             rule.mode == "always"
@@ -145,9 +170,26 @@ class Taker:
         ):
             state.to_confirm.append(name)
             return
-        if bounded and slot.confidence < (rule.implicit_below or 0.0):
+        is_doubtful = bounded and slot.confidence < (rule.implicit_below or 0.0)
+        if is_doubtful or (is_correction and rule.mode == "by_confidence"):
             state.to_acknowledge.append(name)
         state.newly_filled.append(name)
+
+    def _offer(self, name: str, others: list[tuple[str, float]]) -> None:
+        """Ask about the next reading of what was heard, before the question comes again."""
+        state = self._state
+        rule = inherit.confirm(self._performer.keys, Place(state.form, "field", name))
+        denied = state.denied.get(name, [])
+        left = [other for other in others if other[0] not in denied]
+        is_free = (
+            name not in state.slots and state.mode == "run" and name in self._performer.form.fields
+        )
+        if not left or not is_free or len(denied) >= (rule.offers or 1):
+            return
+        value, confidence = left[0]
+        state.slots[name] = Filled(value=value, confidence=confidence, others=left[1:])
+        state.to_confirm.insert(0, name)
+        self._performer.note("offer", {"slot": name, "value": value})
 
     def _confirmed(self, name: str) -> None:
         state = self._state

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Literal
 
@@ -25,14 +25,21 @@ _FORMS_OF = {
 }
 
 
+MAX_OTHERS = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """`answer` is the caller's yes or no to the machine's own question."""
+    """`answer` is the caller's yes or no to the machine's own question.
+
+    `others`: values of further readings for the slots of `values`, the likeliest first.
+    """
 
     values: tuple[SlotValue, ...] = ()
     denied: tuple[SlotValue, ...] = ()
     answer: Literal["yes", "no"] | None = None
     form: str | None = None
+    others: Mapping[str, tuple[SlotValue, ...]] = field(default_factory=dict)
 
     @property
     def is_nothing(self) -> bool:
@@ -66,7 +73,27 @@ def understand(
         tuple(slot for slot in interpretation.denied if slot.name in specs),
         ("yes" if answers[-1] == "yes" else "no") if answers else None,
         _form(keys, place, interpretation, values) if is_sure or values else None,
+        _others(interpretation, values, specs, floor),
     )
+
+
+def _others(
+    interpretation: Interpretation,
+    values: tuple[SlotValue, ...],
+    specs: Mapping[str, SlotSpec],
+    floor: float,
+) -> dict[str, tuple[SlotValue, ...]]:
+    taken = {slot.name: slot.value for slot in values}
+    found: dict[str, dict[str, SlotValue]] = {name: {} for name in taken}
+    for slot in (slot for reading in interpretation.nbest for slot in reading.slots):
+        if (
+            slot.name in taken
+            and slot.value != taken[slot.name]
+            and slot.confidence >= floor
+            and is_well_formed(slot.value, specs[slot.name])
+        ):
+            found[slot.name].setdefault(slot.value, slot)
+    return {name: tuple(slots.values())[:MAX_OTHERS] for name, slots in found.items() if slots}
 
 
 def _reading(
