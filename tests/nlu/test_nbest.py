@@ -1,0 +1,47 @@
+"""The recogniser's alternatives and the grammar choose a reading together."""
+
+from __future__ import annotations
+
+import pytest
+from nlu_expectations import COFFEE, TODAY
+
+from voicebot.events import Alternative, Hypothesis
+from voicebot.nlu.interpreter import interpret
+
+pytestmark = pytest.mark.unit
+
+
+def understood(*texts: tuple[str, float], confidence: float = 0.5) -> dict[str, str]:
+    """Of the first text and its alternatives; the confidence is on a scale of its own."""
+    nbest = tuple(Alternative(text, likelihood) for text, likelihood in texts)
+    heard = Hypothesis(texts[0][0], confidence=confidence, nbest=nbest)
+    return {slot.name: slot.value for slot in interpret(heard, COFFEE, today=TODAY).slots}
+
+
+def test_a_value_in_so_many_words_is_not_overruled_by_a_longer_one() -> None:
+    exact = ("Brew an americano with a lot of brown sugar.", 0.887)
+    found = understood(exact, ("Brew an americano with lots of brown sugar.", 0.70))
+    assert found["sugarAmount"] == "a lot of brown sugar"
+    found = understood(("I'd like a latte.", 0.847), ("I'd like coffee.", 0.83))
+    assert found == {"coffeeDrink": "latte"}
+
+
+def test_the_same_words_and_more_may_say_better_what_is_meant() -> None:
+    half = ("A cappuccino with a little bit of fresh sugar.", 0.76)
+    found = understood(half, ("A cappuccino with a little bit of brown sugar.", 0.75))
+    assert found["sugarAmount"] == "a little bit of brown sugar"
+
+
+def test_a_text_that_broke_off_is_completed() -> None:
+    short = ("Get me a twelve ounce latte.", 0.542)
+    whole = ("Get me a twelve ounce latte with soy milk.", 0.541)
+    found = understood(short, whole)
+    assert found == {"size": "twelve ounce", "coffeeDrink": "latte", "milkAmount": "soy milk"}
+    assert "milkAmount" not in understood(short, (whole[0], 0.40)), "that was not said"
+
+
+def test_likelihoods_are_compared_with_each_other_not_with_the_confidence() -> None:
+    texts = (("a small copy machine", 0.60), ("a small cappuccino", 0.55))
+    for confidence in (0.05, 0.99):
+        found = understood(*texts, confidence=confidence)
+        assert found == {"size": "small", "coffeeDrink": "cappuccino"}
