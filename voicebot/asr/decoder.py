@@ -1,12 +1,19 @@
-"""Token search over a batch: greedy (one beam) or a small beam, ended utterances dropped."""
+"""Token search over a batch: greedy (one beam) or a small beam, ended utterances dropped.
+
+Where the dialogue waits for something, an automaton adds its bonus to the beams' scores, and a
+few free beams run beside them in the same batch: they say what would be heard without it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
+from torch import Tensor
 
+from voicebot.asr.automaton import Automaton
 from voicebot.asr.moonshine import BEGIN, END, Decoder, Encoded
 
 TOKENS_PER_S = 8.0
@@ -20,18 +27,27 @@ MARGIN = 6.0
 LENGTH_POWER = 0.8
 """Scores are divided by length to this power (Wu et al. 2016, arXiv:1609.08144, with beta 0)."""
 
+FREE_BEAMS = 2
+"""Beams without the dialogue's knowledge, beside the others."""
+BIAS_MARGIN = 12.0
+"""As MARGIN, with an automaton: what a beam may still gain by its phrases comes on top."""
+
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
     """Tokens without begin and end, and the log-probability of each.
 
     `end_log_prob` is that of ending there; None when the search cut the sentence off (length
-    limit or loop).
+    limit or loop). `bias`: what the dialogue's automaton gives for it, in nats. `free_margin`:
+    how much more probable than the best free sentence it is without that (mostly below 0); None
+    where there was no automaton.
     """
 
     tokens: tuple[int, ...]
     log_probs: tuple[float, ...]
     end_log_prob: float | None = None
+    bias: float = 0.0
+    free_margin: float | None = None
 
     @property
     def total(self) -> float:
@@ -62,64 +78,86 @@ def loop_start(tokens: Sequence[int]) -> int | None:
 
 
 def search(
-    decoder: Decoder, encoded: Encoded, limits: Sequence[int], beams: int = 1
+    decoder: Decoder,
+    encoded: Encoded,
+    limits: Sequence[int],
+    beams: int = 1,
+    automata: Sequence[Automaton | None] | None = None,
 ) -> list[list[Decoded]]:
     """The best sentences of every utterance, best first, at most `beams` and at least one.
 
-    Utterance i gets at most limits[i] tokens. One beam is greedy decoding.
+    Utterance i gets at most limits[i] tokens. One beam is greedy decoding. With an automaton the
+    best free sentence comes last where it is not among the best.
     """
-    running = _Search(decoder, encoded, limits, beams)
+    running = _Search(decoder, encoded, limits, beams, automata or [None] * len(limits))
     while running.live:
         running.step()
-    return [utterance.ranked(beams) for utterance in running.utterances]
+    return [utterance.ranked() for utterance in running.utterances]
 
 
 @dataclass(slots=True)
 class _Beam:
     tokens: list[int] = field(default_factory=list)
     log_probs: list[float] = field(default_factory=list)
-    total: float = 0.0
+    total: float = 0.0  # of the log-probabilities and the bias
+    state: int = 0
+    bias: float = 0.0
 
-    def extended(self, token: int, log_prob: float) -> _Beam:
-        return _Beam([*self.tokens, token], [*self.log_probs, log_prob], self.total + log_prob)
+    def extended(self, token: int, log_prob: float, state: int = 0, gain: float = 0.0) -> _Beam:
+        return _Beam(
+            [*self.tokens, token],
+            [*self.log_probs, log_prob],
+            self.total + log_prob + gain,
+            state,
+            self.bias + gain,
+        )
 
-    def decoded(self, end: float | None) -> Decoded:
-        return Decoded(tuple(self.tokens), tuple(self.log_probs), end)
+    def decoded(self, end: float | None, gain: float = 0.0) -> Decoded:
+        return Decoded(tuple(self.tokens), tuple(self.log_probs), end, self.bias + gain)
 
 
 @dataclass(slots=True)
-class _Utterance:
-    """One utterance's beams; `sources` says from which row of the last step each one came."""
+class _Group:
+    """Beams of one kind; `sources` says from which of its rows of the last step each one came."""
 
     limit: int
+    width: int
+    automaton: Automaton | None = None
     beams: list[_Beam] = field(default_factory=lambda: [_Beam()])
     sources: list[int] = field(default_factory=list)
     finished: list[Decoded] = field(default_factory=list)
     cut: list[Decoded] = field(default_factory=list)
 
-    def advance(self, log_probs: list[list[float]], tokens: list[list[int]], width: int) -> bool:
-        """Take each beam's best next tokens; whether the utterance goes on."""
+    def advance(
+        self, scores: list[list[float]], tokens: list[list[int]], log_probs: list[list[float]]
+    ) -> None:
+        """Take each beam's best next tokens, by scores (log-probability and change of bias)."""
         candidates = sorted(
             (
-                (beam.total + log_prob, source, token, log_prob)
+                (beam.total + score, source, token, log_prob)
                 for source, beam in enumerate(self.beams)
-                for log_prob, token in zip(log_probs[source], tokens[source], strict=True)
+                for score, token, log_prob in zip(
+                    scores[source], tokens[source], log_probs[source], strict=True
+                )
             ),
             reverse=True,
         )
         old, self.beams, self.sources = self.beams, [], []
         for rank, (_, source, token, log_prob) in enumerate(candidates):
-            if len(self.beams) == width:
+            if len(self.beams) == self.width:
                 break
+            state, gain = self._biased(old[source].state, token)
             if token != END:
-                self._extend(old[source].extended(token, log_prob), source)
-            elif rank < width:
-                self.finished.append(old[source].decoded(log_prob))
-        self._prune(width)
-        return bool(self.beams)
+                self._extend(old[source].extended(token, log_prob, state, gain), source)
+            elif rank < self.width:
+                self.finished.append(old[source].decoded(log_prob, gain))
+        self._prune()
+
+    def _biased(self, state: int, token: int) -> tuple[int, float]:
+        return self.automaton.advance(state, token) if self.automaton is not None else (0, 0.0)
 
     def _extend(self, beam: _Beam, source: int) -> None:
-        loop = loop_start(beam.tokens)
+        loop = None if self._is_expected(beam) else loop_start(beam.tokens)
         if loop is not None:
             del beam.tokens[loop:], beam.log_probs[loop:]
         if loop is not None or len(beam.tokens) >= self.limit:
@@ -128,41 +166,111 @@ class _Utterance:
             self.beams.append(beam)
             self.sources.append(source)
 
-    def _prune(self, width: int) -> None:
+    def _is_expected(self, beam: _Beam) -> bool:
+        """Whether a grammar can read it: "0000" is no loop of the decoder's then."""
+        return self.automaton is not None and self.automaton.is_inside(beam.state)
+
+    def _prune(self) -> None:
         """Stop when what may still come can add nothing."""
-        if len(self.finished) >= width or (width == 1 and self.cut):
+        if len(self.finished) >= self.width or (self.width == 1 and self.cut):
             self.beams = []
         elif self.finished and self.beams:
-            floor = max(done.total for done in self.finished) - MARGIN
-            if self.beams[0].total < floor:  # totals only fall
+            margin = MARGIN if self.automaton is None else BIAS_MARGIN
+            floor = max(done.total + done.bias for done in self.finished) - margin
+            if self.beams[0].total < floor:  # totals only fall, but for the bias
                 self.beams = []
 
-    def ranked(self, count: int) -> list[Decoded]:
-        """The best `count`; cut ones only when nothing ended by itself."""
-        pool = self.finished or self.cut or [beam.decoded(None) for beam in self.beams]
-        return sorted(pool, key=lambda decoded: decoded.score, reverse=True)[:count]
+    def pool(self) -> list[Decoded]:
+        """All sentences, best first; cut ones only when nothing ended by itself."""
+        found = self.finished or self.cut or [beam.decoded(None) for beam in self.beams]
+        return sorted(found, key=lambda decoded: decoded.score, reverse=True)
+
+
+class _Utterance:
+    """One utterance's groups of beams: the free ones last, alone where there is no automaton."""
+
+    def __init__(self, limit: int, beams: int, automaton: Automaton | None) -> None:
+        self.beams, self.automaton = beams, automaton
+        self.groups = [_Group(limit, beams, automaton)]
+        if automaton is not None:
+            self.groups.append(_Group(limit, FREE_BEAMS))
+
+    @property
+    def is_live(self) -> bool:
+        return any(group.beams for group in self.groups)
+
+    def offset(self, group: _Group) -> int:
+        """First row of a group's beams among the utterance's rows."""
+        return 0 if group is self.groups[0] else self.beams
+
+    def ranked(self) -> list[Decoded]:
+        """The best of both kinds, best first."""
+        free = self.groups[-1].pool()
+        if self.automaton is None:
+            return free[: self.beams]
+        if not free[0].tokens:
+            return [replace(free[0], free_margin=0.0)]  # nothing is heard but by the knowledge
+        found = {done.tokens: done for done in (*map(self._rated, free), *self.groups[0].pool())}
+        best, length = free[0].total, float(len(free[0].tokens) + 1) ** LENGTH_POWER
+        ordered = sorted(
+            (replace(done, free_margin=done.total - best) for done in found.values()),
+            key=lambda done: done.score + done.bias / length,
+            reverse=True,
+        )
+        chosen = ordered[: self.beams]
+        if all(done.tokens != free[0].tokens for done in chosen):
+            chosen[-1] = next(done for done in ordered if done.tokens == free[0].tokens)
+        return chosen
+
+    def _rated(self, free: Decoded) -> Decoded:
+        """A free sentence with the bias it would have had."""
+        automaton, state, bias = self.automaton, 0, 0.0
+        assert automaton is not None
+        for token in free.tokens:
+            state, gain = automaton.advance(state, token)
+            bias += gain
+        return replace(free, bias=bias + automaton.ending(state))
 
 
 class _Search:
     def __init__(
-        self, decoder: Decoder, encoded: Encoded, limits: Sequence[int], beams: int
+        self,
+        decoder: Decoder,
+        encoded: Encoded,
+        limits: Sequence[int],
+        beams: int,
+        automata: Sequence[Automaton | None],
     ) -> None:
-        self.decoder, self.width = decoder, beams
+        self.decoder, self.beams = decoder, beams
         self.device = encoded.frames.device
-        self.utterances = [_Utterance(limit) for limit in limits]
+        for automaton in automata:
+            if automaton is not None:
+                automaton.trim()
+        self.utterances = [
+            _Utterance(limit, beams, automaton)
+            for limit, automaton in zip(limits, automata, strict=True)
+        ]
+        self.width = beams + FREE_BEAMS * any(automaton is not None for automaton in automata)
         self.live = list(range(len(limits)))
-        self.state = decoder.start(encoded, max(limits, default=0) + 1, beams)
-        self.last = torch.full((len(limits) * beams, 1), BEGIN, device=self.device)
+        self.state = decoder.start(encoded, max(limits, default=0) + 1, self.width)
+        self.last = torch.full((len(limits) * self.width, 1), BEGIN, device=self.device)
 
     def step(self) -> None:
-        logits = self.decoder(self.last, self.state)[:, -1]
-        best = logits.log_softmax(dim=-1).topk(self.width + 1)
-        log_probs, tokens = best.values.tolist(), best.indices.tolist()
-        going = []
-        for place, index in enumerate(self.live):
-            rows = slice(place * self.width, (place + 1) * self.width)
-            if self.utterances[index].advance(log_probs[rows], tokens[rows], self.width):
-                going.append(place)
+        log_probs = self.decoder(self.last, self.state)[:, -1].log_softmax(dim=-1)
+        groups = [
+            (group, place * self.width + self.utterances[index].offset(group))
+            for place, index in enumerate(self.live)
+            for group in self.utterances[index].groups
+            if group.beams
+        ]
+        scores = _biased(log_probs, groups)
+        best = scores.topk(self.beams + 1)
+        plain = best.values if scores is log_probs else log_probs.gather(1, best.indices)
+        values, tokens, raw = best.values.tolist(), best.indices.tolist(), plain.tolist()
+        for group, at in groups:
+            rows = slice(at, at + len(group.beams))
+            group.advance(values[rows], tokens[rows], raw[rows])
+        going = [place for place, index in enumerate(self.live) if self.utterances[index].is_live]
         self._regroup(going)
 
     def _regroup(self, going: list[int]) -> None:
@@ -170,11 +278,9 @@ class _Search:
         rows, last = [], []
         before = len(self.live)
         for place in going:
-            utterance = self.utterances[self.live[place]]
-            for slot in range(self.width):  # an utterance with fewer beams repeats its last one
-                chosen = min(slot, len(utterance.beams) - 1)
-                rows.append(place * self.width + utterance.sources[chosen])
-                last.append(utterance.beams[chosen].tokens[-1])
+            chosen = self._rows(self.utterances[self.live[place]])
+            rows += [place * self.width + row for row, _ in chosen]
+            last += [token for _, token in chosen]
         self.live = [self.live[place] for place in going]
         if not going:
             return
@@ -183,3 +289,37 @@ class _Search:
             self.state.reorder(torch.tensor(rows, device=self.device))
         if len(going) < before:
             self.state.keep(torch.tensor(going, device=self.device))
+
+    def _rows(self, utterance: _Utterance) -> list[tuple[int, int]]:
+        """(row of the last step, its new token) for each of an utterance's rows; those that
+        no beam needs repeat one."""
+        found: list[tuple[int, int] | None] = [None] * self.width
+        for group in utterance.groups:
+            at = utterance.offset(group)
+            for slot, (beam, source) in enumerate(zip(group.beams, group.sources, strict=True)):
+                found[at + slot] = (at + source, beam.tokens[-1])
+        spare = next(row for row in reversed(found) if row is not None)
+        return [row or spare for row in found]
+
+
+def _biased(log_probs: Tensor, groups: Sequence[tuple[_Group, int]]) -> Tensor:
+    """log_probs [R, V] with the change of bias by each token; itself where there is none."""
+    steered = [(group, at) for group, at in groups if group.automaton is not None]
+    if not steered:
+        return log_probs
+    kinds = np.zeros((len(log_probs), 4), np.float32)
+    rows, ids, gains = [], [], []
+    for group, at in steered:
+        assert group.automaton is not None
+        for place, beam in enumerate(group.beams, start=at):
+            row = group.automaton.row(beam.state)
+            kinds[place] = row.kinds
+            rows.append(np.full(len(row.ids), place))
+            ids.append(row.ids)
+            gains.append(row.gains)
+    assert steered[0][0].automaton is not None
+    kind = torch.from_numpy(steered[0][0].automaton.tokens.kind).to(log_probs.device)
+    change = torch.from_numpy(kinds).to(log_probs.device)[:, kind]
+    places = (torch.from_numpy(np.concatenate(rows)), torch.from_numpy(np.concatenate(ids)))
+    change[places] = torch.from_numpy(np.concatenate(gains)).to(log_probs.device)
+    return change.add_(log_probs)

@@ -15,12 +15,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from voicebot.asr import checkpoint, quantise
+from voicebot.asr.automaton import Automaton
+from voicebot.asr.biasing import Biasing
 from voicebot.asr.confidence import utterance_confidence, word_confidence
 from voicebot.asr.decoder import Decoded, search, token_limit
 from voicebot.asr.moonshine import SAMPLE_RATE_HZ, Dimensions, Encoded, Moonshine
 from voicebot.asr.utterance import Samples, prepare
 from voicebot.asr.vocabulary import Vocabulary
-from voicebot.events import Alternative, Hypothesis, Word
+from voicebot.events import Alternative, Expectation, Hypothesis, Word
 
 Frames = NDArray[np.float32]
 JudgeEnd = Callable[[Sequence[Frames], Sequence[int]], Sequence[float | None]]
@@ -69,6 +71,7 @@ class Recogniser:
 
     def _setup(self, model: Moonshine, vocabulary: Vocabulary) -> None:
         self.model, self.vocabulary = model, vocabulary
+        self._biasing = Biasing(vocabulary.tokens)
 
     def warm_up(self) -> None:
         """Run at every size that calls will bring, so that no caller waits for memory or kernels.
@@ -88,6 +91,7 @@ class Recogniser:
         nbest: int = 1,
         max_tokens: int | None = None,
         judge: JudgeEnd | None = None,
+        expectations: Sequence[Expectation | None] | None = None,
     ) -> list[Hypothesis]:
         """One hypothesis per array (float32 mono, 16 kHz), `at` fields 0.
 
@@ -95,13 +99,16 @@ class Recogniser:
         fills `Hypothesis.nbest`. Empty, silent or too short audio gives an empty text; longer
         than 20 s is cut at a quiet point and joined again. Samples that are not finite count
         as zero. `judge` fills `Hypothesis.end_probability` from what was encoded anyway.
+        `expectations`: what the dialogue waits for, one per array; the search with a beam prefers
+        it, and what would be heard without it is among the alternatives.
         """
         pieces = [prepare(samples) for samples in batch]
         flat = [piece for of_one in pieces for piece in of_one]
         if not flat:
             return [Hypothesis("") for _ in batch]
         encoded = self._encode(flat)
-        decoded = iter(self._search(encoded, flat, nbest, max_tokens))
+        automata = self._automata(pieces, expectations) if nbest > 1 else None
+        decoded = iter(self._search(encoded, flat, nbest, max_tokens, automata))
         heard = [self._hypothesis([next(decoded) for _ in of_one], nbest) for of_one in pieces]
         if judge is None:
             return heard
@@ -132,14 +139,33 @@ class Recogniser:
     ) -> list[list[Decoded]]:
         return self._search(self._encode(pieces), pieces, nbest, max_tokens)
 
+    def _automata(
+        self,
+        pieces: Sequence[Sequence[Samples]],
+        expectations: Sequence[Expectation | None] | None,
+    ) -> list[Automaton | None] | None:
+        """One for each piece; what is too long for one piece is no answer, and heard freely."""
+        if expectations is None:
+            return None
+        return [
+            self._biasing.automaton(expectation) if len(of_one) == 1 else None
+            for of_one, expectation in zip(pieces, expectations, strict=True)
+            for _ in of_one
+        ]
+
     def _search(
-        self, encoded: Encoded, pieces: list[Samples], nbest: int, max_tokens: int | None
+        self,
+        encoded: Encoded,
+        pieces: list[Samples],
+        nbest: int,
+        max_tokens: int | None,
+        automata: Sequence[Automaton | None] | None = None,
     ) -> list[list[Decoded]]:
         limits = [token_limit(len(piece) / SAMPLE_RATE_HZ) for piece in pieces]
         if max_tokens is not None:
             limits = [min(limit, max_tokens) for limit in limits]
         beams = 1 if nbest <= 1 else max(nbest, BEAMS)
-        return search(self.model.decoder, encoded, limits, beams)
+        return search(self.model.decoder, encoded, limits, beams, automata)
 
     def _encode(self, pieces: list[Samples]) -> Encoded:
         """All pieces, those of similar length together, as one padded whole."""

@@ -1,0 +1,171 @@
+"""What the dialogue waits for as an automaton for the search: compiled once and kept.
+
+Phrases of choices, intents and hints get a bonus wherever they are said. What fills the slot
+that was asked for (digits, letters, a date, yes or no) may also be the whole answer: such an
+answer is free, any other text pays once. What pays may still be the best: the caller can say
+what the dialogue does not expect.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from voicebot.asr import spoken, written
+from voicebot.asr.automaton import Automaton, Loop, Tokens
+from voicebot.asr.lexicon import Entry, Lexicon
+from voicebot.asr.moonshine import END
+from voicebot.events import CONFIRM_SLOT, Expectation, SlotSpec, SlotType
+from voicebot.patterns import NO, YES, expand_leniently
+
+MAX_KEPT = 64
+"""Compiled expectations kept: a plan has a few dozen states."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Bonuses and costs in nats, found on recordings for training (LOG.md).
+
+    `word`: for each word of a phrase; `unit`: for a word of what fills the slot asked for;
+    `name`: for a letter's name written out. `outside`: what other text pays where nothing but
+    phrases and `outside_grammar` where nothing but a grammar is waited for.
+    """
+
+    word: float = 1.5
+    unit: float = 1.5
+    name: float = 0.8
+    outside: float = 1.0
+    outside_grammar: float = 3.0
+
+
+class Biasing:
+    """Automata of expectations over one vocabulary. For one thread at a time."""
+
+    def __init__(self, tokens: Iterable[bytes], weights: Weights | None = None) -> None:
+        self._vocabulary = list(tokens)
+        self._tokens: Tokens | None = None
+        self._weights = weights or Weights()
+        self._kept: OrderedDict[object, Automaton | None] = OrderedDict()
+        self._last: tuple[Expectation, Automaton | None] | None = None
+
+    def automaton(self, expectation: Expectation | None) -> Automaton | None:
+        """For an expectation; None where it says nothing about the words."""
+        if expectation is None:
+            return None
+        if self._last is not None and self._last[0] is expectation:
+            return self._last[1]
+        key = _key(expectation)
+        if key in self._kept:
+            self._kept.move_to_end(key)
+        else:
+            self._kept[key] = self._compiled(expectation)
+            if len(self._kept) > MAX_KEPT:
+                self._kept.popitem(last=False)
+        found = self._kept[key]
+        self._last = (expectation, found)
+        return found
+
+    def _compiled(self, expectation: Expectation) -> Automaton | None:
+        loops = list(loops_of(expectation, self._weights))
+        if not loops:
+            return None
+        if self._tokens is None:
+            self._tokens = Tokens(self._vocabulary, END)
+        return Automaton(loops, self._tokens)
+
+
+def _key(expectation: Expectation) -> object:
+    """What matters here; lists instead of tuples make a key by their text."""
+    parts = (
+        expectation.focus,
+        expectation.slots,
+        expectation.intents,
+        expectation.universals,
+        expectation.hints,
+    )
+    try:
+        hash(parts)
+    except TypeError:
+        return repr(parts)
+    return parts
+
+
+def loops_of(expectation: Expectation, weights: Weights) -> Iterator[Loop]:
+    """The loops of an expectation: the open one and, with it, the closed ones."""
+    phrases = list(_phrases(expectation, weights))
+    focus = _focus(expectation)
+    grammar = list(_grammar(focus, weights)) if focus is not None else []
+    if not phrases and not grammar:
+        return
+    has_digits = focus is not None and focus.type in {SlotType.DIGITS, SlotType.PHONE}
+    cost = weights.outside_grammar if grammar or _asks_yes_no(focus) else weights.outside
+    everything = [*phrases, *(Entry(entry.text, entry.bonus) for entry in grammar)]
+    yield Loop(Lexicon(everything), cost=cost, is_open=True, joins_figures=has_digits)
+    if phrases:
+        fillers = (Entry(text, 0.0) for text in (*spoken.FILLERS, *spoken.CARRIERS))
+        yield Loop(Lexicon([*phrases, *fillers]))
+    if grammar and focus is not None:
+        least, most = _lengths(focus)
+        yield Loop(Lexicon(grammar), joins_figures=True, least=least, most=most)
+
+
+def _focus(expectation: Expectation) -> SlotSpec | None:
+    named = {slot.name: slot for slot in expectation.slots}
+    return named.get(expectation.focus or "")
+
+
+def _asks_yes_no(focus: SlotSpec | None) -> bool:
+    return focus is not None and focus.type is SlotType.YES_NO
+
+
+def _lengths(slot: SlotSpec) -> tuple[int, int | None]:
+    """Units that fill the slot; contradictory lengths count as none given."""
+    counted = slot.type in {SlotType.DIGITS, SlotType.PHONE, SlotType.LETTERS}
+    if not counted:
+        return 1, None
+    least = slot.min_length or (7 if slot.type is SlotType.PHONE else 1)
+    most = slot.max_length or (15 if slot.type is SlotType.PHONE else None)
+    return (least, most) if most is None or least <= most else (1, None)
+
+
+def _grammar(slot: SlotSpec, weights: Weights) -> Iterator[Entry]:
+    names = {name for of_one in spoken.LETTER_NAMES.values() for name in of_one.split()}
+    is_spelt = slot.type is SlotType.LETTERS
+    for text, count in spoken.phrases_of(slot.type):
+        bonus = weights.unit * count if count else 0.0
+        if is_spelt and text in names:
+            bonus = weights.name
+        yield Entry(text, bonus, count)
+
+
+def _phrases(expectation: Expectation, weights: Weights) -> Iterator[Entry]:
+    for pattern in _patterns(expectation):
+        for sequence in expand_leniently(pattern, written.words):
+            for part in _between_slots(sequence):
+                for text in written.readings(part):
+                    yield Entry(text, weights.word * len(part))
+
+
+def _patterns(expectation: Expectation) -> Iterator[str]:
+    """Everything that is said in so many words."""
+    for slot in expectation.slots:
+        for choice in slot.choices:
+            yield from choice.phrases
+            yield choice.value.replace("_", " ")
+        if slot.type is SlotType.YES_NO and slot.name in {expectation.focus, CONFIRM_SLOT}:
+            yield from (*YES, *NO)
+    for intent in (*expectation.intents, *expectation.universals):
+        yield from intent.phrases
+    yield from expectation.hints
+
+
+def _between_slots(sequence: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """The stretches of words between `{slot}`s, whose values have phrases of their own."""
+    part: list[str] = []
+    for word in (*sequence, "{}"):
+        if not word.startswith("{"):
+            part.append(word)
+        elif part:
+            yield tuple(part)
+            part = []
