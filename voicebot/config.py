@@ -77,11 +77,23 @@ class TwilioSettings(_Room):
     )
 
 
+NO_MODEL = "none"
+"""Value of `dialogue.llm_service` that names no Pipecat service."""
+
+
 class DialogueSettings(_Room):
     """The dialplan and what it may call."""
 
     dialplan: Path | None = Field(None, description="dialplan answered with; `--dialplan` wins")
     webhook_timeout_s: float = Field(5.0, gt=0, description="for one call-out")
+    llm_service: str = Field(
+        NO_MODEL,
+        description="`none`, or the Pipecat LLM service behind a plan's `llm` forms, as "
+        "`package.module:Class`",
+    )
+    llm_options: dict[str, Any] = Field(
+        {}, description="keyword arguments of that service, as JSON; `settings` may be an object"
+    )
 
 
 LOCAL_RECOGNISER, NO_RECOGNISER = "local", "none"

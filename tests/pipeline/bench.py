@@ -24,7 +24,7 @@ from voicebot.dialogue.machine import Machine
 from voicebot.dialogue.plan import load_plan
 from voicebot.dialogue.session import Session
 from voicebot.engine.runner import Runner
-from voicebot.events import CallStarted, PhraseEnd, Say, SpokenPrompt
+from voicebot.events import CallService, CallStarted, PhraseEnd, Say, SpokenPrompt
 from voicebot.nlu.interpreter import completeness, interpret, interpret_keys
 from voicebot.pipeline.build import Decision, Parts, build
 from voicebot.pipeline.clock import CallClock
@@ -163,8 +163,8 @@ async def call(
         ears = ScriptedRecogniser(script.recognise)
         runner = Runner(8, LoudnessVad(), ears)  # type: ignore[arg-type]
 
-    async def service(name: str, arguments: Mapping[str, str]) -> Mapping[str, object]:
-        return (replies or {})[name]
+    async def service(action: CallService) -> Mapping[str, object]:
+        return (replies or {})[action.name]
 
     async def render_later(parts: tuple[str | Say, ...]) -> SpokenPrompt:
         await asyncio.sleep(0.03)  # real voices take a while

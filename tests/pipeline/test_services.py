@@ -101,7 +101,7 @@ def test_a_service_is_loaded_by_its_path() -> None:
         ("no.such.module:Thing", "asr.service: cannot import 'no.such.module'"),
         (f"{__name__}:Nothing", "has no class 'Nothing'"),
         (__name__, "has no class ''"),
-        ("pathlib:Path", "is not a Pipecat STT or TTS service"),
+        ("pathlib:Path", "is not a Pipecat STT, TTS or LLM service"),
         ("", "asr.service: cannot import ''"),
     ],
 )

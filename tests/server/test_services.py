@@ -109,7 +109,7 @@ async def test_functions_that_never_return_are_bounded(
     [
         ({}, "give either python: module:function or webhook: URL"),
         ({"python": "backend:balance", "webhook": "http://x"}, "give either"),
-        ({"pyton": "backend:balance"}, "unknown key 'pyton'; known: python, timeout_s, webhook"),
+        ({"pyton": "backend:balance"}, "unknown key 'pyton'; known: backoff_s, python"),
         ({"python": "backend"}, "'backend' must be module:function"),
         ({"python": "../backend:balance"}, "must be module:function"),
         ({"python": "absent:balance"}, "absent.py does not exist"),

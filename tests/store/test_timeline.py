@@ -58,7 +58,7 @@ EXAMPLES: list[tuple[object, int, str, dict[str, object]]] = [
         events.Play(("Hi", events.Say("1", "money"))),
         50,
         "play",
-        {"parts": ["Hi", {"value": "1", "kind": "money"}], "barge_in": "speech"},
+        {"parts": ["Hi", {"value": "1", "kind": "money", "pace": ""}], "barge_in": "speech"},
     ),
     (events.PromptHeard(320, "Hi", True), 320, "prompt_heard", {"text": "Hi", "was_cut": True}),
     (events.SpokenPrompt("Hi", b"\xff"), 50, "spoken_prompt", {"text": "Hi"}),

@@ -95,6 +95,10 @@ def _definition(service: Service) -> dict[str, object]:
         definition["webhook"] = service.webhook
     if service.timeout is not None:
         definition["timeout_s"] = service.timeout / 1000
+    if service.retries is not None:
+        definition["retries"] = service.retries
+    if service.backoff is not None:
+        definition["backoff_s"] = service.backoff / 1000
     return definition
 
 

@@ -14,10 +14,11 @@ from pipecat.workers.runner import WorkerRunner
 from voicebot.dialogue.session import Session
 from voicebot.engine.engine import Engine
 from voicebot.events import SAMPLE_RATE_HZ, CallerHungUp, CallStarted, Disconnect, Transfer
-from voicebot.pipeline.converse import Converse, Service
+from voicebot.pipeline.converse import Ask, Converse, Service
 from voicebot.pipeline.failure import failure_of
 from voicebot.pipeline.frames import EventFrame
 from voicebot.pipeline.hear import Hear
+from voicebot.pipeline.message import Keep
 from voicebot.pipeline.speak import Render, Speak
 from voicebot.pipeline.transport import Line, TransportOut, TwilioTransport
 from voicebot.turns.listener import Listener
@@ -27,7 +28,10 @@ Decision = Transfer | Disconnect | CallerHungUp
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What one call is made of; `stt` and `tts` hold Pipecat services where configured."""
+    """What one call is made of; `stt` and `tts` hold Pipecat services where configured.
+
+    `ask` asks the language model, `keep` stores messages of callers, where there are any.
+    """
 
     line: Line
     engine: Engine
@@ -38,6 +42,8 @@ class Parts:
     observe: Callable[[object], None]
     stt: Sequence[FrameProcessor] = ()
     tts: Sequence[FrameProcessor] = ()
+    ask: Ask | None = None
+    keep: Keep | None = None
 
 
 class Call:
@@ -84,6 +90,7 @@ def build(parts: Parts) -> Call:
         parts.line.playout,
         parts.observe,
         is_local=not parts.stt,
+        keep=parts.keep,
     )
     if not parts.stt:
         parts.line.take_audio = hear.take_audio
@@ -92,7 +99,7 @@ def build(parts: Parts) -> Call:
             transport.input(),
             hear,
             *parts.stt,
-            Converse(parts.session, parts.service, parts.observe),
+            Converse(parts.session, parts.service, parts.observe, parts.ask),
             Speak(parts.render, parts.observe),
             *parts.tts,
             transport.output(),

@@ -20,17 +20,21 @@ from voicebot.events import (
     BargeInCandidate,
     BargeInMode,
     BargeInRejected,
+    CallerHungUp,
     CallerTurn,
     Digit,
+    Expectation,
     Hypothesis,
     KeysEntered,
     Listen,
     NoInput,
     PromptEnded,
+    TakeMessage,
 )
 from voicebot.pipeline.clock import CallClock
 from voicebot.pipeline.failure import watched
 from voicebot.pipeline.frames import CallerAudio, CallerAudioFrame, EventFrame
+from voicebot.pipeline.message import EndedBy, Keep, MessageRecorder
 from voicebot.turns.listener import Kind, Listener, Recognise
 
 KINDS: dict[Kind, JobKind] = {
@@ -80,8 +84,12 @@ class Hear(FrameProcessor):
         observe: Callable[[object], None],
         *,
         is_local: bool,
+        keep: Keep | None = None,
     ) -> None:
-        """`is_local`: the engine recognises; otherwise audio goes on to a Pipecat STT service."""
+        """`is_local`: the engine recognises; otherwise audio goes on to a Pipecat STT service.
+
+        `keep` stores a message of the caller's; None: there is no room for messages.
+        """
         super().__init__(enable_direct_mode=True)
         self._engine = engine
         self._listener = listener
@@ -89,6 +97,9 @@ class Hear(FrameProcessor):
         self._playout = playout
         self._observe = observe
         self._is_local = is_local
+        self._keep = keep
+        self._message: MessageRecorder | None = None
+        self._expectation: Expectation | None = None
         self._handle = engine.open_call(self)
         self._heard_at = 0
         self._taken_until = 0
@@ -106,6 +117,7 @@ class Hear(FrameProcessor):
             case EventFrame(event=Digit() as digit):
                 self._take_key(digit, is_inband=False)
             case EventFrame(event=Listen() as listen):
+                self._expectation = listen.expectation
                 self._emit(
                     self._listener.expect(
                         listen.expectation,
@@ -116,6 +128,12 @@ class Hear(FrameProcessor):
             case EventFrame(event=PromptEnded() as ended):
                 self._observe(ended)
                 self._emit(self._listener.prompt_ended(self._clock.received))
+            case EventFrame(event=TakeMessage() as take):
+                self._message = MessageRecorder(take, self._clock.received)
+            case EventFrame(event=CallerHungUp()):
+                if self._message is not None:
+                    await self._give_message("hangup")
+                await self.push_frame(frame, direction)
             case EventFrame(event=Hypothesis() as hypothesis):
                 self._emit(self._listener.transcribed(hypothesis, self._clock.received))
             case StartFrame():
@@ -143,6 +161,9 @@ class Hear(FrameProcessor):
         playout = self._playout
         reference = playout.reference(since, end) if playout.plays_after(since) else b""
         self._engine.push(self._handle, audio.at, audio.mulaw, reference)
+        if self._message is not None:
+            self._message.audio(audio.at, audio.mulaw)
+            self._look_for_end()
         if end - self._heard_at > DEAF_SAMPLES:
             self._emit(self._listener.tick(end))
 
@@ -161,6 +182,10 @@ class Hear(FrameProcessor):
                 return
         self._keys.append((digit, is_inband))
         self._observe(digit)
+        if self._message is not None:
+            self._message.key(digit.key)
+            self._look_for_end()
+            return
         self._emit(self._listener.key(digit))
 
     def on_heard(self, results: Sequence[Result]) -> None:
@@ -172,6 +197,8 @@ class Hear(FrameProcessor):
             if isinstance(result, InbandKey):
                 self._take_key(Digit(result.key, result.at), is_inband=True)
                 continue
+            if self._message is not None:
+                self._message.heard(result.at + WINDOW, result.probability)
             self._emit(
                 self._listener.hear(
                     result.at,
@@ -185,6 +212,19 @@ class Hear(FrameProcessor):
             # Silence counts as far as the VAD has heard: what is on its way to it may be speech.
             self._heard_at = result.at + WINDOW
             self._emit(self._listener.tick(self._heard_at))
+
+    def _look_for_end(self) -> None:
+        if self._message is not None and (ended_by := self._message.ended_by) is not None:
+            self.create_task(watched(self, self._give_message(ended_by)))
+
+    async def _give_message(self, ended_by: EndedBy) -> None:
+        """The message is over: keep it, and tell the dialogue."""
+        message, self._message = self._message, None
+        if message is None:
+            return
+        taken = await message.taken(ended_by, self._keep)
+        self._observe(taken)
+        await self.push_frame(EventFrame(taken))
 
     def on_recognised(self, result: Recognised) -> None:
         """From the engine: an answer to a request of the listener."""
@@ -214,6 +254,7 @@ class Hear(FrameProcessor):
                         KINDS[event.kind],
                         event.start_at,
                         event.end_at,
+                        expectation=self._expectation,
                     )
             elif self._events.qsize() < BACKLOG_EVENTS or not _is_partial(event):
                 self._events.put_nowait(event)

@@ -58,6 +58,7 @@ Factory = Callable[[], FrameProcessor]
 def load_service(setting: str, path: str, options: Mapping[str, Any]) -> Factory:
     """A factory of the Pipecat service at `package.module:Class`; SettingsError in one line."""
     # Imported only where such a service is configured: they warn about themselves.
+    from pipecat.services.llm_service import LLMService
     from pipecat.services.stt_service import STTService
     from pipecat.services.tts_service import TTSService
 
@@ -70,8 +71,8 @@ def load_service(setting: str, path: str, options: Mapping[str, Any]) -> Factory
         ) from None
     except AttributeError:
         raise SettingsError(f"{setting}: {module_name!r} has no class {class_name!r}") from None
-    if not (isinstance(found, type) and issubclass(found, STTService | TTSService)):
-        raise SettingsError(f"{setting}: {path!r} is not a Pipecat STT or TTS service")
+    if not (isinstance(found, type) and issubclass(found, STTService | TTSService | LLMService)):
+        raise SettingsError(f"{setting}: {path!r} is not a Pipecat STT, TTS or LLM service")
 
     make_it: Callable[..., FrameProcessor] = found
     make_settings: Callable[..., object] = getattr(found, "Settings", dict)

@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import numpy as np
 from pipecat.frames.frames import CancelFrame, EndFrame, Frame, StartFrame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
+from voicebot.audio import mulaw
 from voicebot.events import (
+    SAMPLE_RATE_HZ,
     BargeIn,
+    BargeInMode,
     Disconnect,
     Listen,
     Play,
     PromptEnded,
     Say,
     SpokenPrompt,
+    TakeMessage,
     Transfer,
 )
 from voicebot.pipeline.failure import watched
@@ -23,6 +28,18 @@ from voicebot.pipeline.frames import AfterPromptsFrame, EventFrame, PromptFrame
 
 Parts = tuple[str | Say, ...]
 Render = Callable[[Parts], Awaitable[SpokenPrompt]]
+
+
+def _tone() -> SpokenPrompt:
+    """Half a second of 1 kHz at a quarter of full scale, with soft edges."""
+    times = np.arange(SAMPLE_RATE_HZ // 2) / SAMPLE_RATE_HZ
+    edges = np.clip(np.minimum(times, times[::-1]) / 0.01, 0.0, 1.0)
+    wave = 8000 * edges * np.sin(2 * np.pi * 1000 * times)
+    return SpokenPrompt("", mulaw.encode(wave.astype(np.int16)))
+
+
+TONE = _tone()
+"""Says when a message is recorded."""
 
 
 class Speak(FrameProcessor):
@@ -41,7 +58,9 @@ class Speak(FrameProcessor):
         """Queue actions; pass everything else on."""
         await super().process_frame(frame, direction)
         match frame:
-            case EventFrame(event=Play() | Listen() | Transfer() | Disconnect()):
+            case EventFrame(
+                event=Play() | Listen() | TakeMessage() | Transfer() | Disconnect()
+            ) if direction is FrameDirection.DOWNSTREAM:
                 self._actions.put_nowait(frame.event)
                 return
             case EventFrame(event=BargeIn()):
@@ -77,4 +96,6 @@ class Speak(FrameProcessor):
             elif isinstance(action, Listen):
                 await self.push_frame(AfterPromptsFrame(PromptEnded(0)))
             else:
+                if isinstance(action, TakeMessage) and action.has_tone:
+                    await self.push_frame(PromptFrame(TONE, barge_in=BargeInMode.NONE))
                 await self.push_frame(AfterPromptsFrame(action))

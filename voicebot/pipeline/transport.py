@@ -27,6 +27,7 @@ from voicebot.events import (
     PromptEnded,
     PromptHeard,
     PromptStarted,
+    TakeMessage,
     Transfer,
 )
 from voicebot.pipeline.clock import CallClock
@@ -291,6 +292,9 @@ class TransportOut(BaseOutputTransport):
         if isinstance(after.event, PromptEnded):
             self._after = None
             await self.push_frame(EventFrame(PromptEnded(now)), FrameDirection.UPSTREAM)
+        elif isinstance(after.event, TakeMessage):
+            self._after = None
+            await self.push_frame(EventFrame(after.event), FrameDirection.UPSTREAM)
         elif line.unheard <= 0:
             # A goodbye must not be cut: it waits for Twilio's own word that it was heard.
             self._after = None

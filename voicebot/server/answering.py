@@ -8,12 +8,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import structlog
 from starlette.applications import Starlette
 
-from voicebot.config import LOCAL_RECOGNISER, OWN_SERVICES, Settings
+from voicebot.config import LOCAL_RECOGNISER, NO_MODEL, OWN_SERVICES, Settings
 from voicebot.dialogue.plan import Plan, load_plan
 from voicebot.engine.ears import make_runner, make_spotter
 from voicebot.engine.engine import Engine
@@ -22,6 +22,7 @@ from voicebot.engine.spotting import Spotter
 from voicebot.errors import SettingsError
 from voicebot.monitoring.logs import bind_call, configure_logging
 from voicebot.monitoring.metrics import Metrics
+from voicebot.pipeline.language_model import LanguageModel
 from voicebot.pipeline.services import Factory, load_service
 from voicebot.server import models
 from voicebot.server.admission import AdmittedCall
@@ -100,8 +101,9 @@ class Answering:
             engine.start()
             stack.push_async_callback(engine.close)
             stt = _load_stt(settings)
+            model = _load_model(settings)
             self._parts = CallParts(
-                settings, plan, engine, prompts, services, spotter.threshold, stt, tts
+                settings, plan, engine, prompts, services, spotter.threshold, stt, tts, model
             )
             log.info("ready", plan=plan.name)
             yield
@@ -187,6 +189,15 @@ def _load_stt(settings: Settings) -> Factory | None:
     if settings.asr.service in OWN_SERVICES:
         return None
     return load_service("asr.service", settings.asr.service, settings.asr.service_options)
+
+
+def _load_model(settings: Settings) -> LanguageModel | None:
+    """The Pipecat service behind the plan's `llm` forms, where one is configured."""
+    chosen = settings.dialogue
+    if chosen.llm_service == NO_MODEL:
+        return None
+    make = load_service("dialogue.llm_service", chosen.llm_service, chosen.llm_options)
+    return LanguageModel(cast("Callable[[], Any]", make))
 
 
 def _load_recogniser(settings: Settings) -> Recogniser | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import wave
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -10,17 +11,28 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from voicebot.audio import mulaw
 from voicebot.audio.playout import Playout
 from voicebot.config import Settings
+from voicebot.dialogue.hours import local
 from voicebot.dialogue.machine import Machine
 from voicebot.dialogue.plan import Plan
 from voicebot.dialogue.session import Session
 from voicebot.engine.ears import make_listener
 from voicebot.engine.engine import Engine
-from voicebot.events import SAMPLE_RATE_HZ, CallStarted, Say, SpokenPrompt, Transfer
+from voicebot.errors import ServiceFailed
+from voicebot.events import (
+    SAMPLE_RATE_HZ,
+    CallService,
+    CallStarted,
+    Say,
+    SpokenPrompt,
+    Transfer,
+)
 from voicebot.nlu.interpreter import interpret, interpret_keys
 from voicebot.pipeline.build import Decision, Parts, build
 from voicebot.pipeline.clock import CallClock
+from voicebot.pipeline.language_model import LanguageModel
 from voicebot.pipeline.services import FromStt, FromTts, ToStt, ToTts
 from voicebot.pipeline.transport import Line
 from voicebot.server.admission import AdmittedCall
@@ -41,7 +53,10 @@ MESSAGE_SAMPLES = SAMPLE_RATE_HZ // 5
 
 @dataclass(frozen=True, slots=True)
 class CallParts:
-    """What all calls of a process share. `stt`, `tts`: factories of Pipecat services, if any."""
+    """What all calls of a process share.
+
+    `stt`, `tts`: factories of Pipecat services, `model`: the language model, if any.
+    """
 
     settings: Settings
     plan: Plan
@@ -51,6 +66,7 @@ class CallParts:
     hot_word_threshold: float
     stt: Callable[[], FrameProcessor] | None = None
     tts: Callable[[], FrameProcessor] | None = None
+    model: LanguageModel | None = None
 
 
 async def run_call(
@@ -79,8 +95,10 @@ async def run_call(
                 partial_interval_ms=settings.asr.partial_interval_ms,
                 hot_word_threshold=parts.hot_word_threshold,
             ),
-            session=_session(machine, started_at.date()),
+            session=_session(machine, local(parts.plan.keys, started_at).date()),
             service=partial(_call_service, parts.services, stream.call_sid),
+            ask=parts.model.ask if parts.model is not None else None,
+            keep=partial(_keep_message, settings.store.recordings_dir / stream.call_sid),
             render=partial(_render, parts),
             observe=observer.observe,
             stt=[ToStt(), parts.stt(), FromStt()] if parts.stt else [],
@@ -99,9 +117,26 @@ def _session(machine: Machine, today: date) -> Session:
 
 
 async def _call_service(
-    services: Services, call_sid: str, name: str, arguments: Mapping[str, str]
+    services: Services, call_sid: str, action: CallService
 ) -> Mapping[str, object]:
-    return await services.call(name, arguments, call_sid=call_sid)
+    return await services.call(action.name, action.arguments, call_sid=call_sid, call_id=action.id)
+
+
+async def _keep_message(folder: Path, id: str, caller: bytes) -> str:
+    """A message of the caller's as a WAV file of its own."""
+    path = folder / f"{id}.wav"
+
+    def write() -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        with wave.open(str(path), "wb") as file:
+            file.setparams((1, 2, SAMPLE_RATE_HZ, 0, "NONE", ""))
+            file.writeframes(mulaw.decode(caller).tobytes())
+
+    try:
+        await asyncio.to_thread(write)
+    except OSError as error:
+        raise ServiceFailed(f"message: {path} cannot be written ({error.strerror})") from None
+    return str(path)
 
 
 async def _render(parts: CallParts, spoken: Spoken) -> SpokenPrompt:

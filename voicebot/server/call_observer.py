@@ -18,6 +18,7 @@ from voicebot.events import (
     CallerHungUp,
     CallService,
     Disconnect,
+    Note,
     Say,
     ServiceReply,
     Transfer,
@@ -28,7 +29,7 @@ from voicebot.pipeline.frames import CallerAudio
 from voicebot.server.call_record import CallRecord, Turn
 from voicebot.store.journal import Journal
 from voicebot.store.recordings import StereoRecording
-from voicebot.store.records import CallEnd, CallStart, ServiceRecord, TurnRecord
+from voicebot.store.records import CallEnd, CallStart, NoteRecord, ServiceRecord, TurnRecord
 from voicebot.store.timeline import Timeline
 from voicebot.telephony.media_stream import Fault
 
@@ -65,7 +66,9 @@ class CallObserver:
         self._start = start
         self._record = CallRecord(text_of)
         self._tap = tap
-        self._writes: asyncio.Queue[TurnRecord | ServiceRecord | CallEnd] = asyncio.Queue()
+        self._writes: asyncio.Queue[TurnRecord | ServiceRecord | NoteRecord | CallEnd] = (
+            asyncio.Queue()
+        )
         self._called: dict[str, tuple[str, int]] = {}  # call-outs under way: name, at
         self._clock: CallClock | None = None
         self._playout: Playout | None = None
@@ -87,6 +90,8 @@ class CallObserver:
                     await journal.turn(record)
                 case ServiceRecord():
                     await journal.service(record)
+                case NoteRecord():
+                    await journal.note(record)
                 case CallEnd():
                     await journal.call_ended(record)
                     return
@@ -113,6 +118,12 @@ class CallObserver:
             self._called[event.id] = (event.name, self._at)
         elif isinstance(event, ServiceReply):
             self._service_replied(event)
+        elif isinstance(event, Note):
+            # What it says may quote the caller: it is in the journal, not in the log.
+            log.info("note", kind=event.kind)
+            self._writes.put_nowait(
+                NoteRecord(self._start.call_sid, event.kind, self._at, event.data)
+            )
         if self._keeping.timeline is not None:
             self._keeping.timeline.record(event, at=self._at)
         if self._tap is not None:

@@ -37,7 +37,11 @@ MAX_WEBHOOK_S = 60.0
 MAX_THREADS = 32
 """Functions at once; those that never return stay counted."""
 _TARGET = re.compile(r"([A-Za-z_][\w.]*):([A-Za-z_]\w*)")
-_KEYS = {"python", "webhook", "timeout_s"}
+_KEYS = {"python", "webhook", "timeout_s", "retries", "backoff_s"}
+RETRIES, BACKOFF_S = 1, 0.2
+"""Of webhooks, where the plan says nothing; the pause doubles with each attempt."""
+BUSY = frozenset({429, 502, 503, 504})
+"""Statuses after which the same request may succeed."""
 
 Function = Callable[..., object]
 
@@ -49,6 +53,12 @@ class _Service:
     function: Function | None = None
     wants_call_sid: bool = False
     url: str = ""
+    retries: int = RETRIES
+    backoff_s: float = BACKOFF_S
+
+
+class _Busy(ServiceFailed):
+    """A webhook says that it may succeed later."""
 
 
 class Services:
@@ -78,9 +88,13 @@ class Services:
             await self._http.aclose()
 
     async def call(
-        self, name: str, arguments: Mapping[str, str], *, call_sid: str = ""
+        self, name: str, arguments: Mapping[str, str], *, call_sid: str = "", call_id: str = ""
     ) -> Mapping[str, object]:
-        """The service's reply. Raises ServiceFailed, in one line, whatever goes wrong."""
+        """The service's reply. Raises ServiceFailed, in one line, whatever goes wrong.
+
+        `call_id` names the call-out within its call: asked again, also by another process that
+        goes on with the call, it carries the same idempotency key.
+        """
         service = self._services.get(name)
         if service is None:
             raise ServiceFailed(f"service {name}: the dialplan defines no such service")
@@ -89,7 +103,7 @@ class Services:
                 if service.function is not None:
                     reply = await self._call_function(service, arguments, call_sid)
                 else:
-                    reply = await self._post(service, arguments, call_sid)
+                    reply = await self._post(service, arguments, call_sid, call_id)
         except TimeoutError:
             raise ServiceFailed(f"service {name}: no reply in {service.timeout_s:g} s") from None
         if not isinstance(reply, Mapping) or not all(isinstance(key, str) for key in reply):
@@ -117,18 +131,24 @@ class Services:
         except BaseException as error:  # an author's code may raise anything, SystemExit too
             raise ServiceFailed(f"service {service.name}: {_one_line(error)}") from error
 
-    async def _post(self, service: _Service, arguments: Mapping[str, str], call_sid: str) -> object:
+    async def _post(
+        self, service: _Service, arguments: Mapping[str, str], call_sid: str, call_id: str
+    ) -> object:
         self._http = self._http or httpx.AsyncClient(timeout=MAX_WEBHOOK_S, follow_redirects=False)
         body = {"service": service.name, "call_sid": call_sid, "arguments": dict(arguments)}
-        # The same key with the second attempt: the backend may have seen the first.
-        headers = {"idempotency-key": str(uuid.uuid4())}
-        try:
+        # The same key with each attempt: the backend may have seen the one before.
+        key = uuid.uuid5(uuid.NAMESPACE_URL, f"{call_sid}/{call_id}") if call_id else uuid.uuid4()
+        headers = {"idempotency-key": str(key)}
+        for attempt in range(service.retries + 1):
             try:
                 return await self._exchange(service, body, headers)
-            except (httpx.ConnectError, httpx.RemoteProtocolError):
-                return await self._exchange(service, body, headers)
-        except httpx.HTTPError as error:
-            raise ServiceFailed(f"service {service.name}: {_one_line(error)}") from error
+            except (httpx.ConnectError, httpx.RemoteProtocolError, httpx.ReadError, _Busy) as error:
+                if attempt == service.retries:
+                    raise _failed(service, error) from error
+            except httpx.HTTPError as error:
+                raise _failed(service, error) from error
+            await asyncio.sleep(service.backoff_s * 2**attempt)
+        raise ServiceFailed(f"service {service.name}: was not asked")
 
     async def _exchange(
         self, service: _Service, body: Mapping[str, object], headers: Mapping[str, str]
@@ -137,7 +157,8 @@ class Services:
         content = bytearray()
         async with self._http.stream("POST", service.url, json=body, headers=headers) as response:
             if not response.is_success:
-                raise ServiceFailed(
+                failure = _Busy if response.status_code in BUSY else ServiceFailed
+                raise failure(
                     f"service {service.name}: answered with status {response.status_code}"
                 )
             async for part in response.aiter_bytes():
@@ -150,6 +171,12 @@ class Services:
             return json.loads(bytes(content))
         except (ValueError, RecursionError):
             raise ServiceFailed(f"service {service.name}: replied with no JSON") from None
+
+
+def _failed(service: _Service, error: Exception) -> ServiceFailed:
+    if isinstance(error, ServiceFailed):
+        return error
+    return ServiceFailed(f"service {service.name}: {_one_line(error)}")
 
 
 def _service(
@@ -172,7 +199,18 @@ def _service(
     if python is not None:
         function = _function(name, str(python), folder, modules)
         return _Service(name, float(timeout_s), function, _takes_call_sid(function))
-    return _Service(name, float(timeout_s), url=_url(name, str(webhook)))
+    retries = _number(name, "retries", definition.get("retries"), RETRIES)
+    backoff_s = _number(name, "backoff_s", definition.get("backoff_s"), BACKOFF_S)
+    url = _url(name, str(webhook))
+    return _Service(name, float(timeout_s), url=url, retries=int(retries), backoff_s=backoff_s)
+
+
+def _number(name: str, key: str, value: object, default: float) -> float:
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+        raise PlanError(f"services.{name}.{key}: {value!r} must be a number, 0 or more")
+    return value
 
 
 def _known() -> str:

@@ -15,9 +15,9 @@ from typing import Any, Self
 import structlog
 
 from voicebot.store.journal_file import JournalFile
-from voicebot.store.records import CallEnd, CallStart, ServiceRecord, TurnRecord
+from voicebot.store.records import CallEnd, CallStart, NoteRecord, ServiceRecord, TurnRecord
 
-__all__ = ["CallEnd", "CallStart", "Journal", "ServiceRecord", "TurnRecord"]
+__all__ = ["CallEnd", "CallStart", "Journal", "NoteRecord", "ServiceRecord", "TurnRecord"]
 
 log = structlog.get_logger(__name__)
 
@@ -79,12 +79,21 @@ class Journal:
         """Add a call-out."""
         await self._write(lambda file: file.service(record))
 
+    async def note(self, record: NoteRecord) -> None:
+        """Add a note."""
+        await self._write(lambda file: file.note(record))
+
+    async def notes(self, kind: str, limit: int = 50) -> list[dict[str, Any]]:
+        """The latest notes of a kind ("task": what people have to do), newest first."""
+        found: list[dict[str, Any]] = await self._read(lambda file: file.notes(kind, limit))
+        return found
+
     async def call_ended(self, record: CallEnd) -> None:
         """Complete the call's entry."""
         await self._write(lambda file: file.call_ended(record))
 
     async def call(self, call_sid: str) -> dict[str, Any] | None:
-        """All of one call, JSON-able, with `turns` and `services`; None when unknown.
+        """All of one call, JSON-able, with `turns`, `services` and `notes`; None when unknown.
 
         `outcome` is None while the call is live, and "lost" where its process died.
         """

@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from voicebot.errors import SettingsError
 from voicebot.store.private import private_file
-from voicebot.store.records import CallEnd, CallStart, ServiceRecord, TurnRecord
+from voicebot.store.records import CallEnd, CallStart, NoteRecord, ServiceRecord, TurnRecord
 
 try:
     import fcntl
@@ -42,6 +42,13 @@ CREATE TABLE services (
 );
 CREATE INDEX services_by_call ON services (call_sid);
 """
+_LATER_TABLES = """
+CREATE TABLE IF NOT EXISTS notes (
+    call_sid TEXT NOT NULL, kind TEXT NOT NULL, at INTEGER, data TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS notes_by_call ON notes (call_sid);
+CREATE INDEX IF NOT EXISTS notes_by_kind ON notes (kind)
+"""
 _START = """
 INSERT INTO calls (call_sid, stream_sid, from_, "to", dialplan, started_at)
 VALUES (:call_sid, :stream_sid, :from_, :to, :dialplan, :started_at)
@@ -55,6 +62,7 @@ INSERT OR REPLACE INTO turns VALUES (
     :end_reason, :response_ms, :barge_in_ms, :recognition_ms)
 """
 _SERVICE = "INSERT INTO services VALUES (:call_sid, :name, :at, :duration_ms, :error)"
+_NOTE = "INSERT INTO notes VALUES (:call_sid, :kind, :at, :data)"
 _END = """
 UPDATE calls SET outcome = :outcome, is_goal = :is_goal, ended_at = :ended_at, slots = :slots,
     reason = :reason WHERE call_sid = :call_sid
@@ -124,6 +132,8 @@ class JournalFile:
                 for statement in _TABLES.split(";"):
                     self._connection.execute(statement)
                 self._connection.execute(f"PRAGMA user_version = {_VERSION}")
+            for statement in _LATER_TABLES.split(";"):
+                self._connection.execute(statement)
             if self._is_alone():
                 self._connection.execute(
                     "UPDATE calls SET outcome = ?, is_goal = 0 WHERE outcome IS NULL", (LOST,)
@@ -159,23 +169,34 @@ class JournalFile:
         """A row."""
         self._connection.execute(_SERVICE, asdict(record))
 
+    def note(self, record: NoteRecord) -> None:
+        """A row."""
+        values = asdict(record) | {"data": json.dumps(dict(record.data), default=str)}
+        self._connection.execute(_NOTE, values)
+
+    def notes(self, kind: str, limit: int) -> list[dict[str, Any]]:
+        """The latest notes of a kind first."""
+        statement = "SELECT * FROM notes WHERE kind = ? ORDER BY rowid DESC LIMIT ?"
+        return [_plain(row) for row in self._connection.execute(statement, (kind, limit))]
+
     def call_ended(self, record: CallEnd) -> None:
         """Completes the call's row."""
         values = asdict(record) | {"slots": json.dumps(dict(record.slots))}
         self._connection.execute(_END, values)
 
     def call(self, call_sid: str) -> dict[str, Any] | None:
-        """The call with its `turns` and `services`, JSON-able."""
+        """The call with its `turns`, `services` and `notes`, JSON-able."""
         row = self._one("SELECT * FROM calls WHERE call_sid = ?", call_sid)
         if not row:
             return None
         turns = self._all("SELECT * FROM turns WHERE call_sid = ? ORDER BY number", call_sid)
         services = self._all("SELECT * FROM services WHERE call_sid = ? ORDER BY rowid", call_sid)
-        for service in services:
-            del service["call_sid"]
+        notes = self._all("SELECT * FROM notes WHERE call_sid = ? ORDER BY rowid", call_sid)
+        for row_of_call in (*services, *notes):
+            del row_of_call["call_sid"]
         for turn in turns:
             del turn["call_sid"]
-        return row | {"turns": turns, "services": services}
+        return row | {"turns": turns, "services": services, "notes": notes}
 
     def calls(self, limit: int) -> list[dict[str, Any]]:
         """The latest calls first, without their turns."""
@@ -191,7 +212,7 @@ class JournalFile:
 
 def _plain(row: sqlite3.Row) -> dict[str, Any]:
     values = dict(row)
-    for name in ("slots", "nbest"):
+    for name in ("slots", "nbest", "data"):
         if name in values:
             values[name] = json.loads(values[name])
     for name in ("is_goal", "was_barged_in"):

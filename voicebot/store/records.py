@@ -61,6 +61,19 @@ class ServiceRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class NoteRecord:
+    """Something worth knowing about a call: a task for people, a message, a correction, ...
+
+    `data` is JSON-able; `at` is where in the call it was noted.
+    """
+
+    call_sid: str
+    kind: str
+    at: int | None = None
+    data: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class CallEnd:
     """How a call ended: the dialogue's `outcome`, the filled slots, and `reason`, who ended it."""
 
