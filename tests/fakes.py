@@ -11,7 +11,7 @@ from voicebot.engine.engine import CallHandle, CallSink, Recognised
 from voicebot.engine.runner import Chunk, Runner
 from voicebot.engine.scheduler import Job, JobKind
 from voicebot.engine.slots import SlotPool
-from voicebot.events import Alternative, Hypothesis
+from voicebot.events import Alternative, Expectation, Hypothesis
 
 
 class LoudnessVad:
@@ -41,11 +41,18 @@ class ScriptedRecogniser:
     def __init__(self, answer: Callable[[NDArray[np.float32]], str]) -> None:
         self.answer = answer
         self.batches: list[int] = []
+        self.expectations: Sequence[Expectation | None] | None = None
 
     def transcribe(
-        self, batch: Sequence[NDArray[np.float32]], *, nbest: int = 1, judge: object = None
+        self,
+        batch: Sequence[NDArray[np.float32]],
+        *,
+        nbest: int = 1,
+        judge: object = None,
+        expectations: Sequence[Expectation | None] | None = None,
     ) -> list[Hypothesis]:
         self.batches.append(len(batch))
+        self.expectations = expectations
         found = []
         for samples in batch:
             text = self.answer(samples)
@@ -76,9 +83,16 @@ class InlineEngine:
             handle.sink.on_heard(results)
 
     def recognise(
-        self, handle: CallHandle, utterance: int, kind: JobKind, start_at: int, end_at: int
+        self,
+        handle: CallHandle,
+        utterance: int,
+        kind: JobKind,
+        start_at: int,
+        end_at: int,
+        *,
+        expectation: Expectation | None = None,
     ) -> None:
-        job = Job(handle.slot, 1, utterance, kind, start_at, end_at)
+        job = Job(handle.slot, 1, utterance, kind, start_at, end_at, expectation=expectation)
         self.recognised.append(job)
         (hypothesis,) = self.runner.recognise([job])
         handle.sink.on_recognised(Recognised(job, hypothesis, 0.0))

@@ -173,12 +173,12 @@ class _Group:
     def _prune(self) -> None:
         """Stop when what may still come can add nothing."""
         if len(self.finished) >= self.width or (self.width == 1 and self.cut):
-            self.beams = []
+            self.beams, self.sources = [], []
         elif self.finished and self.beams:
             margin = MARGIN if self.automaton is None else BIAS_MARGIN
             floor = max(done.total + done.bias for done in self.finished) - margin
             if self.beams[0].total < floor:  # totals only fall, but for the bias
-                self.beams = []
+                self.beams, self.sources = [], []
 
     def pool(self) -> list[Decoded]:
         """All sentences, best first; cut ones only when nothing ended by itself."""

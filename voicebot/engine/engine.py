@@ -20,7 +20,7 @@ import structlog
 from voicebot.engine.runner import Chunk, Result, Runner
 from voicebot.engine.scheduler import Job, JobKind, Scheduler
 from voicebot.engine.slots import SlotPool
-from voicebot.events import Hypothesis
+from voicebot.events import Expectation, Hypothesis
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -196,11 +196,29 @@ class Engine:
             self._arrived.set()
 
     def recognise(
-        self, handle: CallHandle, utterance: int, kind: JobKind, start_at: int, end_at: int
+        self,
+        handle: CallHandle,
+        utterance: int,
+        kind: JobKind,
+        start_at: int,
+        end_at: int,
+        *,
+        expectation: Expectation | None = None,
     ) -> None:
-        """Ask for samples [start_at, end_at); answered by `sink.on_recognised`, unless shed."""
-        asked_at = self._clock()
-        job = Job(handle.slot, handle.generation, utterance, kind, start_at, end_at, asked_at)
+        """Ask for samples [start_at, end_at); answered by `sink.on_recognised`, unless shed.
+
+        `expectation`: what the dialogue waits for there.
+        """
+        job = Job(
+            handle.slot,
+            handle.generation,
+            utterance,
+            kind,
+            start_at,
+            end_at,
+            self._clock(),
+            expectation,
+        )
         with self._work:
             self._scheduler.submit(job)
             self._work.notify()

@@ -122,7 +122,12 @@ class Runner:
             wanted = 1 if all(job.kind is JobKind.PARTIAL for job in jobs) else nbest
             is_judged = jobs[0].kind is JobKind.SPECULATIVE
             judge = self._end_of_turn.probabilities if self._end_of_turn and is_judged else None
-            heard = self._recogniser.transcribe(self._audio(jobs), nbest=wanted, judge=judge)
+            heard = self._recogniser.transcribe(
+                self._audio(jobs),
+                nbest=wanted,
+                judge=judge,
+                expectations=[job.expectation for job in jobs],
+            )
         return [
             replace(hypothesis, start_at=job.start_at, end_at=job.end_at)
             for job, hypothesis in zip(jobs, heard, strict=True)

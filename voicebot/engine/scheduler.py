@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-from voicebot.events import SAMPLE_RATE_HZ
+from voicebot.events import SAMPLE_RATE_HZ, Expectation
 
 
 class JobKind(IntEnum):
@@ -24,7 +24,10 @@ class JobKind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Recognise samples [start_at, end_at) of `slot`, utterance number `utterance`."""
+    """Recognise samples [start_at, end_at) of `slot`, utterance number `utterance`.
+
+    `expectation`: what the dialogue waits for.
+    """
 
     slot: int
     generation: int  # of the call in that slot: results of a call that left are dropped
@@ -33,6 +36,7 @@ class Job:
     start_at: int
     end_at: int
     asked_at: float = 0.0  # seconds on the engine's clock
+    expectation: Expectation | None = None
 
     @property
     def length(self) -> int:
