@@ -19,7 +19,7 @@ from voicebot.errors import UserMistake, VoicebotError
 
 if TYPE_CHECKING:
     from voicebot.config import Settings
-    from voicebot.events import Hypothesis, Interpretation
+    from voicebot.events import Expectation, Hypothesis, Interpretation
     from voicebot.server.placing import Report
     from voicebot.server.terminal import Parser
 
@@ -159,7 +159,7 @@ def transcribe(options: argparse.Namespace) -> int:
     if options.state and not options.dialplan:
         raise UserMistake("transcribe: --state needs --dialplan PATH")
     settings = _settings()
-    meaning = _meaning(options.dialplan, options.state) if options.dialplan else None
+    expectation, meaning = _meaning(options.dialplan, options.state)
     with waiting("loading the recogniser"):
         from voicebot.evaluation.transcription import transcribe_files
         from voicebot.server.recognisers import load_recogniser
@@ -168,7 +168,9 @@ def transcribe(options: argparse.Namespace) -> int:
     failed = 0
     # On one terminal the lines themselves show the progress.
     with waiting("recognising", is_shown=not _is_terminal(sys.stdout)) as tell:
-        results = transcribe_files(recogniser, options.files, interpret=meaning)
+        results = transcribe_files(
+            recogniser, options.files, interpret=meaning, expectation=expectation
+        )
         for number, result in enumerate(results, 1):
             tell(f"{number} of {len(options.files)} files")
             if error := result.get("error"):
@@ -181,7 +183,12 @@ def transcribe(options: argparse.Namespace) -> int:
     return MISTAKE if failed else OK
 
 
-def _meaning(plan: Path, state: str | None) -> Callable[[Hypothesis], Interpretation]:
+def _meaning(
+    plan: Path | None, state: str | None
+) -> tuple[Expectation | None, Callable[[Hypothesis], Interpretation] | None]:
+    """What a state of the plan waits for, and what an answer to it means."""
+    if plan is None:
+        return None, None
     from datetime import date
 
     from voicebot.dialogue.plan import load_plan
@@ -189,7 +196,7 @@ def _meaning(plan: Path, state: str | None) -> Callable[[Hypothesis], Interpreta
 
     expectation = load_plan(plan).expectation(state)
     today = date.today()  # "tomorrow" is meant where the file is read
-    return lambda heard: interpret(heard, expectation, today=today)
+    return expectation, lambda heard: interpret(heard, expectation, today=today)
 
 
 def check(options: argparse.Namespace) -> int:

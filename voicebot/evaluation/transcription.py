@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from voicebot.audio.files import read_audio
 from voicebot.audio.resample import resample
 from voicebot.errors import AudioFileError
-from voicebot.events import Hypothesis, Interpretation
+from voicebot.events import Expectation, Hypothesis, Interpretation
 
 RECOGNISER_HZ = 16000
 
@@ -22,7 +22,11 @@ class Transcriber(Protocol):
     """asr.recogniser.Recogniser, as far as it is used here."""
 
     def transcribe(
-        self, batch: Sequence[NDArray[np.float32]], *, nbest: int = 1
+        self,
+        batch: Sequence[NDArray[np.float32]],
+        *,
+        nbest: int = 1,
+        expectations: Sequence[Expectation | None] | None = None,
     ) -> list[Hypothesis]:
         """One hypothesis per array of 16 kHz samples."""
 
@@ -33,11 +37,13 @@ def transcribe_files(
     *,
     interpret: Callable[[Hypothesis], Interpretation] | None = None,
     nbest: int = 5,
+    expectation: Expectation | None = None,
 ) -> Iterator[dict[str, Any]]:
     """A result per file, in order. A file that is not audio gives `{"file", "error"}`.
 
     `seconds` is the length of the audio, `decode_ms` what recognising it took. `intent` and
-    `slots` are present when `interpret` is given.
+    `slots` are present when `interpret` is given. `expectation`: what the dialogue waits for,
+    which the search prefers.
     """
     for file in files:
         try:
@@ -46,7 +52,8 @@ def transcribe_files(
             yield {"file": str(file), "error": str(error)}
             continue
         began = time.perf_counter()
-        heard = recogniser.transcribe([resample(samples, rate, RECOGNISER_HZ)], nbest=nbest)[0]
+        audio = [resample(samples, rate, RECOGNISER_HZ)]
+        heard = recogniser.transcribe(audio, nbest=nbest, expectations=[expectation])[0]
         decode_ms = (time.perf_counter() - began) * 1000
         result: dict[str, Any] = {
             "file": str(file),
