@@ -69,15 +69,17 @@ class Stored:
         return Weights(state, self.tokens)
 
 
-def load(cache_dir: Path | str, model: Path | None = None) -> tuple[Stored, str | None]:
+def load(
+    cache_dir: Path | str, model: Path | None = None, dims: Dimensions | None = None
+) -> tuple[Stored, str | None]:
     """The checkpoint `model`, else the shipped one; and `Weights.cache_problem`.
 
     Where the package carries none, the untouched weights, if they can be had (see load_weights).
     ModelUnavailable (one line) when what should be there is not, or is damaged.
     """
     if model is not None or SHIPPED.is_file():
-        return open_file(model or SHIPPED), None
-    weights = load_weights(cache_dir)
+        return open_file(model or SHIPPED, dims), None
+    weights = load_weights(cache_dir, dims)
     return Stored(weights.state, weights.tokens), weights.cache_problem
 
 

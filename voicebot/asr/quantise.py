@@ -38,7 +38,7 @@ class Int8Linear(nn.Module):
         super().__init__()
         self.register_buffer("columns", rows.contiguous().t())
         self.register_buffer("scale", scale)
-        self.register_buffer("bias", bias)
+        self.register_buffer("bias", None if bias is None else bias.detach())
 
     def forward(self, x: Tensor) -> Tensor:
         """x [..., inputs] float32 -> [..., outputs] float32."""
