@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from voicebot.audio.echo_path import through_mulaw
 from voicebot.audio.resample import resample
@@ -52,11 +51,6 @@ class Ear:
     cpu_s: float = 0.0
     wall_s: float = 0.0
     audio_s: float = 0.0
-    _takes_expectations: bool = field(init=False)
-
-    def __post_init__(self) -> None:
-        known = inspect.signature(self.recogniser.transcribe).parameters
-        self._takes_expectations = "expectations" in known
 
     def hear(
         self,
@@ -70,11 +64,12 @@ class Ear:
         heard = [Hypothesis("")] * len(audio)
         done = 0
         for batch in _batches([len(samples) for samples in audio]):
-            options: dict[str, Any] = {"nbest": nbest}
-            if expectation is not None and self._takes_expectations:
-                options["expectations"] = [expectation] * len(batch)
             cpu, wall = time.process_time(), time.perf_counter()
-            found = self.recogniser.transcribe([audio[index] for index in batch], **options)
+            found = self.recogniser.transcribe(
+                [audio[index] for index in batch],
+                nbest=nbest,
+                expectations=[expectation] * len(batch),
+            )
             self.cpu_s += time.process_time() - cpu
             self.wall_s += time.perf_counter() - wall
             self.audio_s += sum(len(audio[index]) for index in batch) / RECOGNISER_HZ

@@ -151,17 +151,20 @@ def bootstrap(
     errors: Sequence[float], sizes: Sequence[float], groups: Sequence[str]
 ) -> tuple[float, float]:
     """2.5 and 97.5 % points of sum(errors) / sum(sizes), whole groups (sessions, speakers) drawn
-    with replacement; the rate itself twice where there is but one group."""
-    names, of = np.unique(np.asarray(groups, object).astype(str), return_inverse=True)
-    count = len(names)
-    per_group = [
-        np.bincount(of, weights=np.asarray(w, float), minlength=count) for w in (errors, sizes)
-    ]
-    if count < 2:
-        rate = float(per_group[0].sum() / max(per_group[1].sum(), 1e-9)) if count else 0.0
-        return rate, rate
+    with replacement; of one group alone, recordings. (0, 0) of nothing."""
+    if not len(errors):
+        return 0.0, 0.0
+    names = np.asarray([str(group) for group in groups])
+    of = np.unique(names, return_inverse=True)[1].reshape(-1)
+    if not of.any():
+        of = np.arange(len(names))
+    count = int(of.max()) + 1
+    parts, wholes = (
+        np.bincount(of, weights=np.asarray(values, float), minlength=count)
+        for values in (errors, sizes)
+    )
     drawn = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), RESAMPLES)
-    rates = (drawn @ per_group[0]) / np.maximum(drawn @ per_group[1], 1e-9)
+    rates = (drawn @ parts) / np.maximum(drawn @ wholes, 1e-9)
     low, high = np.percentile(rates, [2.5, 97.5])
     return float(low), float(high)
 

@@ -79,6 +79,12 @@ EVALUATIONS: Mapping[str, Evaluation] = {
         "voicebot.evaluation.turns",
         "whether it knows when a caller has begun, has finished, or only nods",
     ),
+    "asr": Evaluation(
+        "voicebot.evaluation.asr",
+        "how well speech is recognised, how fast, how sure, and what is heard where nobody speaks",
+        _add_weights,
+        lambda options: {"held_out": options.held_out},
+    ),
     "intent": Evaluation(
         "voicebot.evaluation.intent",
         "whether a request's intent and every slot are understood, in noise",
