@@ -28,6 +28,8 @@ from voicebot.events import CallService, CallStarted, PhraseEnd, Say, SpokenProm
 from voicebot.nlu.interpreter import completeness, interpret, interpret_keys
 from voicebot.pipeline.build import Decision, Parts, build
 from voicebot.pipeline.clock import CallClock
+from voicebot.pipeline.converse import Ask
+from voicebot.pipeline.message import Keep
 from voicebot.pipeline.services import FromStt, FromTts, ToStt, ToTts
 from voicebot.pipeline.transport import Line
 from voicebot.telephony.media_stream import MediaStream
@@ -147,6 +149,9 @@ async def call(
     tts: Callable[[], FrameProcessor] | None = None,
     runner: Runner | None = None,
     turns: Sequence[CallerTurn] | None = None,
+    service_s: float = 0.0,
+    ask: Ask | None = None,
+    keep: Keep | None = None,
 ) -> Outcome:
     """Run one call to its end; `runner` and `turns` take the place of the scripted ones."""
     simulated = SimulatedCall(call_sid="CA1", stream_sid="MZ1")
@@ -164,6 +169,7 @@ async def call(
         runner = Runner(8, LoudnessVad(), ears)  # type: ignore[arg-type]
 
     async def service(action: CallService) -> Mapping[str, object]:
+        await asyncio.sleep(service_s)
         return (replies or {})[action.name]
 
     async def render_later(parts: tuple[str | Say, ...]) -> SpokenPrompt:
@@ -187,6 +193,8 @@ async def call(
             service=service,
             render=render_later,
             observe=events.append,
+            ask=ask,
+            keep=keep,
             stt=[ToStt(), stt(), FromStt()] if stt else [],
             tts=[ToTts(), tts(), FromTts()] if tts else [],
         )

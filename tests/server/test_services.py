@@ -205,3 +205,50 @@ async def test_a_webhook_that_cannot_be_reached_twice() -> None:
     with pytest.raises(ServiceFailed, match="service it: ConnectError: refused"):
         await webhook(answer).call("it", {})
     assert len(calls) == 2
+
+
+def patient(answer: Answer, **more: object) -> Services:
+    http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    definition = {"webhook": "https://crm.example/bot", "backoff_s": 0.0, **more}
+    return Services({"it": definition}, Path(), http=http)
+
+
+async def test_a_busy_webhook_is_asked_again_with_the_same_key_as_often_as_the_plan_says() -> None:
+    keys: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        keys.append(request.headers["idempotency-key"])
+        return httpx.Response(503 if len(keys) < 4 else 200, json={"ok": True})
+
+    services = patient(answer, retries=3)
+    assert await services.call("it", {}, call_sid="CA1", call_id="service-1") == {"ok": True}
+    assert len(keys) == 4
+    assert len(set(keys)) == 1
+    # Another process that goes on with the call says the same key; another call-out does not.
+    await patient(answer).call("it", {}, call_sid="CA1", call_id="service-1")
+    await patient(answer).call("it", {}, call_sid="CA1", call_id="service-2")
+    assert keys[4] == keys[0] != keys[5]
+
+
+@pytest.mark.parametrize(
+    ("retries", "status", "attempts"), [(0, 503, 1), (2, 429, 3), (2, 500, 1), (2, 404, 1)]
+)
+async def test_attempts_are_counted(retries: int, status: int, attempts: int) -> None:
+    seen: list[int] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(status)
+        return httpx.Response(status)
+
+    with pytest.raises(ServiceFailed, match=f"answered with status {status}"):
+        await patient(answer, retries=retries).call("it", {})
+    assert len(seen) == attempts
+
+
+async def test_all_attempts_share_the_timeout() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(503)
+
+    services = patient(answer, retries=5, backoff_s=30.0, timeout_s=0.02)
+    with pytest.raises(ServiceFailed, match=r"no reply in 0\.02 s"):
+        await services.call("it", {})

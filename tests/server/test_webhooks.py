@@ -10,6 +10,7 @@ from shell_fakes import CountingMetrics, EchoCall, Twilio, settings
 from starlette.applications import Starlette
 
 from voicebot.server.app import create_app
+from voicebot.server.directory import CallDecision
 from voicebot.telephony.signature import sign
 
 pytestmark = pytest.mark.unit
@@ -131,8 +132,6 @@ async def test_signatures_are_checked(path: str, method: str) -> None:
 
 async def test_an_undialable_transfer_is_an_apology() -> None:
     application = app()
-    from voicebot.server.directory import CallDecision
-
     application.state.calls._directory.ended("CA1", CallDecision("not a number"), now=0.0)
     async with client(application) as http:
         text = (await http.post("/twilio/action", data={"CallSid": "CA1"})).text
@@ -212,3 +211,37 @@ async def test_the_client_helper_signs_as_the_server_checks() -> None:
     twilio.auth_token = "other"
     assert (await twilio.post("/twilio/voice", "CA1")).status_code == 403
     await twilio.http.aclose()
+
+
+async def test_a_warm_hand_over_tells_who_answers_what_it_is_about() -> None:
+    application = app()
+    decision = CallDecision("+15550100", summary="A lost card <debit>.")
+    application.state.calls._directory.ended("CA1", decision, now=0.0)
+    async with client(application) as http:
+        text = (await http.post("/twilio/action", data={"CallSid": "CA1"})).text
+        assert '<Number url="http://127.0.0.1:8080/twilio/whisper">+15550100</Number>' in text
+        child = {"CallSid": "CA2", "ParentCallSid": "CA1"}
+        told = (await http.post("/twilio/whisper", data=child)).text
+        assert "<Say>A lost card &lt;debit&gt;.</Say>" in told
+        other = (await http.post("/twilio/whisper", data={"CallSid": "CA9"})).text
+        assert "lost card" not in other
+
+
+async def test_a_queue_says_the_callers_place_and_plays_music() -> None:
+    application = app()
+    decision = CallDecision(
+        queue="sales",
+        hold_prompt="You are number {position}.",
+        hold_music="https://x.example/a.mp3",
+    )
+    application.state.calls._directory.ended("CA1", decision, now=0.0)
+    async with client(application) as http:
+        text = (await http.post("/twilio/action", data={"CallSid": "CA1"})).text
+        assert '<Enqueue waitUrl="http://127.0.0.1:8080/twilio/hold">sales</Enqueue>' in text
+        waits = {"CallSid": "CA1", "QueuePosition": "3"}
+        heard = (await http.post("/twilio/hold", data=waits)).text
+        assert "<Say>You are number 3.</Say><Play>https://x.example/a.mp3</Play>" in heard
+        odd = (await http.post("/twilio/hold", data={**waits, "QueuePosition": "<b>"})).text
+        assert "<Say>" not in odd
+        unknown = (await http.post("/twilio/hold", data={"CallSid": "CA9"})).text
+        assert '<Pause length="20" />' in unknown

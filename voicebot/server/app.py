@@ -83,6 +83,8 @@ def create_app(
         routes=[
             Route("/twilio/voice", webhooks.voice, methods=["GET", "POST"]),
             Route("/twilio/action", webhooks.action, methods=["GET", "POST"]),
+            Route("/twilio/whisper", webhooks.whisper, methods=["GET", "POST"]),
+            Route("/twilio/hold", webhooks.hold, methods=["GET", "POST"]),
             Route("/twilio/status", webhooks.status, methods=["GET", "POST"]),
             WebSocketRoute("/twilio/media", media),
             Route("/healthz", operations.healthz),

@@ -107,7 +107,7 @@ async def run_call(
     )
     decision = await call.run(CallStarted(0, admitted.parameters))
     observer.decided(decision, left=_who_left(socket, stream))
-    return _decision(decision)
+    return _decision(decision, parts.prompts)
 
 
 def _session(machine: Machine, today: date) -> Session:
@@ -155,10 +155,16 @@ def _who_left(socket: MediaSocket, stream: MediaStream) -> str:
     return "connection_lost" if socket.end in {None, SocketEnd.PEER} else socket.end.value
 
 
-def _decision(decision: Decision) -> CallDecision:
-    if isinstance(decision, Transfer):
-        return CallDecision(transfer_to=decision.destination)
-    return CallDecision()
+def _decision(decision: Decision, prompts: Prompts) -> CallDecision:
+    if not isinstance(decision, Transfer):
+        return CallDecision()
+    return CallDecision(
+        transfer_to=decision.destination or None,
+        summary=prompts.text(decision.summary),
+        queue=decision.queue,
+        hold_prompt=decision.hold_prompt,
+        hold_music=decision.hold_music,
+    )
 
 
 def render_ahead(prompts: Prompts, plan: Plan) -> None:

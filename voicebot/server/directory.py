@@ -11,9 +11,17 @@ ACTION_WAIT_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class CallDecision:
-    """How a call goes on after its stream: transferred to a number or SIP URI, or hung up."""
+    """How a call goes on after its stream: transferred to a number or SIP URI, or hung up.
+
+    `summary` is for whoever answers. With `queue` the caller waits there, and hears `hold_prompt`
+    (`{position}` is his place) and `hold_music`.
+    """
 
     transfer_to: str | None = None
+    summary: str = ""
+    queue: str = ""
+    hold_prompt: str = ""
+    hold_music: str = ""
 
 
 @dataclass(slots=True)
@@ -47,6 +55,11 @@ class CallDirectory:
             return None
         entry.awaited_until_s = None
         return entry.decision
+
+    def known(self, call_sid: str) -> CallDecision | None:
+        """The decision of a call that has gone on by it."""
+        entry = self._entries.get(call_sid)
+        return entry.decision if entry is not None else None
 
     def forget_wait(self, call_sid: str) -> None:
         """Twilio will not ask any more: the call is over."""

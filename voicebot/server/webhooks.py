@@ -1,4 +1,4 @@
-"""Twilio's three webhooks: a call comes in, its stream ended, its status changed."""
+"""Twilio's webhooks: a call comes in, its stream ended, it is handed over, its status changed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from voicebot.errors import UserMistake
 from voicebot.server.admission import Admission
-from voicebot.server.directory import CallDirectory
+from voicebot.server.directory import CallDecision, CallDirectory
 from voicebot.server.drain import Drain
 from voicebot.server.forms import BadRequest, TwilioRequest, read_parameters, validated
 from voicebot.server.gate import Gate
@@ -85,17 +85,48 @@ class Webhooks:
         if decision is None:
             self._metrics.webhook("action", "apology")
             return _xml(twiml.say_and_hang_up(APOLOGY))
+        base_url = self._gate.base_url(request) or ""
+        if decision.queue:
+            self._metrics.webhook("action", "queue")
+            return _xml(twiml.enqueue(decision.queue, f"{base_url}/twilio/hold"))
         if decision.transfer_to is None:
             self._metrics.webhook("action", "hang up")
             return _xml(twiml.hang_up())
         try:
-            document = twiml.transfer(decision.transfer_to, fallback=NOBODY_ANSWERS)
+            document = twiml.transfer(
+                decision.transfer_to,
+                fallback=NOBODY_ANSWERS,
+                whisper_url=f"{base_url}/twilio/whisper" if decision.summary else None,
+            )
         except UserMistake as mistake:
             log.error("transfer is impossible", call_sid=twilio.call_sid, problem=str(mistake))
             self._metrics.webhook("action", "apology")
             return _xml(twiml.say_and_hang_up(APOLOGY))
         self._metrics.webhook("action", "transfer")
         return _xml(document)
+
+    async def whisper(self, request: Request) -> Response:
+        """Somebody takes a transferred call: what it is about, before the caller is there."""
+        twilio = await self._accepted(request)
+        if isinstance(twilio, Response):
+            return twilio
+        parent = twilio.parameters.get("ParentCallSid", twilio.call_sid)
+        decision = self._directory.known(parent)
+        self._metrics.webhook("whisper", "unknown" if decision is None else "told")
+        return _xml(twiml.say(decision.summary if decision is not None else ""))
+
+    async def hold(self, request: Request) -> Response:
+        """A caller waits in a queue: his place in it, then music."""
+        twilio = await self._accepted(request)
+        if isinstance(twilio, Response):
+            return twilio
+        decision = self._directory.known(twilio.call_sid) or CallDecision()
+        position = twilio.parameters.get("QueuePosition", "")
+        text = decision.hold_prompt
+        if "{position}" in text:
+            text = text.replace("{position}", position) if position.isdecimal() else ""
+        self._metrics.webhook("hold", "waiting")
+        return _xml(twiml.hold(text, decision.hold_music))
 
     async def status(self, request: Request) -> Response:
         """A status callback: counted; a call that is over frees what it holds."""

@@ -66,9 +66,11 @@ def transfer(
     action_url: str | None = None,
     timeout_s: int = 30,
     fallback: str = "",
+    whisper_url: str | None = None,
 ) -> str:
     """Dial `destination` (E.164 number or `sip:` URI); `fallback` is spoken if nobody answers.
 
+    Who answers hears what `whisper_url` says before the caller is put through.
     Raises UserMistake for a destination that Twilio cannot dial.
     """
     response = Element("Response")
@@ -78,9 +80,9 @@ def transfer(
         _attributes(callerId=caller_id, action=action_url, timeout=str(timeout_s)),
     )
     if destination.startswith(("sip:", "sips:")):
-        SubElement(dial, "Sip").text = _clean(destination)
+        SubElement(dial, "Sip", _attributes(url=whisper_url)).text = _clean(destination)
     elif _E164.fullmatch(number := re.sub(r"[\s().-]", "", destination)):
-        SubElement(dial, "Number").text = number
+        SubElement(dial, "Number", _attributes(url=whisper_url)).text = number
     else:
         raise UserMistake(
             f"transfer destination {destination[:60]!r} is neither a number like +15550100 "
@@ -88,6 +90,32 @@ def transfer(
         )
     if fallback:
         _say(response, fallback)
+    return _document(response)
+
+
+def enqueue(queue: str, wait_url: str) -> str:
+    """Let the caller wait in Twilio's queue of that name, and hear what `wait_url` says."""
+    response = Element("Response")
+    SubElement(response, "Enqueue", _attributes(waitUrl=wait_url)).text = _clean(queue)
+    return _document(response)
+
+
+def hold(text: str, music_url: str = "") -> str:
+    """What a caller in a queue hears, over and over: `text`, then music or a pause."""
+    response = Element("Response")
+    if text:
+        _say(response, text)
+    if music_url:
+        SubElement(response, "Play").text = _clean(music_url)
+    else:
+        SubElement(response, "Pause", {"length": "20"})
+    return _document(response)
+
+
+def say(text: str) -> str:
+    """Speak `text`, and go on with the call."""
+    response = Element("Response")
+    _say(response, text)
     return _document(response)
 
 
