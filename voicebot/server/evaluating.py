@@ -70,6 +70,23 @@ def _intent_keywords(options: argparse.Namespace) -> dict[str, Any]:
     return keywords | ({"snrs_db": tuple(dict.fromkeys(options.snr))} if options.snr else {})
 
 
+def _add_files(parser: Parser) -> None:
+    parser.add_argument("--train", type=Path, required=True, metavar="FILE", help="to learn from")
+    parser.add_argument("--test", type=Path, required=True, metavar="FILE", help="to be asked")
+
+
+def _files(options: argparse.Namespace) -> dict[str, Any]:
+    return {"train": options.train, "test": options.test}
+
+
+def _add_nlu(parser: Parser) -> None:
+    _add_files(parser)
+    parser.add_argument(
+        "--outside", type=Path, nargs="+", default=[], metavar="FILE",
+        help="sentences that mean none of the intents: lines of text, or files as above",
+    )  # fmt: skip
+
+
 EVALUATIONS: Mapping[str, Evaluation] = {
     "echo": Evaluation(
         "voicebot.evaluation.echo",
@@ -91,6 +108,22 @@ EVALUATIONS: Mapping[str, Evaluation] = {
         _add_intent,
         _intent_keywords,
         layout="holding labels.json and its recordings, as shared/audio/barista; or its parent",
+    ),
+    "nlu": Evaluation(
+        "voicebot.evaluation.nlu",
+        "whether intents are told apart, learned from CSV files of text and category",
+        add=_add_nlu,
+        keywords=lambda options: {**_files(options), "outside": options.outside},
+        hears=False,
+        source=None,
+    ),
+    "slots": Evaluation(
+        "voicebot.evaluation.slots",
+        "whether values are found in sentences, learned from marked ones (Restaurants-8k's JSON)",
+        add=_add_files,
+        keywords=_files,
+        hears=False,
+        source=None,
     ),
 }
 """By name, as in `voicebot eval NAME`."""
