@@ -170,7 +170,10 @@ forms:
   main:
     fields: {town: {choices: [Oslo, Rome], prompt: "Where?"}}
     filled:
-      - {call: look_up, with: town, assign: [price, status], error: {say: Sorry., disconnect: broken}}
+      - call: look_up
+        with: town
+        assign: [price, status]
+        error: {say: Sorry., disconnect: broken}
       - {say: "{{ price | money }}, {{ status }}.", disconnect: told}
 """
 GOOD = {"price": "12.50", "status": "free", "note": {"a": 1}, "is_new": True}

@@ -1,0 +1,214 @@
+"""Random calls: no exception, no dead end, a declared outcome, and the same after a move.
+
+`VOICEBOT_RANDOM_CALLS=100000 pytest -m unit tests/dialogue/test_random_calls.py` makes as many
+calls with each plan; by default there are few.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+
+import pytest
+from conversation import DIALPLANS
+from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import strategies as st
+
+from voicebot.dialogue.machine import Machine
+from voicebot.dialogue.plan import Plan, load_plan
+from voicebot.events import (
+    Action,
+    AskModel,
+    CallerHungUp,
+    CallService,
+    CallStarted,
+    DialogueEvent,
+    Disconnect,
+    Expectation,
+    Interpretation,
+    Listen,
+    MessageTaken,
+    ModelReply,
+    NoInput,
+    PromptHeard,
+    Reading,
+    ServiceReply,
+    SlotSpec,
+    SlotType,
+    SlotValue,
+    TakeMessage,
+    Transfer,
+)
+
+pytestmark = pytest.mark.unit
+
+CALLS = int(os.environ.get("VOICEBOT_RANDOM_CALLS", "40"))
+PLANS = [*sorted(DIALPLANS.glob("*.yaml")), Path(__file__).parent / "everything.yaml"]
+SECONDS = (0.0, 0.3, 2.0, 90.0)
+SURE = (0.05, 0.3, 0.5, 0.65, 0.95)
+MIDDAY, NIGHT = datetime(2026, 11, 20, 12), datetime(2026, 11, 20, 23)
+AFTER = 150
+"""Silences after the random events: by then every call must be over."""
+VALUES = {
+    SlotType.YES_NO: ("yes", "no"),
+    SlotType.DIGITS: ("1", "00000", "12345", "123456", "4111111111111111"),
+    SlotType.NUMBER: ("1", "2", "10", "-3", "1e9"),
+    SlotType.AMOUNT: ("0.00", "12.50", "99999.99"),
+    SlotType.DATE: ("2026-11-21", "2026-02-31", "tomorrow"),
+    SlotType.TIME: ("14:30", "99:99"),
+    SlotType.PHONE: ("5550199", "+15550199"),
+    SlotType.LETTERS: ("ABC", "A1"),
+    SlotType.TEXT: ("anything", ""),
+}
+
+
+class Caller:
+    """Turns numbers into events that may come where the dialogue stands, sensible or not."""
+
+    def __init__(self, machine: Machine, actions: Sequence[Action], number: int) -> None:
+        self._machine = machine
+        self._actions = actions
+        self._left = number
+
+    def one_of(self, options: Sequence[object]) -> object:
+        self._left, index = divmod(self._left, len(options))
+        return options[index]
+
+    def event(self) -> DialogueEvent:
+        asked = [a for a in self._actions if isinstance(a, CallService | TakeMessage | AskModel)]
+        if asked and self.one_of((True, True, True, False)):
+            return self._answer(asked[-1])
+        waits_for = self._machine.expectation
+        kinds = ["says"] * 8 + ["silence", "nonsense", "universal", "keys", "heard", "other"]
+        kind = self.one_of([*kinds, "hang up"])
+        if kind == "silence":
+            return NoInput(0)
+        if kind == "heard":
+            return PromptHeard(0, "some words", bool(self.one_of((True, False))))
+        if kind == "hang up" and self.one_of((False, False, True)):
+            return CallerHungUp(0)
+        if kind == "other":
+            strange: list[DialogueEvent] = [
+                CallStarted(),
+                ServiceReply("service-1", {"code": "1"}),
+                MessageTaken("message-1", 3.0, "x"),
+                ModelReply("model-1", "{}"),
+            ]
+            return self.one_of(strange)  # type: ignore[return-value]
+        if kind == "nonsense" or waits_for is None:
+            return Interpretation(text="mumble")
+        if kind == "universal" and waits_for.universals:
+            intent = self.one_of(waits_for.universals)
+            return Interpretation(intent.name, confidence=0.9, is_universal=True)  # type: ignore[attr-defined]
+        return self._says(waits_for, by_key=kind == "keys")
+
+    def _says(self, waits_for: Expectation, *, by_key: bool) -> Interpretation:
+        slots = tuple(self._slot(spec) for spec in self._some(waits_for.slots))
+        denied = tuple(self._slot(spec) for spec in self._some(waits_for.slots)[:1])
+        intents = [None, None, *(intent.name for intent in waits_for.intents), "unheard_of"]
+        intent = self.one_of(intents)
+        other = Reading(None, tuple(self._slot(spec) for spec in waits_for.slots[:1]), 0.3)
+        return Interpretation(
+            intent,  # type: ignore[arg-type]
+            slots,
+            self.one_of(SURE),  # type: ignore[arg-type]
+            (Reading(None, slots, 0.5), other) if self.one_of((True, False)) else (),
+            "some words",
+            denied=denied if self.one_of((False, False, True)) else (),
+            by="dtmf" if by_key else "speech",
+        )
+
+    def _some(self, specs: Sequence[SlotSpec]) -> list[SlotSpec]:
+        how_many = self.one_of((1, 1, 1, 2, 3, 0))
+        start = self.one_of((0, 0, 0, *range(len(specs)))) if specs else 0
+        return list(specs)[start : start + how_many]  # type: ignore[misc, operator]
+
+    def _slot(self, spec: SlotSpec) -> SlotValue:
+        values = [choice.value for choice in spec.choices] or VALUES.get(spec.type, ("x",))
+        return SlotValue(spec.name, str(self.one_of(values)), "", self.one_of(SURE))  # type: ignore[arg-type]
+
+    def _answer(self, asked: CallService | TakeMessage | AskModel) -> DialogueEvent:
+        if isinstance(asked, TakeMessage):
+            error = self.one_of((None, None, "disk full"))
+            return MessageTaken(asked.id, self.one_of(SECONDS), "x.wav", error=error)  # type: ignore[arg-type]
+        if isinstance(asked, AskModel):
+            replies = [
+                {"say": "Well."},
+                {"say": "Bye.", "done": True},
+                {"tool": "stock", "arguments": {"item": "x"}},
+                {"tool": "stock", "arguments": {"price": "x"}},
+                {"goto": "booking", "fill": {"day": "friday", "count": 3}},
+                {"goto": "main"},
+                {"fill": [1]},
+            ]
+            error = self.one_of((None, None, None, "no language model"))
+            return ModelReply(asked.id, json.dumps(self.one_of(replies)), error)  # type: ignore[arg-type]
+        if self.one_of((False, False, True)):
+            return ServiceReply(asked.id, error="it failed")
+        values = [{}, {"code": "77"}, {"code": [1]}, GOOD]
+        return ServiceReply(asked.id, self.one_of(values))  # type: ignore[arg-type]
+
+
+GOOD = {
+    name: value
+    for names, value in (
+        (("code", "balance", "available", "reference", "price"), "12"),
+        (("status",), "insufficient"),
+        (("is_open",), True),
+        (("opens", "closes"), "09:00"),
+    )
+    for name in names
+}
+
+
+def conduct(plan: Plan, now: datetime, numbers: Sequence[int]) -> None:
+    """One call twice: in one go, and moved to another process after every event."""
+    stays, moves = Machine(plan, now), Machine(plan, now)
+    actions = stays.handle(CallStarted())
+    assert moves.handle(CallStarted()) == actions
+    silences = 0
+    for number in [*numbers, *([None] * AFTER)]:
+        if stays.outcome is not None:
+            break
+        caller = Caller(stays, actions, number if number is not None else 0)
+        asked = [a for a in actions if isinstance(a, CallService | TakeMessage | AskModel)]
+        event = caller.event() if number is not None or asked else NoInput(0)
+        silences += number is None
+        moves = Machine.from_json(plan, now, moves.to_json())
+        found = stays.handle(event)
+        assert moves.handle(event) == found
+        assert moves.to_json() == stays.to_json()
+        check_actions(stays, found)
+        if found or not asked:  # what was asked is still waited for
+            actions = found
+    assert stays.outcome in plan.outcomes(), stays.outcome
+    assert silences < AFTER
+
+
+def check_actions(machine: Machine, actions: Sequence[Action]) -> None:
+    """Nothing comes after the end; a call that goes on waits for somebody."""
+    ends = [index for index, a in enumerate(actions) if isinstance(a, Disconnect | Transfer)]
+    assert ends in ([], [len(actions) - 1])
+    if actions and machine.outcome is None:
+        assert isinstance(actions[-1], Listen | CallService | TakeMessage | AskModel), actions
+    assert machine.handle(PromptHeard(0, "", False)) == []
+
+
+@cache
+def load(path: Path) -> Plan:
+    return load_plan(path)
+
+
+@pytest.mark.parametrize("path", PLANS, ids=lambda path: path.stem)
+@settings(
+    max_examples=CALLS,
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+@seed(5)
+@given(st.booleans(), st.lists(st.integers(0, 2**40), min_size=3, max_size=40))
+def test_every_call_ends_well(path: Path, at_night: bool, numbers: list[int]) -> None:
+    conduct(load(path), NIGHT if at_night else MIDDAY, numbers)
