@@ -295,7 +295,8 @@ class Interpretation:
     """What an utterance or key sequence means; nomatch when intent is None and slots empty.
 
     `is_universal`: intent is one of the Expectation's universals. `denied`: slot values the
-    caller rejected ("no, not savings").
+    caller rejected ("no, not savings"). `also`: further wishes said in the same breath, in order
+    ("check my balance and then block my card"); the first is the interpretation itself.
     """
 
     intent: str | None = None
@@ -306,6 +307,7 @@ class Interpretation:
     is_universal: bool = False
     denied: tuple[SlotValue, ...] = ()
     by: Literal["speech", "dtmf"] = "speech"
+    also: tuple[Reading, ...] = ()
 
     @property
     def is_nomatch(self) -> bool:
@@ -431,10 +433,11 @@ class Say:
 
 @dataclass(frozen=True, slots=True)
 class Play:
-    """Speak these parts in order; plain strings are text."""
+    """Speak these parts in order; plain strings are text. `language` "": the plan's own."""
 
     parts: tuple[str | Say, ...]
     barge_in: BargeInMode = BargeInMode.SPEECH
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)

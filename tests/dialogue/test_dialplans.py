@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from voicebot.dialogue import defaults
+from voicebot.dialogue import texts
 from voicebot.dialogue.plan import check, json_schema, load_plan
 from voicebot.events import BargeInMode, SlotType
 
@@ -94,6 +94,7 @@ def test_static_prompts() -> None:
 
 SECTIONS = {
     "PlanKeys": ["Plan", "Inherited keys"],
+    "LanguageKeys": ["Languages"],
     "Hours": ["Opening hours"],
     "FormKeys": ["Form", "Inherited keys"],
     "MenuEntry": ["Menu entry"],
@@ -140,7 +141,7 @@ def test_published_schema_is_current() -> None:
 
 
 def test_readme_names_types_kinds_and_outcomes() -> None:
-    for word in [*SlotType, "money", "ordinal", *defaults.UNIVERSALS]:
+    for word in [*SlotType, "money", "ordinal", *texts.ENGLISH.universals]:
         assert f"`{word}`" in README
     for outcome in ("noinput", "nomatch", "goodbye", "hung_up", "error", "completed"):
         assert f"`{outcome}`" in README

@@ -310,7 +310,7 @@ def test_warnings_do_not_stop_a_plan(tmp_path: Path) -> None:
         (
             "forms:\n  a: {enter: [{}, {disconnect: x}]}\n",
             "p.yaml:2: form 'a': a step does nothing; give it one of say, set, clear, record, "
-            "goal, task, form, voicemail, call, do, return, goto, transfer, ...",
+            "goal, language, task, form, voicemail, call, do, return, goto, transfer, ...",
         ),
         (
             "forms:\n  a: {enter: [{disconnect: x}, hello]}\n",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from voicebot.dialogue import defaults, expressions, inherit
+from voicebot.dialogue import defaults, expressions, inherit, texts
 from voicebot.dialogue.expectations import Place
 from voicebot.dialogue.performer import Performer, steps_at
 from voicebot.dialogue.schema import Service, Step, Voicemail
@@ -129,7 +129,9 @@ class Asking:
         if operator is None:
             performer.fail()
         else:
-            performer.play(operator.prompt or defaults.LAST_WORDS["operator"])
+            performer.play(
+                operator.prompt or texts.of(performer.keys.language).last_words["operator"]
+            )
             performer.leave(operator, with_prompt=False)
 
 

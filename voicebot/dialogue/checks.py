@@ -19,6 +19,7 @@ from pydantic_core import ErrorDetails
 
 from voicebot.dialogue.schema import Keys, PlanKeys
 from voicebot.dialogue.source import Key, Source
+from voicebot.dialogue.translating import localised
 
 MAX_ROUNDS = 20
 
@@ -51,14 +52,21 @@ class Checker:
 
 
 def check_source(
-    source: Source, pattern_problem: Callable[[str], str | None] | None = None
+    source: Source,
+    pattern_problem: Callable[[str], str | None] | None = None,
+    *,
+    language: str | None = None,
 ) -> PlanKeys | None:
-    """Check a source; its `problems` get what is found. None when nothing could be made of it."""
+    """Check a source; its `problems` get what is found. None when nothing could be made of it.
+
+    `language`: with the texts of this one of its languages; default: its own.
+    """
     from voicebot.dialogue import meaning, phrasing, routes, waiting
 
     if not isinstance(source.data, dict):
         return None
     checker = Checker(source)
+    checker.data = localised(source, language)
     keys = _validate(checker)
     if keys is None:
         return None
@@ -110,7 +118,7 @@ def _subject(loc: Key) -> str:
 
 
 def _validate(checker: Checker) -> PlanKeys | None:
-    data: Any = copy.deepcopy(checker.source.data)
+    data: Any = copy.deepcopy(checker.data)
     for _ in range(MAX_ROUNDS):
         try:
             return PlanKeys.model_validate(data)

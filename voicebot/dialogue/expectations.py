@@ -22,6 +22,8 @@ from voicebot.events import (
 Kind = Literal["menu", "open", "field", "confirm", "review", "change", "llm"]
 
 YES_NO = SlotSpec(CONFIRM_SLOT, SlotType.YES_NO)
+LANGUAGE = "language "
+"""Begins the intents by which callers ask for another language."""
 SAID = SlotSpec("said", SlotType.TEXT)
 """Whatever the caller says to a language model."""
 _MAX_KEYS = {
@@ -167,6 +169,15 @@ def _universals(keys: PlanKeys, place: Place, *, zero_is_free: bool) -> Iterator
         key = universal.dtmf if zero_is_free or universal.dtmf == "*" else None
         examples = tuple(universal.examples or ())
         yield IntentSpec(name, tuple(universal.phrases or ()), key, examples=examples)
+    for language, how in keys.languages.items():
+        if language != keys.language and how.phrases:
+            yield IntentSpec(f"{LANGUAGE}{language}", tuple(how.phrases), how.dtmf)
+
+
+def language_of(intent: str | None) -> str | None:
+    """The language that a caller asks for, where the intent is such a wish."""
+    is_one = intent is not None and intent.startswith(LANGUAGE)
+    return intent.removeprefix(LANGUAGE) if is_one and intent is not None else None
 
 
 def _may_be_one_key(place: Place, digits: DigitRule, slots: list[SlotSpec]) -> bool:
@@ -217,6 +228,9 @@ def offered_keys(keys: PlanKeys, place: Place) -> dict[str, str]:
     for name, universal in inherit.universals(keys, place).items():
         if universal.dtmf:
             offered.setdefault(universal.dtmf, name)
+    for language, how in keys.languages.items():
+        if language != keys.language and how.dtmf:
+            offered.setdefault(how.dtmf, f"{LANGUAGE}{language}")
     return offered
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from voicebot.dialogue import defaults
+from voicebot.dialogue import texts
 from voicebot.dialogue.schema import (
     Choices,
     Confirm,
@@ -51,7 +51,9 @@ def merge(found: list[_Model | None], bottom: _Model) -> _Model:
 def ladder(keys: PlanKeys, place: Place, kind: Literal["noinput", "nomatch"]) -> list[LadderEntry]:
     """The nearest ladder, each rung with its count; it always ends in an exit."""
     found = [getattr(level, kind) for level in levels(keys, place)]
-    chosen: list[LadderEntry] = next((entry for entry in found if entry), defaults.LADDERS[kind])
+    chosen: list[LadderEntry] = next(
+        (entry for entry in found if entry), texts.of(keys.language).ladders[kind]
+    )
     rungs: list[LadderEntry] = []
     for entry in chosen:
         count = entry.count or (rungs[-1].count or 0) + 1 if rungs else entry.count or 1
@@ -69,13 +71,13 @@ def last_rung(
     operator = universals(keys, place).get("operator")
     if operator is not None and operator.leaves:
         entry = LadderEntry(
-            prompt=operator.prompt or defaults.LAST_WORDS["operator"],
+            prompt=operator.prompt or texts.of(keys.language).last_words["operator"],
             goto=operator.goto,
             transfer=operator.transfer,
             disconnect=operator.disconnect,
         )
     else:
-        words = {"prompt": defaults.LAST_WORDS[kind], "disconnect": kind}
+        words = {"prompt": texts.of(keys.language).last_words[kind], "disconnect": kind}
         entry = LadderEntry.model_validate(words)
     # Not given to the model, which allows authors fewer rungs than they may write unnumbered.
     return entry.model_copy(update={"count": count})
@@ -84,7 +86,7 @@ def last_rung(
 def universals(keys: PlanKeys, place: Place) -> dict[str, Universal]:
     """The universals in force; operator only where the plan says where to go."""
     found: dict[str, Universal] = {}
-    for name, default in defaults.UNIVERSALS.items():
+    for name, default in texts.of(keys.language).universals.items():
         own = [
             level.universals[name]
             for level in levels(keys, place)
@@ -103,12 +105,14 @@ def confirm(keys: PlanKeys, place: Place) -> Confirm:
     found = [level.confirm for level in levels(keys, place)]
     if keys.forms[place.form].review is not None and not (found and found[0]):
         found = [Confirm(mode="never"), *found]
-    return merge(found, defaults.CONFIRM)
+    return merge(found, texts.confirmation(keys.language))
 
 
 def help_prompt(keys: PlanKeys, place: Place) -> list[PromptPart]:
     """The nearest help text."""
-    return next((level.help for level in levels(keys, place) if level.help), defaults.HELP)
+    return next(
+        (level.help for level in levels(keys, place) if level.help), texts.of(keys.language).help
+    )
 
 
 def barge_in(keys: PlanKeys, place: Place) -> BargeInMode:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from voicebot.dialogue import defaults, inherit
+from voicebot.dialogue import defaults, inherit, texts
 from voicebot.dialogue.activations import Activations
 from voicebot.dialogue.expectations import Place
 from voicebot.dialogue.flow import next_form
 from voicebot.dialogue.performer import Performer
 from voicebot.dialogue.schema import PromptPart
 from voicebot.dialogue.state import Frame
+from voicebot.dialogue.texts import Texts
 
 
 class Interview:
@@ -20,6 +21,10 @@ class Interview:
         self._performer = performer
         self._activations = activations
         self._state = performer.state
+
+    @property
+    def _texts(self) -> Texts:
+        return texts.of(self._performer.keys.language)
 
     def select(self) -> None:
         """VoiceXML's select phase: the next thing to do in the present form."""
@@ -110,7 +115,7 @@ class Interview:
         if place.kind == "review" and form.review is not None:
             return form.review.prompt, form.review.reprompt
         if place.kind == "change" and form.review is not None:
-            return form.review.change or defaults.CHANGE, None
+            return form.review.change or self._texts.change, None
         return form.prompt, form.reprompt
 
     def _acknowledge(self) -> None:
@@ -121,4 +126,4 @@ class Interview:
         state.acknowledged = [name for name in state.to_acknowledge if name in state.slots]
         state.to_acknowledge = []
         for name in state.acknowledged:
-            self._performer.play_text(defaults.IMPLICIT, given=name)
+            self._performer.play_text(self._texts.implicit, given=name)

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
 
-from voicebot.dialogue import defaults, inherit
+from voicebot.dialogue import defaults, inherit, texts
 from voicebot.dialogue.activations import Activations
 from voicebot.dialogue.asking import Asking
 from voicebot.dialogue.consulting import Consulting
-from voicebot.dialogue.expectations import Place, expectation
+from voicebot.dialogue.expectations import Place, expectation, language_of
 from voicebot.dialogue.hours import is_open
 from voicebot.dialogue.interview import Interview
 from voicebot.dialogue.performer import Performer, steps_at
@@ -26,6 +26,7 @@ from voicebot.dialogue.schema import LadderEntry
 from voicebot.dialogue.state import Said, State
 from voicebot.dialogue.stepping import Stepper
 from voicebot.dialogue.taking import Taker
+from voicebot.dialogue.texts import Texts
 from voicebot.dialogue.understanding import understand
 from voicebot.errors import PlanError
 from voicebot.events import (
@@ -103,7 +104,7 @@ class Machine:
         place = self._place
         if self._state.mode != "listen" or place is None:
             return None
-        found = expectation(self._plan.keys, place, with_yes_no=bool(self._state.acknowledged))
+        found = expectation(self._performer.keys, place, with_yes_no=bool(self._state.acknowledged))
         if self._state.noinput_ms is not None:
             timeouts = replace(found.timeouts, noinput_ms=self._state.noinput_ms)
             found = replace(found, timeouts=timeouts)
@@ -171,18 +172,22 @@ class Machine:
         return True
 
     @property
+    def _texts(self) -> Texts:
+        return texts.of(self._performer.keys.language)
+
+    @property
     def _place(self) -> Place | None:
         return self._state.at.place if self._state.at is not None else None
 
     def _start(self, event: CallStarted) -> None:
         self._state.call = {str(key): str(value) for key, value in event.parameters.items()}
-        hours, now = self._plan.keys.hours, self._performer.now
+        hours, now = self._performer.keys.hours, self._performer.now
         start = self._plan.start
         if hours is not None and hours.closed is not None and not is_open(hours, now):
             self._performer.note("closed", {"at": now.isoformat()})
             start = hours.closed
         self._performer.enter(start)
-        self._performer.play(self._plan.keys.welcome)
+        self._performer.play(self._performer.keys.welcome)
 
     def _note_heard(self, event: PromptHeard) -> None:
         self._state.heard = f"{self._state.heard} {event.text}".strip()
@@ -227,11 +232,11 @@ class Machine:
             return
         state.misses += 1
         count = state.count(f"{place.state}:{kind}")
-        rungs = inherit.ladder(self._plan.keys, place, kind)
+        rungs = inherit.ladder(self._performer.keys, place, kind)
         rung = next((rung for rung in reversed(rungs) if (rung.count or 0) <= count), None)
         if state.misses >= defaults.MAX_MISSES:
             rung = LadderEntry.model_validate(
-                {"prompt": defaults.LAST_WORDS[kind], "disconnect": kind}
+                {"prompt": self._texts.last_words[kind], "disconnect": kind}
             )
         if rung is not None and rung.leaves:
             self._performer.leave(rung)
@@ -245,13 +250,16 @@ class Machine:
         place, waits_for = self._place, self.expectation
         if place is None or waits_for is None:
             return
-        if event.is_universal and event.intent in inherit.universals(self._plan.keys, place):
+        if event.is_universal and (language := language_of(event.intent)) is not None:
+            self._change_language(place, language)
+            return
+        if event.is_universal and event.intent in inherit.universals(self._performer.keys, place):
             self._universal(place, event.intent)
             return
         if place.kind == "llm":
             self._open_question(place, waits_for, event)
             return
-        heard = understand(self._plan.keys, place, waits_for, event, self._state.denied)
+        heard = understand(self._performer.keys, place, waits_for, event, self._state.denied)
         if heard.is_nothing:
             self._miss("nomatch")
             return
@@ -263,7 +271,7 @@ class Machine:
 
     def _open_question(self, place: Place, waits_for: Expectation, event: Interpretation) -> None:
         """What the caller said is for the language model, unless he asks for another form."""
-        heard = understand(self._plan.keys, place, waits_for, event, self._state.denied)
+        heard = understand(self._performer.keys, place, waits_for, event, self._state.denied)
         if heard.form is not None and heard.form != place.form:
             self._state.mode = "run"
             self._taker.take(place, heard, by_key=event.by == "dtmf")
@@ -279,13 +287,13 @@ class Machine:
 
     def _universal(self, place: Place, name: str) -> None:
         """help, repeat, go_back, goodbye, operator."""
-        universal = inherit.universals(self._plan.keys, place)[name]
+        universal = inherit.universals(self._performer.keys, place)[name]
         self._state.misses = 0
         if name == "goodbye" and not universal.leaves:
             self._performer.play(universal.prompt)
             self._performer.disconnect(defaults.GOODBYE_OUTCOME)
         elif name == "operator" and not universal.prompt:
-            self._performer.play(defaults.LAST_WORDS["operator"])
+            self._performer.play(self._texts.last_words["operator"])
             self._performer.leave(universal)
         elif universal.leaves:
             self._performer.leave(universal)
@@ -294,13 +302,25 @@ class Machine:
         elif name == "go_back":
             self._go_back(place)
         else:
-            self._performer.play(universal.prompt or inherit.help_prompt(self._plan.keys, place))
+            self._performer.play(
+                universal.prompt or inherit.help_prompt(self._performer.keys, place)
+            )
             self._interview.ask(place)
+
+    def _change_language(self, place: Place, language: str) -> None:
+        """The caller wants another language: the question again, in full."""
+        if language not in self._plan.languages:
+            self._miss("nomatch")
+            return
+        self._state.misses = 0
+        self._performer.speak(language)
+        self._state.counts.pop(f"{place.state}:asked", None)
+        self._interview.ask(place)
 
     def _repeat(self) -> None:
         for said in self._state.last_plays:
             parts = tuple(part if isinstance(part, str) else Say(*part) for part in said.parts)
-            self._performer.actions.append(Play(parts, said.barge_in))
+            self._performer.actions.append(Play(parts, said.barge_in, said.language))
 
     def _go_back(self, place: Place) -> None:
         """Undo the last answer: its question is asked again."""
@@ -309,7 +329,7 @@ class Machine:
         while state.history and state.history[-1].kind not in {"menu", "open", "field"}:
             state.history.pop()
         if not state.history:
-            self._performer.play(defaults.NOTHING_BEFORE)
+            self._performer.play(self._texts.nothing_before)
             self._interview.ask(place)
             return
         before = state.history.pop()
@@ -329,12 +349,14 @@ def _said(play: Play) -> Said:
     parts = [
         part if isinstance(part, str) else (part.value, part.kind, part.pace) for part in play.parts
     ]
-    return Said(parts=parts, barge_in=play.barge_in)
+    return Said(parts=parts, barge_in=play.barge_in, language=play.language)
 
 
 def _fits(plan: Plan, state: State) -> bool:
     """Whether everything that a saved state names is in the plan."""
     forms = plan.forms
+    if state.language and state.language not in plan.languages:
+        return False
     waiting = [before.form for before in state.stack]
     if not {state.form, *waiting, *(visit.form for visit in state.history)} - {""} <= set(forms):
         return False

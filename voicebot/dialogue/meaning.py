@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from voicebot.dialogue import defaults, inherit
+from voicebot.dialogue import defaults, inherit, texts
 from voicebot.dialogue.checks import Checker, did_you_mean
 from voicebot.dialogue.expectations import intent_name, slot_spec
 from voicebot.dialogue.flow import all_steps, surely_leaves
@@ -45,6 +45,11 @@ def check(checker: Checker, keys: PlanKeys) -> None:
     called = {step.call for _, step in all_steps(keys)}
     called |= {tool for form in keys.forms.values() if form.llm for tool in form.llm.tools}
     _check_hours(checker, keys)
+    known = {keys.language, *keys.languages}
+    for key, step in all_steps(keys):
+        if step.language is not None and step.language not in known:
+            hint = did_you_mean(step.language, known) or "; declare it under 'languages:'"
+            checker.report((*key, "language"), f"unknown language '{step.language}'{hint}")
     for name in keys.services:
         if name not in called:
             checker.report(("services", name), "is never called", is_warning=True)
@@ -74,7 +79,7 @@ def _check_level(checker: Checker, key: Key, level: Inherited) -> None:
             if rung.prompt is None and not rung.leaves:
                 checker.report((*key, name, index), f"'{name}': neither prompt nor exit")
     if level.confirm is not None:
-        bounds = inherit.merge([level.confirm], defaults.CONFIRM)
+        bounds = inherit.merge([level.confirm], texts.confirmation("en"))
         low = bounds.nomatch_below or 0.0
         middle = bounds.explicit_below or 0.0
         high = bounds.implicit_below or 0.0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
-from voicebot.dialogue import defaults, expressions, hours, inherit, templates
+from voicebot.dialogue import defaults, expressions, hours, inherit, templates, texts
 from voicebot.dialogue.expectations import Place
 from voicebot.dialogue.schema import (
     Exit,
@@ -46,10 +46,14 @@ class Performer:
 
     def __init__(self, plan: Plan, state: State, now: datetime) -> None:
         self.plan = plan
-        self.keys: PlanKeys = plan.keys
         self.state = state
         self.now = hours.local(plan.keys, now)
         self.actions: list[Action] = []
+
+    @property
+    def keys(self) -> PlanKeys:
+        """The plan in the language of the call."""
+        return self.plan.in_language(self.state.language)
 
     # ------------------------------------------------------------ values
 
@@ -122,13 +126,19 @@ class Performer:
         parts = templates.parse(text).render(lambda value: self.spoken(value, given))
         if parts:
             mode = self._barge_in() if barge_in is None else barge_in
-            self.actions.append(Play(parts, mode))
+            self.actions.append(Play(parts, mode, self.state.language))
 
     def _barge_in(self) -> BargeInMode:
         form = self.state.form or self.plan.start
         at = self.state.at
         place = at.place if at is not None and at.form == form else Place(form, "open")
         return inherit.barge_in(self.keys, place)
+
+    def speak(self, language: str) -> None:
+        """Go on in another language of the plan."""
+        if language != (self.state.language or self.plan.language):
+            self.note("language", {"to": language})
+        self.state.language = "" if language == self.plan.language else language
 
     def note(self, kind: str, data: Mapping[str, object]) -> None:
         """Leave something in the call's record."""
@@ -207,7 +217,7 @@ class Performer:
 
     def fail(self) -> None:
         """Something is broken on our side: apologise, and end the call."""
-        self.play(defaults.LAST_WORDS["error"])
+        self.play(texts.of(self.keys.language).last_words["error"])
         self.disconnect(defaults.ERROR_OUTCOME)
 
     def _end(self, outcome: str, *, is_goal: bool) -> bool:
@@ -227,6 +237,8 @@ class Performer:
             self.assign(name, plain(value))
         for name in step.clear or ():
             self.clear(name)
+        if step.language is not None:
+            self.speak(step.language)
         if step.record is not None:
             self.actions.append(Record(step.record))
         if step.goal is not None and step.goal not in self.state.goals:

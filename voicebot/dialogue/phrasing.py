@@ -12,7 +12,19 @@ from voicebot.dialogue.schema import FormKeys, Keys, PlanKeys, PromptPart, Step,
 from voicebot.dialogue.source import Key
 
 _NOW = ("now.date", "now.time", "now.hour", "now.weekday", "now.is_open")
-_DOING = ("say", "set", "clear", "record", "goal", "task", "form", "voicemail", "call", "do")
+_DOING = (
+    "say",
+    "set",
+    "clear",
+    "record",
+    "goal",
+    "language",
+    "task",
+    "form",
+    "voicemail",
+    "call",
+    "do",
+)
 _EXITS = ("return_", "goto", "transfer", "disconnect")
 _WITH = {
     "with_": ("call", "form", "task"),

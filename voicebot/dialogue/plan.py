@@ -7,11 +7,11 @@ complete keys with. The keys themselves are in `schema`, the checks in `checks`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from voicebot.dialogue import checks, defaults, routes, schema, templates
+from voicebot.dialogue import checks, routes, schema, templates, texts
 from voicebot.dialogue.expectations import expectation, places
 from voicebot.dialogue.inherit import ladder
 from voicebot.dialogue.schema import FormKeys, PlanKeys, PromptPart, Service
@@ -24,10 +24,23 @@ __all__ = ["Plan", "Problem", "check", "json_schema", "load_plan"]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A plan without mistakes. `keys` is the file, `path` where it was read."""
+    """A plan without mistakes. `keys` is the file, `path` where it was read.
+
+    `translations` are the same keys with the texts of its other languages.
+    """
 
     path: Path
     keys: PlanKeys
+    translations: Mapping[str, PlanKeys] = field(default_factory=dict)
+
+    @property
+    def languages(self) -> list[str]:
+        """The languages of the plan, its own first."""
+        return [self.language, *self.translations]
+
+    def in_language(self, language: str) -> PlanKeys:
+        """The plan's keys with their texts in one of its languages; "" is its own."""
+        return self.translations.get(language, self.keys)
 
     @property
     def name(self) -> str:
@@ -127,21 +140,27 @@ def _default_parts(keys: PlanKeys) -> Iterator[PromptPart]:
     for place in places(keys):
         for kind in kinds:
             yield from _parts_in(ladder(keys, place, kind))
-    for words in defaults.LAST_WORDS.values():
+    spoken = texts.of(keys.language)
+    for words in spoken.last_words.values():
         yield from words
-    yield from [*defaults.CHANGE, *defaults.CORRECTED, *defaults.HELP, *defaults.NOTHING_BEFORE]
-    yield from defaults.UNIVERSALS["goodbye"].prompt or []
+    yield from [*spoken.change, *spoken.help, *spoken.nothing_before]
+    yield from spoken.universals["goodbye"].prompt or []
 
 
 def load_plan(path: Path | str) -> Plan:
     """Read and check a plan; PlanError names the first mistake in one line."""
     source = read_source(path)
     keys = checks.check_source(source)
+    others = {
+        language: checks.check_source(source, language=language)
+        for language in (keys.languages if keys is not None else {})
+        if keys is not None and language != keys.language
+    }
     errors = [problem for problem in source.problems if not problem.is_warning]
     if errors or keys is None:
         more = f" (and {len(errors) - 1} more: voicebot check {path})" if len(errors) > 1 else ""
         raise PlanError(f"{errors[0]}{more}")
-    return Plan(Path(path), keys)
+    return Plan(Path(path), keys, {name: other for name, other in others.items() if other})
 
 
 def check(
@@ -153,7 +172,10 @@ def check(
     affair, so it is handed in (nlu.grammar.problem).
     """
     source = read_source(path)
-    checks.check_source(source, pattern_problem)
+    keys = checks.check_source(source, pattern_problem)
+    for language in keys.languages if keys is not None else ():
+        if keys is not None and language != keys.language:
+            checks.check_source(source, pattern_problem, language=language)
     return sorted(set(source.problems), key=lambda problem: (problem.line, problem.message))
 
 

@@ -9,7 +9,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+)
 
 from voicebot.dialogue import short_forms
 from voicebot.dialogue.short_forms import (
@@ -24,6 +31,7 @@ from voicebot.dialogue.short_forms import (
 from voicebot.events import BargeInMode, SlotType
 
 NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_-]*$"
+LANGUAGE_PATTERN = r"^[a-z]{2,3}(-[A-Za-z]{2,4})?$"
 MAX_LADDER = 10
 
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
@@ -48,6 +56,14 @@ def _wrap(key: str, model: type[BaseModel]) -> BeforeValidator:
 
 # ---------------------------------------------------------------- prompts and exits
 
+_TEXT = {
+    "anyOf": [
+        {"type": "string", "minLength": 1, "maxLength": 2000},
+        {"type": "object", "additionalProperties": {"type": "string"}},
+    ]
+}
+"""A text, or one for each language."""
+
 
 BargeIn = Annotated[
     BargeInMode | None,
@@ -55,10 +71,16 @@ BargeIn = Annotated[
 ]
 
 
+Translated = dict[Annotated[str, StringConstraints(pattern=LANGUAGE_PATTERN)], str | list[str]]
+"""`{en: Hello., es: Hola.}`, where a text may stand: see `translating`."""
+
+
 class PromptPart(Keys):
     """A part of a prompt, spoken when its condition holds."""
 
-    say: Text = Field(description="what is spoken; may hold {{ values }} and [optional parts]")
+    say: Annotated[Text, WithJsonSchema(_TEXT)] = Field(
+        description="what is spoken; may hold {{ values }} and [optional parts]"
+    )
     when: str | None = Field(None, description="condition under which this part is spoken")
     barge_in: BargeIn = Field(
         None, description="what may interrupt this part; default: what may interrupt here"
@@ -72,7 +94,7 @@ Prompt = Annotated[
     list[PromptPart],
     BeforeValidator(
         short_forms.say_parts,
-        json_schema_input_type=Text | PromptPart | list[Text | PromptPart],
+        json_schema_input_type=Text | PromptPart | list[Text | PromptPart] | Translated,
     ),
 ]
 
@@ -301,6 +323,7 @@ class Step(Keys):
             short_forms.listed, json_schema_input_type=Variable | list[Variable] | None
         ),
     ] = Field(None, description="fields and variables to empty; fields are asked again")
+    language: str | None = Field(None, description="language to go on in")
     record: bool | None = Field(None, description="recording on or off")
     goal: Name | None = Field(None, description="a goal reached, even if the caller then hangs up")
     call: Name | None = Field(None, description="service to call")
@@ -556,11 +579,24 @@ class Hours(Keys):
     closed: Name | None = Field(None, description="form to begin with when closed")
 
 
+Language = Annotated[str, StringConstraints(pattern=LANGUAGE_PATTERN)]
+
+
+class LanguageKeys(Keys):
+    """How callers ask for a language."""
+
+    phrases: Phrases | None = Field(None, description="what callers say for it, in it")
+    dtmf: DtmfKey | None = Field(None, description="key for it")
+
+
 class PlanKeys(Inherited):
     """A dialplan."""
 
     name: Text = Field("", description="what the plan is called; default: the file's name")
     language: str = Field("en", pattern=r"^[a-z]{2,3}(-[A-Za-z]{2,4})?$", description="such as en")
+    languages: dict[Language, LanguageKeys] = Field(
+        {}, description="all languages of the plan, and how callers ask for them"
+    )
     timezone: Annotated[str, BeforeValidator(short_forms.timezone)] | None = Field(
         None, description="time zone of 'now' and 'hours', such as America/New_York"
     )

@@ -243,4 +243,9 @@ DtmfKey = Annotated[
 Expression = Annotated[
     str, BeforeValidator(number_text, json_schema_input_type=str | int | float | bool)
 ]
-Phrases = Annotated[list[Text], BeforeValidator(listed, json_schema_input_type=Text | list[Text])]
+Phrases = Annotated[
+    list[Text],
+    BeforeValidator(
+        listed, json_schema_input_type=Text | list[Text] | dict[str, Text | list[Text]]
+    ),
+]

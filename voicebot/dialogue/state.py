@@ -53,6 +53,7 @@ class Said(_Record):
 
     parts: list[str | tuple[str, str, Literal["", "slow", "emphasis"]]]
     barge_in: BargeInMode
+    language: str = ""
 
 
 Phase = Literal["enter", "collect", "submit"]
@@ -87,6 +88,7 @@ class State(_Record):
     is_changing: bool = False  # "no" to the review: what shall be changed?
     is_resumed: bool = False  # a digression has just come back
     noinput_ms: int | None = None  # as the last prompt said
+    language: str = ""  # "": the plan's own
     slots: dict[str, Filled] = {}
     variables: dict[str, JsonValue] = {}
     call: dict[str, str] = {}
