@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from math import log
 
@@ -18,6 +19,7 @@ from voicebot.nlu.compiled import CompiledExpectation, compile_expectation
 from voicebot.nlu.completeness import completeness
 from voicebot.nlu.keys import interpret_keys
 from voicebot.nlu.segmenter import Segmentation
+from voicebot.nlu.several import parts
 from voicebot.nlu.text import tokenize
 from voicebot.nlu.understanding import Understanding, understand, unexplained
 from voicebot.nlu.words import word_set
@@ -41,8 +43,39 @@ def interpret(hypothesis: Hypothesis, expectation: Expectation, *, today: date) 
     """Intent and slots of what was heard; nomatch when nothing expected was said.
 
     Every slot of the Expectation may be filled. Never raises, whatever the text. Alternatives
-    of the recogniser count when the grammar explains them better than the first text.
+    of the recogniser count when the grammar explains them better than the first text. Where the
+    grammar hears no intent, the classifier trained on the intents' examples may (intents_fallback);
+    wishes beyond the first are in `also`.
     """
+    understood = _one(hypothesis, expectation, today)
+    if understood.intent is None or understood.is_universal:
+        return understood
+
+    def read(text: str) -> tuple[str | None, float, Interpretation]:
+        part = _one(replace(hypothesis, text=text, nbest=()), expectation, today)
+        return (None if part.is_universal else part.intent), part.confidence, part
+
+    wishes = parts(hypothesis.text, read)
+    if not wishes:
+        return understood
+    first, *others = (wish.read for wish in wishes)
+    also = tuple(Reading(o.intent, o.slots, o.confidence) for o in others)
+    return replace(first, text=hypothesis.text, also=also)
+
+
+def _one(hypothesis: Hypothesis, expectation: Expectation, today: date) -> Interpretation:
+    """As one wish: by the grammar, else as learned from examples."""
+    understood = _by_grammar(hypothesis, expectation, today)
+    if understood.intent is None and any(intent.examples for intent in expectation.intents):
+        # Imported where examples ask for it: a second, and memory, that other plans save.
+        from voicebot.nlu.intents_fallback import with_learned_intent
+
+        return with_learned_intent(understood, expectation, hypothesis.confidence)
+    return understood
+
+
+def _by_grammar(hypothesis: Hypothesis, expectation: Expectation, today: date) -> Interpretation:
+    """What the phrases and entities explain."""
     compiled = compile_expectation(expectation)
     understood = understand(hypothesis.text, compiled, today)
     understood, confidence = _best(hypothesis, understood, compiled, today)
@@ -54,15 +87,14 @@ def _best(
 ) -> tuple[Understanding, float]:
     """The text that the dialogue can use best, and the recogniser's confidence in it.
 
-    By gain, less what the recogniser thinks worse of it. No alternative overrules a value that
-    the first text has in so many words, and where that text is understood from end to end, only
-    one that goes on where it breaks off, and is about as likely, counts.
+    By gain, less what the recogniser thinks worse of it. An alternative that fills no other slots
+    overrules no value that the first text has in so many words. Where that text is understood
+    from end to end, only one that goes on where it breaks off, and is about as likely, counts.
     """
     best, confidence = first, hypothesis.confidence
     best_gain = first.gain
     likely = _likelihood(hypothesis)
     tried = {first.heard.words}
-    exact = _values(first, 1.0)
     for alternative in hypothesis.nbest[:MAX_ALTERNATIVES]:
         tokens = tokenize(alternative.text)
         words = tuple(word for token in tokens for word in token.words)
@@ -74,7 +106,7 @@ def _best(
             continue
         other = understand(alternative.text, compiled, today)
         gain = other.gain - max(ALTERNATIVE * -log(ratio), LEAST_GAIN)
-        if gain > best_gain and not _overrules(other, exact):
+        if gain > best_gain and not _overrules(other, first):
             best, best_gain = other, gain
             confidence = hypothesis.confidence * min(1.0, ratio)
     return best, confidence
@@ -99,11 +131,15 @@ def _values(understood: Understanding, least: float) -> dict[str, tuple[str, str
     }
 
 
-def _overrules(other: Understanding, exact: dict[str, tuple[str, str]]) -> bool:
-    """Whether it gives one of those slots another value, and not by the same words and more."""
+def _overrules(other: Understanding, first: Understanding) -> bool:
+    """Whether it gives another value to one of the same slots that was said in so many words, and
+    not by the same words and more."""
+    said, exact = _values(other, 0.0), _values(first, 1.0)
+    if said.keys() - _values(first, 0.0).keys():
+        return False
     return any(
         slot in exact and exact[slot][0] != value and exact[slot][1] not in words
-        for slot, (value, words) in _values(other, 0.0).items()
+        for slot, (value, words) in said.items()
     )
 
 

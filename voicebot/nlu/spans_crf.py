@@ -17,7 +17,7 @@ from scipy import optimize, sparse
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
-PRIOR = 1.0
+PRIOR = 0.5
 """Variance of the weights' prior."""
 ITERATIONS = 120
 

@@ -1,0 +1,158 @@
+"""What callers mean by "the same day", "that one", "make it two", "the other one".
+
+They speak of a value that was just given or offered. The values so far are arguments, the last
+one last; what comes back are slots of the Expectation, filled.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+
+from voicebot.events import Expectation, Hypothesis, SlotSpec, SlotType, SlotValue
+from voicebot.nlu.text import tokenize
+from voicebot.nlu.words import word_set
+
+CONFIDENCE = 0.85
+"""Of a value that was only referred to."""
+_NOUNS: dict[str, frozenset[SlotType]] = {
+    **dict.fromkeys(word_set("day date"), frozenset({SlotType.DATE})),
+    **dict.fromkeys(word_set("time hour"), frozenset({SlotType.TIME})),
+    **dict.fromkeys(word_set("amount sum price"), frozenset({SlotType.AMOUNT, SlotType.NUMBER})),
+    **dict.fromkeys(
+        word_set("number"), frozenset({SlotType.PHONE, SlotType.DIGITS, SlotType.NUMBER})
+    ),
+    **dict.fromkeys(word_set("phone telephone"), frozenset({SlotType.PHONE})),
+}
+_FORMS = {
+    SlotType.DATE: re.compile(r"\d{4}-\d\d-\d\d"),
+    SlotType.TIME: re.compile(r"\d\d:\d\d"),
+    SlotType.AMOUNT: re.compile(r"\d+\.\d\d"),
+    SlotType.NUMBER: re.compile(r"\d+(?:\.\d+)?"),
+    SlotType.DIGITS: re.compile(r"\d+"),
+    SlotType.PHONE: re.compile(r"\+?\d{5,}"),
+    SlotType.LETTERS: re.compile(r"[A-Z]+"),
+    SlotType.YES_NO: re.compile(r"yes|no"),
+}
+_SAME = re.compile(
+    r"\b(?:the |that )?(?:very )?same (?:(?P<noun>[a-z]+)\b)?|"
+    r"\bthat (?P<that>[a-z]+) (?:again|too)\b"
+)
+_ALONE = re.compile(
+    r"(?:(?:yes|yeah|okay|well|uh|um|please|i'll take|i'd like|i want|let's take|take|use|for|on|"
+    r"at|the) )*(?:that one|this one|that|it|the same|same|same one|same again|same as before|"
+    r"the same as before|as before)(?: (?:please|then|again|too|as well|thanks|one))*"
+)
+_CHANGE = re.compile(
+    r"\b(?:make (?:it|that|this)|change (?:it|that|this) to|let's make (?:it|that)|(?:rather|"
+    r"better) make (?:it|that)) (?P<value>.+)$|^(?:no )?(?P<instead>.+) instead$"
+)
+_OTHER = re.compile(r"\bthe other (?:one|[a-z]+)\b")
+_EMPTY = word_set("one again thing please as too")
+
+
+def resolve(
+    text: str, expectation: Expectation, recent: Sequence[SlotValue], *, today: date
+) -> tuple[SlotValue, ...]:
+    """The slots that a caller fills by pointing at one of the `recent` values (last one last).
+
+    Empty when nothing is pointed at, or when it fits no slot. Never raises.
+    """
+    words = " ".join(word for token in tokenize(text) for word in token.words)
+    slots = {slot.name: slot for slot in expectation.slots}
+    focus = slots.get(expectation.focus or "")
+    if not words or not recent:
+        return ()
+    change = _CHANGE.search(words)
+    if change:
+        changed = _changed(change["value"] or change["instead"], slots, recent, expectation, today)
+        if changed:
+            return changed
+    found: list[SlotValue] = []
+    if _OTHER.search(words) and focus is not None:
+        found += _other(focus, recent)
+    for match in _SAME.finditer(words):
+        found += _same(match["noun"] or match["that"] or "", slots, focus, recent, match.group())
+    if not found and focus is not None and _ALONE.fullmatch(words):
+        found += _copied(focus, recent, words)
+    return tuple({value.name: value for value in found}.values())
+
+
+def _changed(
+    said: str,
+    slots: dict[str, SlotSpec],
+    recent: Sequence[SlotValue],
+    expectation: Expectation,
+    today: date,
+) -> tuple[SlotValue, ...]:
+    """The last slot that could hold what was said, with the new value."""
+    from voicebot.nlu.interpreter import interpret  # the interpreter may come to use this module
+
+    for last in reversed(recent):
+        slot = slots.get(last.name)
+        if slot is None or slot.type is SlotType.TEXT:
+            continue
+        alone = replace(
+            expectation, focus=slot.name, slots=(slot,), intents=(), universals=(), digits=None
+        )
+        read = interpret(Hypothesis(text=said, confidence=1.0), alone, today=today)
+        values = [value for value in read.slots if value.name == slot.name]
+        if values and values[0].value != last.value:
+            return (replace(values[0], confidence=min(values[0].confidence, CONFIDENCE)),)
+    return ()
+
+
+def _same(
+    noun: str,
+    slots: dict[str, SlotSpec],
+    focus: SlotSpec | None,
+    recent: Sequence[SlotValue],
+    text: str,
+) -> list[SlotValue]:
+    types = _NOUNS.get(noun)
+    if types is not None:
+        fitting = [slot for slot in slots.values() if slot.type in types]
+    elif not noun or noun in _EMPTY:
+        fitting = [focus] if focus is not None else []
+    else:
+        fitting = [slot for slot in slots.values() if noun in slot.name.lower().split("_")]
+        if not fitting and focus is not None and focus.type is SlotType.CHOICE:
+            fitting = [focus]  # "the same account", asked "to which one?"
+    if focus in fitting and focus is not None:
+        fitting = [focus]
+    for slot in fitting:
+        copied = _copied(slot, recent, text)
+        if copied:
+            return copied
+    return []
+
+
+def _copied(slot: SlotSpec, recent: Sequence[SlotValue], text: str) -> list[SlotValue]:
+    """The last value that the slot could hold; one of its own name goes before."""
+    usable = [value for value in reversed(recent) if _fits(value.value, slot)]
+    own = [value for value in usable if value.name == slot.name]
+    return [SlotValue(slot.name, v.value, text.strip(), CONFIDENCE) for v in (own or usable)[:1]]
+
+
+def _other(slot: SlotSpec, recent: Sequence[SlotValue]) -> list[SlotValue]:
+    """Of two choices the one that was not spoken of last."""
+    values = [choice.value for choice in slot.choices]
+    last = next((value.value for value in reversed(recent) if value.value in values), None)
+    if last is None or len(values) != 2:
+        return []
+    return [SlotValue(slot.name, values[1 - values.index(last)], "the other", CONFIDENCE)]
+
+
+def _fits(value: str, slot: SlotSpec) -> bool:
+    if slot.type is SlotType.CHOICE:
+        return value in {choice.value for choice in slot.choices}
+    if slot.type is SlotType.TEXT:
+        return bool(value)
+    if not _FORMS[slot.type].fullmatch(value):
+        return False
+    length = len(value)
+    if slot.type in {SlotType.DIGITS, SlotType.PHONE, SlotType.LETTERS}:
+        return (slot.min_length or 1) <= length <= (slot.max_length or length)
+    return True

@@ -1,0 +1,98 @@
+"""Several wishes in one utterance: "check my balance and then block my card".
+
+The text is cut at words and marks that join clauses; of all ways to join clauses again into parts
+the one counts whose parts are understood best, each for itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Generic, TypeVar
+
+Read = TypeVar("Read")
+
+MAX_CLAUSES = 5
+"""Later clauses stay with the last one."""
+SURE = 0.5
+"""A part counts as a wish of its own from this confidence on."""
+PRICE = 0.35
+"""Each further part must add so much confidence: "lost and stolen" is one wish."""
+_JOINT = re.compile(
+    r"\s*(?:[.;?!,]+\s*|\s+)(?:and also|and then|and|also|then|plus|but also|after that)\s+|"
+    r"\s*[.;?!]+\s+|\s*,\s+",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Part(Generic[Read]):
+    """A stretch of the utterance and what it means: `intent` at a `confidence`, and `read`."""
+
+    text: str
+    intent: str
+    confidence: float
+    read: Read
+
+
+def clauses_of(text: str) -> list[str]:
+    """The clauses of an utterance, at most MAX_CLAUSES, joining words left out."""
+    return [text[start:end] for start, end in _clauses(text)]
+
+
+def parts(text: str, read: Callable[[str], tuple[str | None, float, Read]]) -> list[Part[Read]]:
+    """The wishes in an utterance, in order; empty unless there are two or more different ones.
+
+    `read(text)` tells intent, confidence and anything else about a stretch of text; neighbouring
+    parts of one intent are one wish. It is called for at most 15 stretches.
+    """
+    spans = _clauses(text)
+    if len(spans) < 2:
+        return []
+    known: dict[tuple[int, int], Part[Read] | None] = {}
+
+    def part(first: int, last: int) -> Part[Read] | None:
+        if (first, last) not in known:
+            stretch = text[spans[first][0] : spans[last - 1][1]]
+            intent, confidence, found = read(stretch)
+            is_wish = intent is not None and confidence >= SURE
+            known[first, last] = (
+                Part(stretch, intent, confidence, found) if is_wish and intent else None
+            )
+        return known[first, last]
+
+    best: tuple[float, list[Part[Read]]] = (0.0, [])
+    for cuts in _ways(len(spans)):
+        found = [part(first, last) for first, last in pairwise(cuts)]
+        wishes = [one for one in found if one is not None]
+        if len(wishes) < len(found):
+            continue
+        if any(one.intent == other.intent for one, other in pairwise(wishes)):
+            continue
+        gain = sum(one.confidence - PRICE for one in wishes)
+        if gain > best[0]:
+            best = (gain, wishes)
+    return best[1] if len(best[1]) > 1 else []
+
+
+def _clauses(text: str) -> list[tuple[int, int]]:
+    """(start, end) of each clause."""
+    spans: list[tuple[int, int]] = []
+    start = 0
+    for joint in _JOINT.finditer(text):
+        if joint.start() > start:
+            spans.append((start, joint.start()))
+        start = joint.end()
+    if text[start:].strip(" .,;?!"):
+        spans.append((start, len(text)))
+    if len(spans) > MAX_CLAUSES:
+        spans = [*spans[: MAX_CLAUSES - 1], (spans[MAX_CLAUSES - 1][0], spans[-1][1])]
+    return spans
+
+
+def _ways(clauses: int) -> Iterator[list[int]]:
+    """All ways to cut `clauses` clauses into parts, as ascending borders."""
+    for mask in range(1 << (clauses - 1)):
+        yield [0, *(i + 1 for i in range(clauses - 1) if mask >> i & 1), clauses]
