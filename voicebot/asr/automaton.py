@@ -67,14 +67,14 @@ class _State:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The change of bonus by each token: `kinds` by the token's kind, `ids` and `gains` apart.
+    """The change of bonus by each token: that of its kind, and for some more or less.
 
-    kinds: float32[4] by Tokens.kind; ids: int64[N]; gains: float32[N].
+    kinds: float32[4] by Tokens.kind; ids: int64[N]; extras: float32[N], on top of the kind's.
     """
 
     kinds: NDArray[np.float32]
     ids: NDArray[np.int64]
-    gains: NDArray[np.float32]
+    extras: NDArray[np.float32]
 
 
 class TokenNode:
@@ -186,7 +186,9 @@ class Automaton:
         for found, gain in self._matching(state, self.tokens.root, 0.0):
             ids += found
             gains += [gain] * len(found)
-        return Row(kinds, np.array(ids, np.int64), np.array(gains, np.float32))
+        tokens = np.array(ids, np.int64)
+        extras = np.array(gains, np.float32) - kinds[self.tokens.kind[tokens]]
+        return Row(kinds, tokens, extras)
 
     def _other(self, state: int) -> float:
         """Change of bonus by the first letter of a word that is in no phrase."""

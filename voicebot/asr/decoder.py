@@ -29,6 +29,7 @@ LENGTH_POWER = 0.8
 
 FREE_BEAMS = 2
 """Beams without the dialogue's knowledge, beside the others."""
+CANDIDATES = 24
 BIAS_MARGIN = 12.0
 """As MARGIN, with an automaton: what a beam may still gain by its phrases comes on top."""
 
@@ -263,10 +264,8 @@ class _Search:
             for group in self.utterances[index].groups
             if group.beams
         ]
-        scores = _biased(log_probs, groups)
-        best = scores.topk(self.beams + 1)
-        plain = best.values if scores is log_probs else log_probs.gather(1, best.indices)
-        values, tokens, raw = best.values.tolist(), best.indices.tolist(), plain.tolist()
+        best = _best(log_probs, groups, self.beams + 1)
+        values, tokens, raw = (part.tolist() for part in best)
         for group, at in groups:
             rows = slice(at, at + len(group.beams))
             group.advance(values[rows], tokens[rows], raw[rows])
@@ -302,24 +301,41 @@ class _Search:
         return [row or spare for row in found]
 
 
-def _biased(log_probs: Tensor, groups: Sequence[tuple[_Group, int]]) -> Tensor:
-    """log_probs [R, V] with the change of bias by each token; itself where there is none."""
-    steered = [(group, at) for group, at in groups if group.automaton is not None]
+def _best(
+    log_probs: Tensor, groups: Sequence[tuple[_Group, int]], count: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(scores, tokens, log-probabilities), each [R, count], of the best tokens of every row.
+
+    Of the tokens that no phrase goes on with, only the CANDIDATES most probable are looked at.
+    """
+    steered = [
+        (group.automaton.row(beam.state), at + place)
+        for group, at in groups
+        if group.automaton is not None
+        for place, beam in enumerate(group.beams)
+    ]
     if not steered:
-        return log_probs
-    kinds = np.zeros((len(log_probs), 4), np.float32)
-    rows, ids, gains = [], [], []
-    for group, at in steered:
-        assert group.automaton is not None
-        for place, beam in enumerate(group.beams, start=at):
-            row = group.automaton.row(beam.state)
-            kinds[place] = row.kinds
-            rows.append(np.full(len(row.ids), place))
-            ids.append(row.ids)
-            gains.append(row.gains)
-    assert steered[0][0].automaton is not None
-    kind = torch.from_numpy(steered[0][0].automaton.tokens.kind).to(log_probs.device)
-    change = torch.from_numpy(kinds).to(log_probs.device)[:, kind]
-    places = (torch.from_numpy(np.concatenate(rows)), torch.from_numpy(np.concatenate(ids)))
-    change[places] = torch.from_numpy(np.concatenate(gains)).to(log_probs.device)
-    return change.add_(log_probs)
+        best = log_probs.topk(count)
+        return best.values, best.indices, best.values
+    size = log_probs.shape[1]
+    flat = log_probs.view(-1)
+    at = torch.from_numpy(np.concatenate([row.ids + place * size for row, place in steered]))
+    extra = torch.from_numpy(np.concatenate([row.extras for row, _ in steered]))
+    defaults = torch.zeros(len(log_probs), 4)
+    for row, place in steered:
+        defaults[place] = torch.from_numpy(row.kinds)
+    at, extra, defaults = (x.to(log_probs.device) for x in (at, extra, defaults))
+    before = flat[at]
+    flat[at] = before + extra
+    top = log_probs.topk(max(count, CANDIDATES))
+    flat[at] = before
+    scores = top.values + defaults.gather(1, _kinds(groups).to(at.device)[top.indices])
+    chosen = scores.topk(count)
+    tokens = top.indices.gather(1, chosen.indices)
+    return chosen.values, tokens, log_probs.gather(1, tokens)
+
+
+def _kinds(groups: Sequence[tuple[_Group, int]]) -> Tensor:
+    """int64[V]: the kind of each token, the same for all automata."""
+    automaton = next(group.automaton for group, _ in groups if group.automaton is not None)
+    return torch.from_numpy(automaton.tokens.kind)
