@@ -134,7 +134,8 @@ def apart(exact: Moonshine, rounded: Moonshine, tokens: list[bytes]) -> float:
 
 def _opinion(model: Moonshine, samples: Tensor, tokens: Tensor) -> Tensor:
     encoded = model.encoder(samples)
-    return model.decoder(tokens, model.decoder.start(encoded, 0))[0].log_softmax(dim=-1)
+    logits: Tensor = model.decoder(tokens, model.decoder.start(encoded, 0))
+    return logits[0].log_softmax(dim=-1)
 
 
 def _card(source: Path, out: Path, divergence: float) -> str:
