@@ -1,62 +1,134 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voicebot.asr.stream import LocalAgreement
-from voicebot.events import Hypothesis, Word
+from voicebot.events import Alternative, Hypothesis, Word
 
 pytestmark = pytest.mark.unit
 
 
-def partial(text: str) -> Hypothesis:
-    return Hypothesis(text, tuple(Word(word, 0.9) for word in text.split()))
+def heard(text: str, confidence: float = 0.9, **fields: object) -> Hypothesis:
+    words = tuple(Word(word, confidence) for word in text.split())
+    return Hypothesis(text, words, confidence, **fields)  # type: ignore[arg-type]
 
 
-def test_words_become_stable_when_two_partials_agree():
+def test_words_become_stable_when_two_partials_agree_on_more_than_their_last():
     stream = LocalAgreement()
-    assert stream.update(["I", "would"]) == ()
-    assert stream.update(["I", "would", "like"]) == ("I", "would")
-    assert stream.update(["I", "wood", "like", "two"]) == ("I", "would")
-    assert stream.update(["I", "would", "like", "two", "coffees"]) == ("I", "would")
-    everything = stream.update(["I", "would", "like", "two", "coffees", "please"])
-    assert everything == ("I", "would", "like", "two", "coffees")
+    assert stream.apply(heard("I would")).stable_words == 0
+    assert stream.apply(heard("I would like")).stable_words == 1
+    assert stream.apply(heard("I would like two")).stable_words == 2
+    assert stream.stable == ("I", "would")
 
 
-def test_case_and_punctuation_do_not_unsettle():
+def test_doubtful_words_do_not_become_stable():
     stream = LocalAgreement()
-    stream.update(["Yes."])
-    assert stream.update(["Yes,", "please."]) == ("Yes,",)
+    for confidence in (0.9, 0.3, 0.9):
+        assert stream.apply(heard("a large latte", confidence)).stable_words == 0
+    assert stream.apply(heard("a large latte")).stable_words == 2
 
 
-def test_apply_counts_the_partial_s_own_words():
+def test_a_word_that_is_still_spelled_in_two_ways_is_not_stable():
     stream = LocalAgreement()
-    assert stream.apply(partial("a large")).stable_words == 0
-    assert stream.apply(partial("a large latte")).stable_words == 2
-    contradicting = stream.apply(partial("the large latte"))
-    assert contradicting.stable_words == 0
-    assert contradicting.text == "the large latte"
-    assert stream.stable == ("a", "large")
+    stream.apply(heard("Yes. I"))
+    assert stream.apply(heard("Yes, please do")).stable_words == 0
+    assert stream.apply(heard("Yes, please do it")).stable_words == 2
+
+
+def test_a_partial_that_contradicts_is_made_to_keep_the_promise():
+    stream = LocalAgreement()
+    stream.apply(heard("a large latte and"))
+    stream.apply(heard("a large latte and"))
+    contradicting = stream.apply(heard("the large latte and tea"))
+    assert contradicting.text == "a large latte and tea"
+    assert contradicting.stable_words == 3
+    shorter = stream.apply(heard("a"))
+    assert (shorter.text, shorter.stable_words) == ("a large latte", 3)
+    assert stream.apply(Hypothesis("")).text == "a large latte"
+
+
+def test_the_final_keeps_the_promise_and_its_own_reading_as_an_alternative():
+    stream = LocalAgreement()
+    for _ in range(2):
+        stream.apply(heard("transfer too hundred"))
+    own = heard("Transfer to a hundred dollars.", 0.8)
+    own = Hypothesis(own.text, own.words, 0.8, (Alternative(own.text, 0.8),), is_final=True)
+    final = stream.settle(own)
+    assert final.text == "transfer too a hundred dollars."
+    assert final.stable_words == len(final.words) == 5
+    assert [other.text for other in final.nbest] == [final.text, own.text]
+    assert final.is_final
+
+
+def test_a_final_that_agrees_is_left_as_it_is():
+    stream = LocalAgreement()
+    for _ in range(2):
+        stream.apply(heard("a large latte"))
+    assert stream.settle(heard("a large tea")) == heard("a large tea", stable_words=3)
+
+
+def test_where_nothing_is_stable_nothing_is_touched():
+    stream = LocalAgreement()
+    assert stream.settle(Hypothesis("")) == Hypothesis("")
+    no_words = Hypothesis("from elsewhere", confidence=0.5)
+    assert stream.settle(no_words) == no_words
+
+
+def test_an_empty_final_is_what_was_promised():
+    stream = LocalAgreement()
+    for _ in range(2):
+        stream.apply(heard("account balance please", 0.7))
+    final = stream.settle(Hypothesis("", is_final=True))
+    assert final.text == "account balance"
+    assert final.nbest[0].text == final.text
+    assert final.confidence == 0.7
+
+
+def test_words_keep_later_times_where_only_the_spelling_is_held():
+    stream = LocalAgreement()
+    for _ in range(2):
+        stream.apply(heard("Yes. please"))
+    timed = Hypothesis("Yes, please", (Word("Yes,", 0.8, 10, 20), Word("please", 0.8, 20, 40)))
+    assert stream.settle(timed).words == (Word("Yes.", 0.8, 10, 20), Word("please", 0.8, 20, 40))
 
 
 def test_reset_forgets():
     stream = LocalAgreement()
-    stream.update(["one"])
-    stream.update(["one"])
+    stream.apply(heard("one two"))
+    stream.apply(heard("one two"))
     stream.reset()
     assert stream.stable == ()
-    assert stream.update(["one"]) == ()
+    assert stream.apply(heard("one two")).stable_words == 0
 
 
 def test_three_may_have_to_agree():
     stream = LocalAgreement(agree=3)
-    assert [stream.update(["one"]) for _ in range(3)] == [(), (), ("one",)]
+    assert [stream.apply(heard("one two")).stable_words for _ in range(3)] == [0, 0, 1]
 
 
-@given(st.lists(st.lists(st.sampled_from("abc"), max_size=5), max_size=8))
-def test_the_stable_prefix_never_shrinks_or_changes(partials):
-    stream = LocalAgreement()
-    before: tuple[str, ...] = ()
-    for words in partials:
-        after = stream.update(words)
-        assert after[: len(before)] == before
-        before = after
+words = st.builds(
+    Word,
+    st.sampled_from(["a", "A", "a.", "b", "c", "--"]),
+    st.sampled_from([0.2, 0.5, 0.9]),
+)
+hypotheses = st.lists(words, max_size=6).map(
+    lambda said: Hypothesis(" ".join(word.text for word in said), tuple(said), 0.5)
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(hypotheses, max_size=8), hypotheses, st.integers(1, 3), st.integers(0, 2))
+def test_a_stable_word_never_changes_in_a_later_partial_or_the_final(partials, last, agree, hold):
+    stream = LocalAgreement(agree, hold_back=hold)
+    promised: list[str] = []
+    for partial in partials:
+        shown = stream.apply(partial)
+        texts = [word.text for word in shown.words]
+        assert shown.text == " ".join(texts)
+        assert shown.stable_words >= len(promised)
+        assert texts[: len(promised)] == promised
+        promised = texts[: shown.stable_words]
+        assert len(promised) == shown.stable_words
+    final = stream.settle(last)
+    assert [word.text for word in final.words][: len(promised)] == promised
+    assert final.stable_words == len(final.words)

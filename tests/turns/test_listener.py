@@ -263,6 +263,9 @@ class Settled:
         self.seen += 1
         return replace(partial, stable_words=self.seen - 1)
 
+    def settle(self, final: Hypothesis) -> Hypothesis:
+        return replace(final, stable_words=len(final.words))
+
     def reset(self) -> None:
         self.seen = 0
 

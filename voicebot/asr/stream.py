@@ -1,60 +1,107 @@
-"""From successive partial hypotheses of one utterance to a prefix that no longer changes."""
+"""From successive partial hypotheses of one utterance to words that no longer change."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from voicebot.events import Hypothesis
+from voicebot.events import Alternative, Hypothesis, Word
 
 
 class LocalAgreement:
     """Words on which the last `agree` partials concur are stable (Macháček et al. 2023,
-    arXiv:2307.14743, LocalAgreement-n).
+    arXiv:2307.14743, LocalAgreement-n), if each of them was sure and they are not the last.
 
-    Case and punctuation do not count: they settle only at the end of the sentence. What is
-    stable stays: a later partial that contradicts it does not take it back.
+    What is stable stays, letter by letter: it opens every later partial and the final of the
+    utterance, whatever the recogniser makes of the audio later. That is why it is granted late:
+    without `least_confidence` and `hold_back` every third final would have had other words
+    (LOG.md). A reading that the promise overrules stays among the final's alternatives.
     """
 
-    def __init__(self, agree: int = 2) -> None:
+    def __init__(
+        self, agree: int = 2, *, hold_back: int = 1, least_confidence: float = 0.5
+    ) -> None:
+        """`hold_back`: how many words at the end of a partial may still be cut off in sound."""
         self._agree = agree
-        self._recent: list[list[str]] = []
-        self._stable: list[str] = []
+        self._hold_back = hold_back
+        self._least = least_confidence
+        self._recent: list[Sequence[Word]] = []
+        self._stable: list[Word] = []
 
     @property
     def stable(self) -> tuple[str, ...]:
-        """The stable words, as they were first agreed on."""
-        return tuple(self._stable)
-
-    def update(self, words: Sequence[str]) -> tuple[str, ...]:
-        """Take the next partial's words; the stable prefix, never shorter than before."""
-        self._recent = [*self._recent, list(words)][-self._agree :]
-        if len(self._recent) == self._agree:
-            agreed = _common(self._recent)
-            if len(agreed) > len(self._stable):
-                self._stable += agreed[len(self._stable) :]
-        return self.stable
+        """The stable words."""
+        return tuple(word.text for word in self._stable)
 
     def apply(self, partial: Hypothesis) -> Hypothesis:
-        """The partial with `stable_words` set: how many of ITS leading words are stable."""
-        self.update([word.text for word in partial.words])
-        same = _common([self._stable, [word.text for word in partial.words]])
-        return replace(partial, stable_words=len(same))
+        """The partial as the promise allows it, with `stable_words` set."""
+        self._recent = [*self._recent, partial.words][-self._agree :]
+        if len(self._recent) == self._agree and self._agrees(partial.words):
+            self._stable += self._agreed()[len(self._stable) :]
+        return replace(self._keeping(partial), stable_words=len(self._stable))
+
+    def settle(self, final: Hypothesis) -> Hypothesis:
+        """The final as the promise allows it: all its words are stable."""
+        kept = self._keeping(final)
+        return replace(kept, stable_words=len(kept.words))
 
     def reset(self) -> None:
         """Begin another utterance."""
         self._recent, self._stable = [], []
 
+    # ------------------------------------------------------------ inside
 
-def _common(lists: Sequence[Sequence[str]]) -> list[str]:
-    """Longest common prefix, in the spelling of the last list."""
-    length = 0
-    for words in zip(*lists, strict=False):
-        if len({_plain(word) for word in words}) > 1:
-            break
-        length += 1
-    return list(lists[-1][:length])
+    def _agrees(self, words: Sequence[Word]) -> bool:
+        """Whether this partial repeats what is stable; one that does not makes nothing stable."""
+        opening = words[: len(self._stable)]
+        return [_plain(word) for word in opening] == [_plain(word) for word in self._stable]
+
+    def _agreed(self) -> list[Word]:
+        """Longest prefix that the recent partials have in common, spelling included."""
+        most = min(len(words) for words in self._recent) - self._hold_back
+        agreed = 0
+        for same in zip(*self._recent, strict=False):
+            is_sure = min(word.confidence for word in same) >= self._least
+            if agreed >= most or not is_sure or len({word.text for word in same}) > 1:
+                break
+            agreed += 1
+        return list(self._recent[-1][:agreed])
+
+    def _keeping(self, heard: Hypothesis) -> Hypothesis:
+        stable = self._stable
+        if [word.text for word in heard.words[: len(stable)]] == [word.text for word in stable]:
+            return heard
+        rest = list(heard.words[_opening(stable, heard.words) :])
+        words = (*self._timed(heard.words), *rest)
+        text = " ".join(word.text for word in words)
+        sure = heard.confidence if heard.words else min(word.confidence for word in stable)
+        others = [other for other in heard.nbest if _letters(other.text) != _letters(text)]
+        nbest = (Alternative(text, sure), *others) if heard.nbest or not heard.words else ()
+        return replace(heard, text=text, words=words, confidence=sure, nbest=nbest)
+
+    def _timed(self, words: Sequence[Word]) -> list[Word]:
+        """The stable words, with the later and better times and confidence where they recur."""
+        recur = self._agrees(words)
+        return [
+            replace(words[at], text=word.text) if recur else word
+            for at, word in enumerate(self._stable)
+        ]
 
 
-def _plain(word: str) -> str:
-    return "".join(filter(str.isalnum, word.casefold())) or word
+def _opening(stable: Sequence[Word], words: Sequence[Word]) -> int:
+    """How many of `words` the stable ones stand for: least edit distance, then like length."""
+    row = list(range(len(words) + 1))
+    for done, word in enumerate(stable, 1):
+        before, row = row, [done]
+        for at, other in enumerate(words):
+            differs = _plain(word) != _plain(other)
+            row.append(min(before[at + 1] + 1, row[at] + 1, before[at] + differs))
+    return min(range(len(row)), key=lambda at: (row[at], abs(at - len(stable))))
+
+
+def _plain(word: Word) -> str:
+    return _letters(word.text) or word.text
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text.casefold()))

@@ -64,7 +64,10 @@ class Agreement(Protocol):
     """asr.stream.LocalAgreement: which words of successive partials will not change any more."""
 
     def apply(self, partial: Hypothesis) -> Hypothesis:
-        """The partial with `stable_words` set."""
+        """The partial with `stable_words` set, opening with what is stable."""
+
+    def settle(self, final: Hypothesis) -> Hypothesis:
+        """The final, opening with what is stable."""
 
     def reset(self) -> None:
         """Begin another utterance."""
@@ -182,7 +185,8 @@ class Listener:
         if self._state is _State.PROMPTING and not self._floor.is_pending:
             out += self._look_for_hot_word(now)
         elif self._is_heard and self._speech is not None:
-            out += self._utterance.partial(now)
+            # Over a prompt the first sounds are no words yet that could take the floor.
+            out += self._utterance.partial(now, is_early=self._state is _State.LISTENING)
         return out
 
     @property
@@ -381,6 +385,8 @@ class Listener:
         if is_cough or (self._may_be_echo and self._floor.is_own_echo(final)):
             return self._listen(at)  # the caller still has the floor
         self._state = _State.IDLE
+        if self._agreement is not None:
+            final = self._agreement.settle(final)
         return [final, CallerTurn(ended, final)]
 
     def _forget(self) -> None:

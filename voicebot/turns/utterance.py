@@ -11,6 +11,8 @@ PREROLL_SAMPLES = 3 * SAMPLE_RATE_HZ // 10
 """Kept before the detected onset: Silero answers a quiet first consonant late."""
 PARTIAL_GROWTH = 0.25
 """A partial re-encodes all of the utterance: long ones are repeated more rarely."""
+FIRST_PARTIAL_SAMPLES = SAMPLE_RATE_HZ // 8
+"""After the onset: sooner, half of the partials are empty (voicebot/asr/LOG.md)."""
 
 Kind = Literal["partial", "speculative", "final", "hotword"]
 
@@ -34,6 +36,7 @@ class Utterance:
         self.number = 0
         self._start_at: int | None = None
         self._partial_at = 0
+        self._has_partial = False  # asked for, in this utterance
         self._asked_until: int | None = None  # end of the final that is being computed
         self._early: Hypothesis | None = None  # the speculative final, while it holds
         self._transcript: Hypothesis | None = None  # finals of an external recogniser so far
@@ -52,7 +55,7 @@ class Utterance:
             return False
         self.number += 1
         self._start_at = max(0, onset_at - PREROLL_SAMPLES)
-        self._partial_at = onset_at
+        self._partial_at, self._has_partial = onset_at, False
         return True
 
     def forget(self) -> None:
@@ -62,14 +65,16 @@ class Utterance:
 
     # ------------------------------------------------------------ requests
 
-    def partial(self, at: int) -> list[Recognise]:
-        """A partial, when it is time for one."""
+    def partial(self, at: int, *, is_early: bool = False) -> list[Recognise]:
+        """A partial, when it is time for one. `is_early`: the first as soon as words may come."""
         if self._start_at is None:
             return []
         wait = max(self._partial_interval, int((at - self._start_at) * PARTIAL_GROWTH))
+        if is_early and not self._has_partial:
+            wait = min(wait, FIRST_PARTIAL_SAMPLES)
         if at - self._partial_at < wait:
             return []
-        self._partial_at = at
+        self._partial_at, self._has_partial = at, True
         return [Recognise(self.number, "partial", self._start_at, at)]
 
     def whole(self, kind: Literal["speculative", "final"], until: int) -> list[Recognise]:
