@@ -32,18 +32,30 @@ _MAX_FLOOR = 0.005
 
 def prepare(samples: Samples) -> list[Samples]:
     """Pieces to recognise, in order; none when there is nothing to hear."""
+    return [set_in_quiet(piece) for _, piece in audible(samples)]
+
+
+def starts(samples: Samples) -> list[int]:
+    """Where in the samples each piece of `prepare` begins: before them, if it is set in quiet."""
+    return [at - max(0, COMFORTABLE_SAMPLES - len(piece)) // 2 for at, piece in audible(samples)]
+
+
+def audible(samples: Samples) -> list[tuple[int, Samples]]:
+    """(first sample, samples) of each piece with something to hear."""
     clean = np.nan_to_num(np.asarray(samples, np.float32), nan=0.0, posinf=0.0, neginf=0.0)
     if clean.ndim != 1 or len(clean) < MIN_SAMPLES:
         return []
     np.clip(clean, -1.0, 1.0, out=clean)
-    return [set_in_quiet(piece) for piece in split(clean) if is_audible(piece)]
+    pieces = split(clean)
+    begins = np.cumsum([0, *(len(piece) for piece in pieces)]).tolist()
+    return [(at, piece) for at, piece in zip(begins, pieces, strict=False) if is_audible(piece)]
 
 
 def is_audible(samples: Samples) -> bool:
     """Whether this may be speech: loud enough for long enough, and not steady."""
     if len(samples) < MIN_SAMPLES:
         return False
-    levels = _levels(samples)
+    levels = frame_levels(samples)
     if np.count_nonzero(levels >= SILENCE) < MIN_LOUD_FRAMES:
         return False
     low, high = np.percentile(levels[levels > _DIGITAL_ZERO], [10, 95])
@@ -54,7 +66,7 @@ def split(samples: Samples) -> list[Samples]:
     """Pieces of at most WINDOW_SAMPLES, cut where it is quietest."""
     pieces = []
     while len(samples) > WINDOW_SAMPLES:
-        levels = _levels(samples[CUT_FROM:WINDOW_SAMPLES])
+        levels = frame_levels(samples[CUT_FROM:WINDOW_SAMPLES])
         smooth = np.convolve(levels**2, np.ones(10), mode="same")  # over 200 ms
         cut = CUT_FROM + FRAME * int(smooth[5:-5].argmin() + 5)
         pieces.append(samples[:cut])
@@ -70,7 +82,7 @@ def set_in_quiet(samples: Samples) -> Samples:
     quiet = noise_floor(samples) * _NOISE
     before = missing // 2
     inside = quiet[before : before + len(samples)]
-    zero = np.repeat(_levels(samples) < _DIGITAL_ZERO, FRAME)[: len(samples)]
+    zero = np.repeat(frame_levels(samples) < _DIGITAL_ZERO, FRAME)[: len(samples)]
     zero = np.pad(zero, (0, len(samples) - len(zero)))
     quiet[before : before + len(samples)] = np.where(zero, inside, samples)
     return quiet
@@ -78,12 +90,12 @@ def set_in_quiet(samples: Samples) -> Samples:
 
 def noise_floor(samples: Samples) -> float:
     """RMS of the quietest tenth of 20 ms frames, digital silence aside."""
-    levels = _levels(samples)
+    levels = frame_levels(samples)
     levels = levels[levels > _DIGITAL_ZERO]
     return min(_MAX_FLOOR, float(np.percentile(levels, 10))) if len(levels) else 0.0
 
 
-def _levels(samples: Samples) -> Samples:
+def frame_levels(samples: Samples) -> Samples:
     """RMS of each whole 20 ms frame."""
     frames = samples[: len(samples) // FRAME * FRAME].reshape(-1, FRAME)
     return np.asarray(np.sqrt(np.mean(frames**2, axis=1)), np.float32)

@@ -28,7 +28,7 @@ from voicebot.engine.hearing import (
 )
 from voicebot.engine.rings import Samples
 from voicebot.engine.scheduler import Job, JobKind
-from voicebot.events import SAMPLE_RATE_HZ, Hypothesis
+from voicebot.events import SAMPLE_RATE_HZ, Hypothesis, Word
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -129,7 +129,12 @@ class Runner:
                 expectations=[job.expectation for job in jobs],
             )
         return [
-            replace(hypothesis, start_at=job.start_at, end_at=job.end_at)
+            replace(
+                hypothesis,
+                start_at=job.start_at,
+                end_at=job.end_at,
+                words=_on_call_clock(hypothesis.words, job),
+            )
             for job, hypothesis in zip(jobs, heard, strict=True)
         ]
 
@@ -152,3 +157,14 @@ class Runner:
         )
         found = spotter.spot(self._recogniser, audio)
         return [Hypothesis("", hotword_probability=probability) for probability in found]
+
+
+def _on_call_clock(words: Sequence[Word], job: Job) -> tuple[Word, ...]:
+    """Words whose times count from the first sample of the job's audio."""
+    start = max(job.start_at, job.end_at - RING_S * SAMPLE_RATE_HZ)  # older audio is gone
+    return tuple(
+        word
+        if word.start_at is None or word.end_at is None
+        else replace(word, start_at=start + word.start_at, end_at=start + word.end_at)
+        for word in words
+    )
