@@ -45,3 +45,10 @@ def test_likelihoods_are_compared_with_each_other_not_with_the_confidence() -> N
     for confidence in (0.05, 0.99):
         found = understood(*texts, confidence=confidence)
         assert found == {"size": "small", "coffeeDrink": "cappuccino"}
+
+
+def test_what_fills_more_of_what_was_asked_may_change_a_value() -> None:
+    twice = ("I'd like a latte with sugar and a bit of sugar.", 0.69)
+    found = understood(twice, ("I'd like a latte with sugar and a bit of whole milk.", 0.62))
+    assert found["milkAmount"] == "a bit of whole milk"
+    assert found["sugarAmount"] == "sugar"

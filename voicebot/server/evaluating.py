@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from voicebot.errors import UserMistake
+from voicebot.errors import ModelUnavailable, UserMistake
 from voicebot.server.terminal import Parser, waiting
 
 if TYPE_CHECKING:
@@ -215,12 +214,12 @@ def _recogniser(settings: Settings, checkpoint: Path | None) -> Recogniser:
     """The one that callers get, or one with the weights of `checkpoint`."""
     from voicebot.server.recognisers import load_recogniser
 
-    threads = settings.asr.threads or max(1, (os.cpu_count() or 2) - 1)
-    if checkpoint is None:
-        return load_recogniser(settings, threads)
-    from voicebot.evaluation.asr_weights import recogniser_of
-
-    return recogniser_of(checkpoint, threads)
+    try:
+        return load_recogniser(settings, model=checkpoint)
+    except ModelUnavailable as error:
+        if checkpoint is None:
+            raise
+        raise UserMistake(f"eval --checkpoint: {error}") from None
 
 
 def _check_source(name: str, evaluation: Evaluation, source: Path | None) -> None:
