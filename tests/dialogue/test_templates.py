@@ -59,3 +59,20 @@ def test_refused(text: str) -> None:
 def test_any_text_parses_or_is_refused(text: str) -> None:
     with contextlib.suppress(TemplateError):
         parse(text).render(lambda value: "x")
+
+
+def test_paces_and_pauses() -> None:
+    assert parse("{{ a | spell | slow }}").values == (Value("a", "spell", "slow"),)
+    assert parse("{{ a | emphasis }}").values == (Value("a", None, "emphasis"),)
+    assert render("One. {{ pause 500ms }} Two.{{pause 1.5s}}") == (
+        "One. ",
+        Say("500", "pause"),
+        " Two.",
+        Say("1500", "pause"),
+    )
+
+
+@pytest.mark.parametrize("text", ["{{ pause 0ms }}", "{{ pause 11s }}", "{{ a | slow | slow }}"])
+def test_refused_paces(text: str) -> None:
+    with pytest.raises(TemplateError):
+        parse(text)

@@ -73,6 +73,7 @@ def places(keys: PlanKeys) -> Iterator[Place]:
             yield Place(name, "change")
 
 
+@inherit.remembered
 def expectation(keys: PlanKeys, place: Place, *, with_yes_no: bool = False) -> Expectation:
     """What is waited for; `with_yes_no` lets "no" reject what was confirmed in passing."""
     slots = list(_slots(keys, place))
@@ -187,6 +188,7 @@ def _may_be_one_key(place: Place, digits: DigitRule, slots: list[SlotSpec]) -> b
     return focus is not None and focus.type in numeric and digits.min_keys == 1
 
 
+@inherit.remembered
 def digit_rule(keys: PlanKeys, place: Place) -> DigitRule | None:
     """How keys are collected here; None where none are of use, or the plan ignores them."""
     settings = inherit.dtmf(keys, place)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal, TypeVar
+import functools
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Concatenate, Literal, ParamSpec, TypeVar
 
 from voicebot.dialogue import texts
 from voicebot.dialogue.schema import (
@@ -23,6 +24,28 @@ from voicebot.events import BargeInMode, SlotType, Timeouts
 
 if TYPE_CHECKING:
     from voicebot.dialogue.expectations import Place
+
+
+_Given = ParamSpec("_Given")
+_Found = TypeVar("_Found")
+
+
+def remembered(
+    function: Callable[Concatenate[PlanKeys, Place, _Given], _Found],
+) -> Callable[Concatenate[PlanKeys, Place, _Given], _Found]:
+    """What holds at a place never changes: it is worked out once for each plan."""
+
+    @functools.wraps(function)
+    def look_up(
+        keys: PlanKeys, place: Place, /, *args: _Given.args, **kwargs: _Given.kwargs
+    ) -> _Found:
+        key = (function, place, args, *kwargs.items())
+        if key not in keys.memory:
+            keys.memory[key] = function(keys, place, *args, **kwargs)
+        found: _Found = keys.memory[key]
+        return found
+
+    return look_up
 
 
 _Model = TypeVar("_Model", bound=Keys)
@@ -48,6 +71,7 @@ def merge(found: list[_Model | None], bottom: _Model) -> _Model:
     return bottom.model_copy(update=values)
 
 
+@remembered
 def ladder(keys: PlanKeys, place: Place, kind: Literal["noinput", "nomatch"]) -> list[LadderEntry]:
     """The nearest ladder, each rung with its count; it always ends in an exit."""
     found = [getattr(level, kind) for level in levels(keys, place)]
@@ -83,6 +107,7 @@ def last_rung(
     return entry.model_copy(update={"count": count})
 
 
+@remembered
 def universals(keys: PlanKeys, place: Place) -> dict[str, Universal]:
     """The universals in force; operator only where the plan says where to go."""
     found: dict[str, Universal] = {}
@@ -100,6 +125,7 @@ def universals(keys: PlanKeys, place: Place) -> dict[str, Universal]:
     return found
 
 
+@remembered
 def confirm(keys: PlanKeys, place: Place) -> Confirm:
     """Bounds and prompt in force; under a review only the field's own setting counts."""
     found = [level.confirm for level in levels(keys, place)]
@@ -115,23 +141,27 @@ def help_prompt(keys: PlanKeys, place: Place) -> list[PromptPart]:
     )
 
 
+@remembered
 def barge_in(keys: PlanKeys, place: Place) -> BargeInMode:
     """What may interrupt prompts here."""
     found = (level.barge_in for level in levels(keys, place))
     return next((mode for mode in found if mode is not None), BargeInMode.SPEECH)
 
 
+@remembered
 def hints(keys: PlanKeys, place: Place) -> tuple[str, ...]:
     """The hints of all levels: the nearest first."""
     words = [word for level in levels(keys, place) for word in level.hints or []]
     return tuple(dict.fromkeys(words))
 
 
+@remembered
 def dtmf(keys: PlanKeys, place: Place) -> Dtmf:
     """Key collection in force; None where nobody says."""
     return merge([level.dtmf for level in levels(keys, place)], Dtmf())
 
 
+@remembered
 def timeouts(keys: PlanKeys, place: Place) -> Timeouts:
     """Timeouts in force."""
     merged = merge([level.timeouts for level in levels(keys, place)], TimeoutKeys())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -94,6 +95,12 @@ class Performer:
 
     def spoken(self, value: templates.Value, given: str | None = None) -> Say | str | None:
         """A template value as a part; `given` is what `{{ value }}` stands for: a slot's name."""
+        part = self._spoken(value, given)
+        if value.pace and isinstance(part, str):
+            part = Say(part)
+        return replace(part, pace=value.pace) if isinstance(part, Say) and value.pace else part
+
+    def _spoken(self, value: templates.Value, given: str | None) -> Say | str | None:
         name = given if given is not None and value.name == "value" else value.name
         found = self.look_up(name)
         if found is None or found == "":
@@ -101,7 +108,7 @@ class Performer:
         text = str(found).lower() if isinstance(found, bool) else str(found)
         field = self.field_of(name)
         if value.kind is not None:
-            return Say(text, value.kind)
+            return Say(text, "letters" if value.kind == "spell" else value.kind)
         if field is None:
             return Say(text, "number" if _is_number(found) else "text")
         slot_type = inherit.slot_type(field)

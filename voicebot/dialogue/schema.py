@@ -7,13 +7,14 @@ defaults: what is missing is found by `checks`, which knows when it matters.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     StringConstraints,
     WithJsonSchema,
 )
@@ -591,6 +592,13 @@ class LanguageKeys(Keys):
 
 class PlanKeys(Inherited):
     """A dialplan."""
+
+    _memory: dict[Any, Any] = PrivateAttr(default_factory=dict)
+
+    @property
+    def memory(self) -> dict[Any, Any]:
+        """What `inherit.remembered` keeps of this plan."""
+        return self._memory
 
     name: Text = Field("", description="what the plan is called; default: the file's name")
     language: str = Field("en", pattern=r"^[a-z]{2,3}(-[A-Za-z]{2,4})?$", description="such as en")

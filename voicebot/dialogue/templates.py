@@ -1,6 +1,7 @@
 """Prompts with values: `"One [{{ size }}] {{ drink }}. That is {{ price | money }}."`
 
-`{{ name }}` speaks a slot or variable, `{{ name | kind }}` says how. A part in `[...]` is
+`{{ name }}` speaks a slot or variable, `{{ name | kind }}` says how, `{{ name | kind | slow }}` at
+which pace; `{{ pause 500ms }}` is a silence. A part in `[...]` is
 spoken only when every value in it is known.
 """
 
@@ -10,15 +11,21 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 from voicebot.events import Say, SlotType
 
-KINDS = frozenset({kind.value for kind in SlotType} | {"money", "ordinal"}) - {"choice"}
+KINDS = frozenset({kind.value for kind in SlotType} | {"money", "ordinal", "spell"}) - {"choice"}
+PACES = ("slow", "emphasis")
+LONGEST_PAUSE_MS = 10_000
 
 _MARK = re.compile(r"\{\{(?P<inside>.*?)\}\}|(?P<bracket>[\[\]])|(?P<stray>\{\{|\}\})", re.DOTALL)
 _INSIDE = re.compile(
-    r"\s*(?P<name>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\s*(?:\|\s*(?P<kind>\w+)\s*)?", re.ASCII
+    r"\s*(?P<name>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\s*(?:\|\s*(?P<kind>\w+)\s*)?"
+    r"(?:\|\s*(?P<pace>slow|emphasis)\s*)?",
+    re.ASCII,
 )
+_PAUSE = re.compile(r"\s*pause\s+(?P<number>\d+(?:\.\d+)?) ?(?P<unit>ms|s)\s*", re.ASCII)
 
 Parts = tuple[str | Say, ...]
 
@@ -29,17 +36,18 @@ class TemplateError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """`{{ name | kind }}`; kind None: as the slot's type says."""
+    """`{{ name | kind | pace }}`; kind None: as the slot's type says."""
 
     name: str
     kind: str | None = None
+    pace: Literal["", "slow", "emphasis"] = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
     """A parsed prompt: text and values, and optional groups of them."""
 
-    nodes: tuple[str | Value | Template, ...]
+    nodes: tuple[str | Value | Say | Template, ...]
 
     @property
     def values(self) -> tuple[Value, ...]:
@@ -72,7 +80,7 @@ def _render(
     template: Template, speak: Callable[[Value], Say | str | None], parts: list[str | Say]
 ) -> None:
     for node in template.nodes:
-        if isinstance(node, str):
+        if isinstance(node, str | Say):
             parts.append(node)
         elif isinstance(node, Value):
             said = speak(node)
@@ -105,8 +113,8 @@ def _clean(text: str) -> str:
 @lru_cache(maxsize=4096)
 def parse(text: str) -> Template:
     """Parse a prompt; TemplateError says what is wrong."""
-    outer: list[str | Value | Template] = []
-    group: list[str | Value | Template] | None = None
+    outer: list[str | Value | Say | Template] = []
+    group: list[str | Value | Say | Template] | None = None
     position = 0
     for match in _MARK.finditer(text):
         nodes = outer if group is None else group
@@ -130,7 +138,7 @@ def parse(text: str) -> Template:
     return Template(tuple(outer))
 
 
-def _close_group(group: list[str | Value | Template] | None) -> Template:
+def _close_group(group: list[str | Value | Say | Template] | None) -> Template:
     if group is None:
         raise TemplateError("']' without '['")
     if not any(isinstance(node, Value) for node in group):
@@ -140,10 +148,23 @@ def _close_group(group: list[str | Value | Template] | None) -> Template:
     return Template(tuple(group))
 
 
-def _parse_value(inside: str) -> Value:
+def _parse_value(inside: str) -> Value | Say:
+    pause = _PAUSE.fullmatch(inside)
+    if pause is not None:
+        ms = round(float(pause["number"]) * (1 if pause["unit"] == "ms" else 1000))
+        if not 0 < ms <= LONGEST_PAUSE_MS:
+            raise TemplateError(f"a pause lasts up to {LONGEST_PAUSE_MS // 1000} s")
+        return Say(str(ms), "pause")
     match = _INSIDE.fullmatch(inside)
     if match is None:
         raise TemplateError(
             f"cannot read {{{{{inside}}}}}; write {{{{ name }}}} or {{{{ name | money }}}}"
         )
-    return Value(match["name"], match["kind"])
+    kind, pace = match["kind"], match["pace"] or ""
+    if kind in PACES:
+        if pace:
+            raise TemplateError(
+                f"cannot read {{{{{inside}}}}}; one of {', '.join(PACES)} is enough"
+            )
+        kind, pace = None, kind
+    return Value(match["name"], kind, pace)  # type: ignore[arg-type]  # the pattern says so

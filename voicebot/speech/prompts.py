@@ -16,9 +16,9 @@ import threading
 from collections import OrderedDict
 from pathlib import Path
 
-from voicebot.events import PhraseEnd, Say, SpokenPrompt
-from voicebot.speech.telephone import to_telephone
-from voicebot.speech.verbalise import join
+from voicebot.events import CHUNK_SAMPLES, SAMPLE_RATE_HZ, PhraseEnd, Say, SpokenPrompt
+from voicebot.speech.telephone import SILENCE, to_telephone
+from voicebot.speech.verbalise import PAUSE, join
 from voicebot.speech.voices import Voice
 
 _FORMAT = 1  # raise when the sound of a file would change: level, trimming, layout
@@ -62,6 +62,9 @@ class Prompts:
 
     def is_ready(self, parts: tuple[str | Say, ...]) -> bool:
         """True when `render` need not synthesise (a file found here may still prove corrupt)."""
+        pieces = _pieces(parts)
+        if len(pieces) > 1:
+            return all(self.is_ready(piece) for piece, _ in pieces)
         text = self.text(parts)
         with self._lock:
             if text in self._kept:
@@ -71,6 +74,9 @@ class Prompts:
 
     def render(self, parts: tuple[str | Say, ...]) -> SpokenPrompt:
         """Speech for `parts`; nothing to say gives empty audio. Raises what the voice raises."""
+        pieces = _pieces(parts)
+        if len(pieces) > 1:
+            return _joined([(self.render(piece), pause_ms) for piece, pause_ms in pieces])
         text = self.text(parts)
         with self._lock:
             kept = self._kept.get(text)
@@ -129,6 +135,36 @@ class Prompts:
                 self._disk_used += len(data)
             if self._disk_used is None or self._disk_used > self._disk_bytes:
                 self._disk_used = _prune(path.parent, self._disk_bytes)
+
+
+def _pieces(parts: tuple[str | Say, ...]) -> list[tuple[tuple[str | Say, ...], int]]:
+    """What stands between pauses, each with the milliseconds of silence after it."""
+    pieces: list[tuple[tuple[str | Say, ...], int]] = []
+    piece: list[str | Say] = []
+    for part in parts:
+        if isinstance(part, Say) and part.kind == PAUSE:
+            pieces.append((tuple(piece), int(part.value) if part.value.isdecimal() else 0))
+            piece = []
+        else:
+            piece.append(part)
+    pieces.append((tuple(piece), 0))
+    return pieces
+
+
+def _joined(pieces: list[tuple[SpokenPrompt, int]]) -> SpokenPrompt:
+    """One prompt of several, with silences in whole chunks between them."""
+    text, mulaw = "", b""
+    ends: list[PhraseEnd] = []
+    for prompt, pause_ms in pieces:
+        if prompt.text:
+            text = f"{text} {prompt.text}" if text else prompt.text
+        before = len(text) - len(prompt.text)
+        ends.extend(
+            PhraseEnd(len(mulaw) + end.sample, before + end.chars) for end in prompt.word_ends
+        )
+        chunks = round(pause_ms * SAMPLE_RATE_HZ / 1000 / CHUNK_SAMPLES)
+        mulaw += prompt.mulaw + SILENCE * (chunks * CHUNK_SAMPLES)
+    return SpokenPrompt(text, mulaw, tuple(ends))
 
 
 def _read(path: Path, expected: dict[str, object]) -> SpokenPrompt | None:

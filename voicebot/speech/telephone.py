@@ -22,7 +22,7 @@ _KNEE = 0.5  # below this nothing is limited
 _LEAD_S = 0.02
 _TRAIL_S = 0.06
 _ACTIVE_BELOW_PEAK = 0.03  # a chunk is speech when its RMS is within 30 dB of the loudest chunk
-_SILENCE = b"\xff"
+SILENCE = b"\xff"
 
 
 def to_telephone(text: str, rendering: Rendering) -> SpokenPrompt:
@@ -32,7 +32,7 @@ def to_telephone(text: str, rendering: Rendering) -> SpokenPrompt:
     samples = _levelled(_present(samples[begin:end]))
     pcm = np.round(samples * 32767).astype(np.int16)
     mulaw = encode_mulaw(pcm)
-    mulaw += _SILENCE * (-len(mulaw) % CHUNK_SAMPLES)
+    mulaw += SILENCE * (-len(mulaw) % CHUNK_SAMPLES)
     ratio = SAMPLE_RATE_HZ / rendering.rate_hz
     ends = (
         PhraseEnd(min(max(round(word.sample * ratio) - begin, 0), len(pcm)), word.chars)

@@ -17,6 +17,10 @@ from num2words import num2words
 
 from voicebot.events import Say
 
+PAUSE = "pause"
+"""Kind of a Say that is a silence of so many milliseconds."""
+_ONE_BY_ONE = frozenset({"digits", "phone", "letters"})
+"""Kinds of which each sign is a word: spoken slowly, a pause follows each."""
 _LONGEST_NUMBER = 15  # digits; longer ones are read digit by digit
 _LONGEST_VALUE = 500  # characters; a service may answer anything
 _DIGIT_WORDS = {
@@ -53,12 +57,15 @@ def verbalise(part: str | Say, language: str = "en") -> str:
     value = _clean(part.value)[:_LONGEST_VALUE]
     speak = _LANGUAGES.get(_base(language), {}).get(part.kind)
     words = speak(value) if speak is not None else None
+    if words is not None and part.pace == "slow" and part.kind in _ONE_BY_ONE:
+        words = ", ".join(word for word in re.split(r"[\s,]+", words) if word)
     return words if words is not None else _text(value, language)
 
 
 def join(parts: tuple[str | Say, ...], language: str = "en") -> str:
     """The whole text of a prompt: parts one space apart, none before punctuation."""
-    text = " ".join(verbalise(part, language) for part in parts)
+    spoken = (part for part in parts if isinstance(part, str) or part.kind != PAUSE)
+    text = " ".join(verbalise(part, language) for part in spoken)
     return re.sub(r"\s+([,.;:?!])(?=\s|$)", r"\1", " ".join(text.split()))
 
 
