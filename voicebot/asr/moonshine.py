@@ -245,6 +245,13 @@ class DecoderState:
         self.memory = memory
         self.memory_mask = memory_mask
         self.length = 0
+        self._rotations: Tensor | None = None
+
+    def rotations(self, dims: Dimensions, end: int) -> Tensor:
+        """Those of the positions from `length` to `end`, out of one table for all steps."""
+        if self._rotations is None or len(self._rotations) < end:
+            self._rotations = rotations(dims, max(end, self.capacity), self.cache.device)
+        return self._rotations[self.length : end]
 
     def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Store the new k and v [R, H, T, D]; return all of the layer's, [R, H, length + T, D]."""
@@ -296,7 +303,7 @@ class Decoder(nn.Module):
         """tokens int64 [R, T], following those in `state` -> logits [R, T, vocabulary]."""
         x = self.embedding(tokens)
         end = state.length + tokens.shape[1]
-        rotation = rotations(self.dims, end, tokens.device)[state.length :]
+        rotation = state.rotations(self.dims, end)
         for index, layer in enumerate(self.layers):
             x = layer(x, rotation, state, index)
         state.length = end

@@ -43,11 +43,13 @@ class Int8Linear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """x [..., inputs] float32 -> [..., outputs] float32."""
         rows = x.reshape(-1, x.shape[-1])
-        scale = rows.abs().amax(dim=1, keepdim=True).clamp_min_(1e-12).div_(LEVELS)
+        # As few calls as can be: for the single row of a decoding step they cost more than the
+        # product itself.
+        peak = torch.linalg.vector_norm(rows, torch.inf, dim=1, keepdim=True)
+        scale = peak.clamp_min_(1e-12).div_(LEVELS)
         rounded = (rows / scale).round_().to(torch.int8)
-        y = torch._int_mm(rounded, self.columns).float().mul_(scale).mul_(self.scale)
-        if self.bias is not None:
-            y += self.bias
+        y = torch._int_mm(rounded, self.columns).float().mul_(self.scale)
+        y = y.mul_(scale) if self.bias is None else torch.addcmul(self.bias, y, scale)
         return y.view(*x.shape[:-1], -1)
 
 
