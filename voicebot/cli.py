@@ -117,13 +117,14 @@ def call(options: argparse.Namespace) -> int:
     if options.to is None and options.dialplan is None:
         raise UserMistake("call: add --dialplan PATH, or --to URL of a running server")
     with waiting("starting"):
+        from voicebot.asr.record_text import RecordText
         from voicebot.server.live_print import LivePrint, summary
         from voicebot.server.placing import caller_turn, place
 
         settings = _settings()
         turns = [caller_turn(kind, value, options.over) for kind, value in options.turns]
     console = LiveConsole(quiet=options.json)
-    live = LivePrint(console)
+    live = LivePrint(console, RecordText(settings.asr.text, settings.asr.profanity))
 
     def placed(tell: Callable[[str], object]) -> Report:
         return run(
@@ -161,6 +162,7 @@ def transcribe(options: argparse.Namespace) -> int:
     settings = _settings()
     expectation, meaning = _meaning(options.dialplan, options.state)
     with waiting("loading the recogniser"):
+        from voicebot.asr.record_text import RecordText
         from voicebot.evaluation.transcription import transcribe_files
         from voicebot.server.recognisers import load_recogniser
 
@@ -171,15 +173,18 @@ def transcribe(options: argparse.Namespace) -> int:
         results = transcribe_files(
             recogniser, options.files, interpret=meaning, expectation=expectation
         )
+        shown = RecordText(settings.asr.text, settings.asr.profanity)
         for number, result in enumerate(results, 1):
             tell(f"{number} of {len(options.files)} files")
             if error := result.get("error"):
                 failed += 1
                 print(f"voicebot: {error}", file=sys.stderr, flush=True)
+            else:
+                result["written"] = shown(result["text"])
             if options.json:
                 print(json.dumps(result), flush=True)
             elif not error:
-                print(f"{result['file']}\t{result['text']}", flush=True)
+                print(f"{result['file']}\t{result['written']}", flush=True)
     return MISTAKE if failed else OK
 
 
@@ -278,7 +283,7 @@ class _Version(argparse.Action):
 
 
 def _parser() -> Parser:
-    from voicebot.server import commands_learning, commands_models, evaluating
+    from voicebot.server import commands_bench, commands_learning, commands_models, evaluating
     from voicebot.server.terminal import Parser, port, seconds
 
     parser = Parser(
@@ -333,6 +338,7 @@ def _parser() -> Parser:
 
     evaluating.add(commands, command)
 
+    commands_bench.add(commands, command)
     commands_models.add(commands, command)
     commands_learning.add(commands, command)
 

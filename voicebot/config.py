@@ -124,6 +124,14 @@ class AsrSettings(_Room):
     )
     threads: int = Field(0, ge=0, description="CPU threads of the recogniser; 0: all but one")
     partial_interval_ms: Positive = Field(400, description="between partials of one call")
+    text: Literal["spoken", "written"] = Field(
+        "written",
+        description="what the caller said, as journal and prints show it: as recognised, or "
+        "`$250` for two hundred and fifty dollars; understanding always reads the words",
+    )
+    profanity: Literal["keep", "mask"] = Field(
+        "keep", description="coarse words in that text, whole words only"
+    )
 
 
 class TurnsSettings(_Room):

@@ -3,6 +3,7 @@
 import pytest
 
 from voicebot.events import (
+    Alternative,
     BargeIn,
     CallerTurn,
     Expectation,
@@ -97,3 +98,15 @@ def test_the_answer_to_keys_is_timed_from_the_last_key() -> None:
 def test_a_call_that_ends_at_once_has_one_empty_turn() -> None:
     (only,) = turns_of([])
     assert only == Turn(0)
+
+
+def test_the_record_shows_what_was_said_as_it_is_written():
+    written = CallRecord(lambda parts: "", {"two dollars": "$2", "to dollars": "T"}.__getitem__)
+    said = Hypothesis(
+        "two dollars", confidence=0.9, nbest=(Alternative("to dollars", 0.4),), is_final=True
+    )
+    ended = TurnEnded(4000, TurnEndReason.COMPLETE, 1000, 3000)
+    written.observe(CallerTurn(ended, said))
+    turn = written.close()
+    assert turn.caller_text == "$2"
+    assert turn.nbest == (Alternative("T", 0.4),)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import structlog
 from starlette.applications import Starlette
 
+from voicebot.asr.record_text import RecordText
 from voicebot.config import LOCAL_RECOGNISER, NO_MODEL, OWN_SERVICES, Settings
 from voicebot.dialogue.plan import Plan, load_plan
 from voicebot.engine.ears import make_runner, make_spotter
@@ -124,7 +125,11 @@ class Answering:
                 started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
             )
             observer = CallObserver(
-                self._keeping(stream.call_sid), start, parts.prompts.text, self._tap
+                self._keeping(stream.call_sid),
+                start,
+                parts.prompts.text,
+                self._tap,
+                RecordText(self._settings.asr.text, self._settings.asr.profanity),
             )
             writing = asyncio.create_task(observer.run())
             log.info("call started")

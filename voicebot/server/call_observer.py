@@ -60,11 +60,13 @@ class CallObserver:
         start: CallStart,
         text_of: Callable[[tuple[str | Say, ...]], str],
         tap: Callable[[object], None] | None = None,
+        written: Callable[[str], str] = str,
     ) -> None:
-        """`tap` sees the events too: the live print of `voicebot demo`."""
+        """`tap` sees the events too: the live print of `voicebot demo`. `written`: how the
+        journal shows what the caller said."""
         self._keeping = keeping
         self._start = start
-        self._record = CallRecord(text_of)
+        self._record = CallRecord(text_of, written)
         self._tap = tap
         self._writes: asyncio.Queue[TurnRecord | ServiceRecord | NoteRecord | CallEnd] = (
             asyncio.Queue()

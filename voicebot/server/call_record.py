@@ -8,7 +8,7 @@ the caller said and what the bot answered.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from voicebot.events import (
     SAMPLE_RATE_HZ,
@@ -62,9 +62,15 @@ class Turn:
 class CallRecord:
     """Composes turns from events."""
 
-    def __init__(self, text_of: Callable[[tuple[str | Say, ...]], str]) -> None:
-        """`text_of` says how a prompt's parts are spoken."""
+    def __init__(
+        self,
+        text_of: Callable[[tuple[str | Say, ...]], str],
+        written: Callable[[str], str] = str,
+    ) -> None:
+        """`text_of` says how a prompt's parts are spoken; `written` how what the caller said is
+        shown (asr.record_text)."""
         self._text_of = text_of
+        self._written = written
         self._turn = Turn(0)
         self._barge_in: BargeIn | None = None
         self._cut_ms: float | None = None
@@ -120,9 +126,9 @@ class CallRecord:
         said, ended = event.hypothesis, event.ended
         return self._begin(
             by="speech",
-            caller_text=said.text,
+            caller_text=self._written(said.text),
             confidence=said.confidence,
-            nbest=said.nbest,
+            nbest=tuple(replace(other, text=self._written(other.text)) for other in said.nbest),
             speech_end_at=ended.speech_end_at,
             ended_at=ended.at,
             end_reason=ended.reason.value,

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
+from voicebot.asr.record_text import RecordText
 from voicebot.config import Settings
 from voicebot.dialogue.plan import load_plan
 from voicebot.errors import UserMistake, VoicebotError
@@ -40,7 +41,7 @@ async def run_demo(
         )
     folder = _folder(runs)
     store = settings.store.model_copy(update={"journal": folder / "journal.sqlite"})
-    printer = LivePrint(console)
+    printer = LivePrint(console, RecordText(settings.asr.text, settings.asr.profanity))
     report = await place(
         settings.model_copy(update={"store": store}),
         plan=plan or plan_path(SHIPPED),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rich import box
 from rich.console import Console
 from rich.markup import escape
@@ -26,8 +28,10 @@ from voicebot.telephony.call_events import BotSpeaks, CallerSpeaks, CallEvent, C
 class LivePrint:
     """`wire` sees the caller's side of the call, `inside` the server's, when it is ours."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, written: Callable[[str], str] = str) -> None:
+        """`written`: how what the caller said is shown (asr.record_text)."""
         self._console = console
+        self._written = written
         self._now_s = 0.0
 
     def wire(self, event: CallEvent) -> None:
@@ -50,7 +54,7 @@ class LivePrint:
                 self._line("bot", f"[green]{escape(join(event.parts, 'en'))}[/green]")
             case CallerTurn(hypothesis=said):
                 sure = f"[dim]({said.confidence:.0%} sure)[/dim]"
-                self._line("heard", f"{escape(said.text)} {sure}")
+                self._line("heard", f"{escape(self._written(said.text))} {sure}")
             case KeysEntered():
                 self._line("heard", f"keys {event.keys}")
             case NoInput():
