@@ -1,0 +1,216 @@
+"""Lanes, slots, finals, failures and admission of the device engine, with a scripted model."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from voicebot.engine.device_admission import Admission
+from voicebot.engine.device_engine import DeviceEngine
+from voicebot.errors import CapacityError
+
+pytestmark = pytest.mark.unit
+
+
+@dataclass
+class Told:
+    rows: np.ndarray
+    splits: np.ndarray
+    tokens: np.ndarray
+    frames: np.ndarray
+    log_probs: np.ndarray
+    failed: tuple[int, ...]
+    stage_s: dict[str, float] = field(default_factory=dict)
+
+
+class Scripted:
+    """Each active row says one token: the first sample of its chunk. Faults on demand."""
+
+    chunk_samples, lead_samples, input_hz, frames, lane_rows = 100, 40, 1000, 2, 3
+
+    def __init__(self, memory: int = 9) -> None:
+        self.memory, self.lanes = memory, 0
+        self.poison: int | None = None  # a sample that makes the step raise
+        self.broken: int | None = None  # a sample that is not finite on the device
+        self.resets: list[tuple[int, int]] = []
+        self.steps: list[tuple[int, list[int]]] = []
+        self.waiting: dict[int, Told] = {}
+
+    def add_lane(self):
+        if self.lanes == self.memory:
+            raise CapacityError("the device has no memory for more calls")
+        self.lanes += 1
+
+    def reset(self, lane, rows):
+        self.resets += [(lane, row) for row in rows]
+
+    def chunks_of(self, samples):
+        return samples // self.chunk_samples + 1
+
+    def submit(self, number, audio, active, ends):
+        said = audio[:, -1]
+        rows = np.flatnonzero(active)
+        self.steps.append((number, rows.tolist()))
+        if self.poison is not None and self.poison in said[rows]:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+        failed = tuple(int(row) for row in rows if said[row] == self.broken)
+        told = np.array([row for row in rows if row not in failed], np.int64)
+        self.waiting[number] = Told(
+            told,
+            np.arange(len(told) + 1),
+            said[told].astype(np.int32),
+            np.ones(len(told), np.int32),
+            np.zeros(len(told), np.float32),
+            failed,
+        )
+
+    def collect(self, number):
+        return self.waiting.pop(number)
+
+
+def engine_with(model: Scripted, lanes: int = 3, **options) -> DeviceEngine:
+    return DeviceEngine(model, lanes=lanes, clock=lambda: 0.0, **options)
+
+
+def say(value: int, count: int = 100) -> np.ndarray:
+    return np.full(count, value, np.int16)
+
+
+def test_rows_of_a_lane_step_together_once_all_have_a_chunk():
+    model = Scripted()
+    engine = engine_with(model)
+    slots = [engine.open(0.0) for _ in range(2)]
+    engine.push(slots[0], say(7, 60), 0.06)  # with the lead, a chunk
+    assert engine.advance(0.06) == []
+    engine.push(slots[1], say(8, 60), 0.06)
+    emitted = engine.advance(0.06)
+    assert {(e.slot, e.tokens, e.frames) for e in emitted} == {(0, (7,), (1,)), (1, (8,), (1,))}
+    engine.push(slots[0], say(9), 0.16)
+    assert engine.advance(0.161) == []  # the other may still come
+    (late,) = engine.advance(0.19)
+    assert (late.slot, late.tokens, late.frames) == (0, (9,), (3,))
+    assert model.steps == [(0, [0, 1]), (0, [0])]
+
+
+def test_the_lane_that_has_waited_longest_goes_first():
+    model = Scripted()
+    engine = engine_with(model)
+    slots = [engine.open(0.0) for _ in range(4)]
+    engine.push(slots[3], say(1, 60), 0.05)
+    for slot in slots[:3]:
+        engine.push(slot, say(2, 60), 0.06)
+    engine.advance(0.07)
+    assert [lane for lane, _ in model.steps] == [1, 0]
+
+
+def test_a_call_that_comes_later_ends_its_chunks_with_its_lane():
+    engine = engine_with(Scripted())
+    first, second = engine.open(0.0), engine.open(0.03)
+    engine.push(first, say(1, 60), 0.06)
+    engine.push(second, say(2, 30), 0.06)  # 30 ms of silence stand before it
+    assert {e.slot for e in engine.advance(0.06)} == {first, second}
+
+
+def test_slots_are_given_back_and_taken_again_without_new_memory():
+    model = Scripted(memory=1)
+    engine = engine_with(model)
+    slots = [engine.open(0.0) for _ in range(3)]
+    engine.release(slots[1])
+    engine.release(slots[1])
+    assert engine.open(0.0) == slots[1]
+    assert model.lanes == 1
+    assert model.resets.count((0, 1)) == 2
+    assert engine.calls == 3
+
+
+def test_no_memory_refuses_the_new_call_and_keeps_the_live_ones():
+    model = Scripted(memory=1)
+    engine = engine_with(model)
+    slots = [engine.open(0.0) for _ in range(3)]
+    with pytest.raises(CapacityError, match="no memory"):
+        engine.open(0.0)
+    for slot in slots:
+        engine.push(slot, say(5, 60), 0.06)
+    assert [e.tokens for e in engine.advance(0.06)] == [(5,)] * 3
+
+
+def test_no_time_refuses_the_new_call():
+    engine = engine_with(Scripted(), admission=Admission(0.1, utilisation=0.5))
+    engine.admission.record(1, 0.02)
+    engine.admission.record(2, 0.06)
+    engine.open(0.0)
+    with pytest.raises(CapacityError, match="no time"):
+        engine.open(0.0)
+    assert engine.calls == 1
+
+
+def test_all_slots_taken_is_said():
+    engine = engine_with(Scripted(), lanes=1)
+    for _ in range(3):
+        engine.open(0.0)
+    with pytest.raises(CapacityError, match="all 3 slots"):
+        engine.open(0.0)
+
+
+def test_a_final_comes_after_the_steps_it_needs_and_the_next_utterance_begins():
+    model = Scripted()
+    engine = engine_with(model)
+    slot = engine.open(0.0)
+    engine.push(slot, say(1, 120), 0.12)
+    engine.finish(slot, 0.12)
+    engine.push(slot, say(9), 0.12)  # after the end: not of this utterance
+    assert engine.refused_samples == 100
+    told = engine.advance(0.12) + engine.advance(0.2)
+    assert [e.is_final for e in told] == [False, True]
+    assert model.resets == [(0, 0), (0, 0)]
+    engine.push(slot, say(3, 140), 0.4)
+    (again,) = engine.advance(0.4)
+    assert (again.tokens, again.frames) == ((3,), (1,))
+
+
+def test_a_row_that_is_not_finite_fails_alone_and_begins_anew():
+    model = Scripted()
+    engine = engine_with(model)
+    slots = [engine.open(0.0) for _ in range(3)]
+    model.broken = 2
+    for slot in slots:
+        engine.push(slot, say(slot + 1, 60), 0.06)
+    told = {e.slot: e for e in engine.advance(0.06)}
+    assert [told[slot].is_failed for slot in slots] == [False, True, False]
+    assert [told[slot].tokens for slot in slots] == [(1,), (), (3,)]
+    assert model.resets[-1] == (0, 1)
+
+
+def test_a_step_that_raises_fails_only_the_call_that_makes_it_raise():
+    model = Scripted()
+    engine = engine_with(model)
+    slots = [engine.open(0.0) for _ in range(3)]
+    model.poison = 3
+    for slot in slots:
+        engine.push(slot, say(slot + 1, 60), 0.06)
+    told = {e.slot: e for e in engine.advance(0.06)}
+    assert [told[slot].is_failed for slot in slots] == [False, False, True]
+    assert [told[slot].tokens for slot in slots] == [(1,), (2,), ()]
+
+
+def test_who_sends_faster_than_he_speaks_is_refused_what_is_too_much():
+    engine = engine_with(Scripted())
+    slot = engine.open(0.0)
+    for _ in range(9):
+        engine.push(slot, say(1), 0.0)
+    assert engine.refused_samples == 200
+    assert len(engine.advance(0.0)) == 1
+
+
+def test_admission_predicts_between_and_beyond_what_it_saw():
+    admission = Admission(0.1)
+    assert admission.allows([1000])
+    admission.record(4, 0.010)
+    admission.record(8, 0.016)
+    assert admission.predicted(6) == 0.016
+    assert admission.predicted(16) == pytest.approx(0.032)
+    admission.record(8, 0.006)
+    assert 0.006 < admission.predicted(8) < 0.016
+    admission.record(8, 0.03)
+    assert admission.seconds()[8] == 0.03
+    assert not admission.allows([8, 8, 8])

@@ -1,0 +1,362 @@
+"""Streaming recognition of thousands of calls on one device, lane by lane.
+
+A call takes a row of a lane; the rows of a lane advance together, so that its state is never
+gathered. Lanes are due at different times of a chunk, by when their callers came; the one whose
+audio has waited longest goes first. The engine computes when `advance` is called and knows no
+sockets, threads or torch: a thread, an event loop or a recogniser process drives it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voicebot.engine.device_admission import Admission
+from voicebot.engine.rings import Ring
+from voicebot.engine.slots import SlotPool
+from voicebot.errors import CapacityError
+
+GRACE_S = 0.02
+"""A lane waits so long for the audio of those who are late; they miss its step then."""
+FLUSH_SHARE = 0.25
+"""Of a chunk: no lane steps more often only because utterances in it have ended."""
+RING_CHUNKS = 8
+"""Audio kept for a call; what comes faster is refused."""
+GOES_ON = -1
+
+
+class Step(Protocol):
+    """What a lane's step told; see asr.fastconformer_device.LaneStep."""
+
+    @property
+    def rows(self) -> NDArray[np.int64]: ...
+    @property
+    def splits(self) -> NDArray[np.int64]: ...
+    @property
+    def tokens(self) -> NDArray[np.int32]: ...
+    @property
+    def frames(self) -> NDArray[np.int32]: ...
+    @property
+    def log_probs(self) -> NDArray[np.float32]: ...
+    @property
+    def failed(self) -> tuple[int, ...]: ...
+    @property
+    def stage_s(self) -> dict[str, float]: ...
+
+
+class LaneModel(Protocol):
+    """A model on a device; see asr.fastconformer_device.FastConformerLanes."""
+
+    chunk_samples: int
+    lead_samples: int
+    input_hz: int
+    frames: int
+    lane_rows: int
+
+    def add_lane(self) -> None:
+        """Room for `lane_rows` more; CapacityError where there is none."""
+
+    def reset(self, lane: int, rows: Sequence[int]) -> None:
+        """New callers take these rows."""
+
+    def chunks_of(self, samples: int) -> int:
+        """Steps until audio of that length is all said."""
+
+    def submit(
+        self,
+        number: int,
+        audio: NDArray[np.int16],
+        active: NDArray[np.bool_],
+        ends: NDArray[np.int64],
+    ) -> None:
+        """Begin a step of a lane."""
+
+    def collect(self, number: int) -> Step:
+        """Wait for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Emission:
+    """What became known of one call.
+
+    `frames`: of each token, from the utterance's beginning. `is_final`: the utterance asked for by
+    `finish` is complete, the slot begins the next one. `is_failed`: its computation failed; what
+    it said is lost from the last final on, and it begins anew.
+    """
+
+    slot: int
+    tokens: tuple[int, ...] = ()
+    frames: tuple[int, ...] = ()
+    log_probs: tuple[float, ...] = ()
+    is_final: bool = False
+    is_failed: bool = False
+
+
+class DeviceEngine:
+    """All calls of one device. Call it from one thread at a time."""
+
+    def __init__(
+        self,
+        model: LaneModel,
+        *,
+        lanes: int,
+        admission: Admission | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        """At most `lanes`; memory for one is taken when it is needed first."""
+        self._model, self._most = model, lanes
+        self._rows, self._chunk = model.lane_rows, model.chunk_samples
+        self.chunk_s = self._chunk / model.input_hz
+        self.admission = admission or Admission(self.chunk_s)
+        self._clock = clock
+        slots = lanes * self._rows
+        self._ring = Ring(slots, RING_CHUNKS * self._chunk)
+        self._written = np.zeros(slots, np.int64)
+        self._taken = np.zeros(slots, np.int64)
+        self._ends = np.full(slots, GOES_ON, np.int64)
+        self._left = np.zeros(slots, np.int64)  # steps until the final
+        self._open = np.zeros(slots, bool)
+        self._ready_at = np.full(slots, np.inf)
+        self._pools: list[SlotPool] = []
+        self._origin = np.zeros(lanes)  # when a chunk of the lane's rows is complete
+        self._stepped = np.full(lanes, -np.inf)
+        self.refused_samples = 0
+        self.stage_s: dict[str, float] = {}
+        self.steps = 0
+
+    # ------------------------------------------------------------ calls
+
+    @property
+    def lane_rows(self) -> int:
+        """Slots of a lane."""
+        return self._rows
+
+    @property
+    def calls(self) -> int:
+        """Calls in the engine."""
+        return sum(pool.taken for pool in self._pools)
+
+    def reserve(self, calls: int) -> None:
+        """Take the memory for so many calls now; CapacityError where there is none."""
+        while len(self._pools) * self._rows < min(calls, self._most * self._rows):
+            self._add_lane()
+
+    def open(self, now: float) -> int:
+        """A slot for a call whose audio begins `now`.
+
+        CapacityError when there is no slot, no memory or no time left on the device; calls that
+        are live are not touched by that.
+        """
+        lane = self._lane_for_one_more()
+        used = [pool.taken + (index == lane) for index, pool in enumerate(self._pools)]
+        if not self.admission.allows(used):
+            raise CapacityError("the device has no time for another call")
+        pool = self._pools[lane]
+        is_first = pool.taken == 0
+        slot = lane * self._rows + pool.acquire()
+        if is_first:
+            self._origin[lane] = (
+                now + (self._chunk - self._model.lead_samples) / self._model.input_hz
+            )
+        self._open[slot] = True
+        self._begin(slot, now)
+        return slot
+
+    def release(self, slot: int) -> None:
+        """The call left. Idempotent."""
+        if self._open[slot]:
+            self._open[slot] = False
+            self._ready_at[slot] = np.inf
+            self._pools[slot // self._rows].release(slot % self._rows)
+
+    def push(self, slot: int, samples: NDArray[np.int16], now: float) -> None:
+        """Audio of one caller, int16[n] at the model's rate."""
+        self.push_rows(np.array([slot]), samples[None], now)
+
+    def push_rows(self, slots: NDArray[np.intp], samples: NDArray[np.int16], now: float) -> None:
+        """Audio of many callers at once, int16[len(slots), n].
+
+        What finds no place, because a caller sends faster than he speaks, is refused and counted;
+        so is what comes for a slot that is not open.
+        """
+        count = samples.shape[1]
+        fits = self._written[slots] - self._taken[slots] + count <= self._ring.length
+        fits &= self._open[slots] & (self._ends[slots] == GOES_ON)
+        self.refused_samples += int((~fits).sum()) * count
+        slots, samples = slots[fits], samples[fits]
+        self._ring.put_rows(slots, self._written[slots], samples)
+        self._written[slots] += count
+        self._note_ready(slots, now)
+
+    def finish(self, slot: int, now: float) -> None:
+        """The utterance ends with what was pushed; its final comes from `advance`."""
+        if self._open[slot] and self._ends[slot] == GOES_ON:
+            self._ends[slot] = max(0, int(self._written[slot]) - self._model.lead_samples)
+            told = int(self._taken[slot]) // self._chunk
+            self._left[slot] = max(1, self._model.chunks_of(int(self._ends[slot])) - told)
+            self._ready_at[slot] = min(self._ready_at[slot], now)
+
+    # ------------------------------------------------------------ computing
+
+    def due(self, now: float) -> list[int]:
+        """Lanes to step now, the one that has waited longest first."""
+        found = []
+        for lane, pool in enumerate(self._pools):
+            rows = slice(lane * self._rows, (lane + 1) * self._rows)
+            ready = self._ready_at[rows]
+            waited = float(ready.min(initial=np.inf))
+            if pool.taken == 0 or waited > now:
+                continue
+            is_complete = int((ready <= now).sum()) == pool.taken
+            is_final = bool(((self._ends[rows] != GOES_ON) & self._open[rows]).any())
+            is_final = is_final and now >= self._stepped[lane] + FLUSH_SHARE * self.chunk_s
+            if is_complete or is_final or now >= waited + GRACE_S:
+                found.append((waited, lane))
+        return [lane for _, lane in sorted(found)]
+
+    def next_due(self) -> float:
+        """When a lane may be due, if nothing more comes; infinity when none waits."""
+        return float(self._ready_at.min(initial=np.inf)) + GRACE_S
+
+    def advance(self, now: float) -> list[Emission]:
+        """Step every lane that is due, the next one's copies while one computes."""
+        emitted: list[Emission] = []
+        running: tuple[int, NDArray[np.intp], float] | None = None
+        for lane in self.due(now):
+            slots = self._ready(lane, now)
+            self._stepped[lane] = now
+            begun = self._clock()
+            is_running = self._submit(lane, slots)
+            if running is not None:
+                emitted += self._collect(*running, now)
+                running = None
+            if is_running:
+                running = lane, slots, begun
+            else:
+                emitted += self._alone(lane, slots, now)
+        if running is not None:
+            emitted += self._collect(*running, now)
+        return emitted
+
+    def _ready(self, lane: int, now: float) -> NDArray[np.intp]:
+        rows = slice(lane * self._rows, (lane + 1) * self._rows)
+        return lane * self._rows + np.flatnonzero(self._ready_at[rows] <= now)
+
+    def _submit(self, lane: int, slots: NDArray[np.intp]) -> bool:
+        first = lane * self._rows
+        count = int(slots[-1]) - first + 1
+        rows = first + np.arange(count)
+        audio = self._ring.get_rows(rows, self._taken[rows], self._chunk)
+        there = (self._written - self._taken)[rows, None]
+        audio[np.arange(self._chunk) >= there] = 0  # beyond the end lies what the ring held before
+        active = np.zeros(count, bool)
+        active[slots - first] = True
+        try:
+            self._model.submit(lane, audio, active, self._ends[rows])
+        except Exception:
+            return False
+        return True
+
+    def _collect(
+        self, lane: int, slots: NDArray[np.intp], begun: float, now: float
+    ) -> list[Emission]:
+        try:
+            step = self._model.collect(lane)
+        except Exception:
+            return self._alone(lane, slots, now)
+        self.admission.record(len(slots), self._clock() - begun)
+        return self._took(lane, slots, step, now)
+
+    def _alone(self, lane: int, slots: NDArray[np.intp], now: float) -> list[Emission]:
+        """A step failed: halves of it, until only those fail that fail by themselves."""
+        if len(slots) == 1:
+            return [self._fail(int(slots[0]), now)]
+        emitted = []
+        for part in np.array_split(slots, 2):
+            if self._submit(lane, part):
+                emitted += self._collect(lane, part, self._clock(), now)
+            else:
+                emitted += self._alone(lane, part, now)
+        return emitted
+
+    def _took(self, lane: int, slots: NDArray[np.intp], step: Step, now: float) -> list[Emission]:
+        self.steps += 1
+        for name, seconds in step.stage_s.items():
+            self.stage_s[name] = self.stage_s.get(name, 0.0) + seconds
+        first = lane * self._rows
+        before = self._taken[slots] // self._chunk * self._model.frames
+        self._taken[slots] += self._chunk
+        self._ready_at[slots] = np.inf
+        self._left[slots] -= 1
+        failed = {first + row for row in step.failed}
+        finals = set(slots[(self._ends[slots] != GOES_ON) & (self._left[slots] <= 0)].tolist())
+        said = self._said(step, first, dict(zip(slots.tolist(), before.tolist(), strict=True)))
+        emitted = [self._fail(slot, now) for slot in failed]
+        for slot in (finals | said.keys()) - failed:
+            tokens, frames, log_probs = said.get(slot, ((), (), ()))
+            emitted.append(Emission(slot, tokens, frames, log_probs, slot in finals))
+        for slot in finals - failed:
+            self._begin(slot, now)
+        self._note_ready(slots[self._open[slots]], now)
+        return emitted
+
+    def _said(
+        self, step: Step, first: int, before: dict[int, int]
+    ) -> dict[int, tuple[tuple[int, ...], tuple[int, ...], tuple[float, ...]]]:
+        said = {}
+        tokens, frames, log_probs = (
+            step.tokens.tolist(),
+            step.frames.tolist(),
+            step.log_probs.tolist(),
+        )
+        for index, row in enumerate(step.rows.tolist()):
+            slot, part = first + row, slice(int(step.splits[index]), int(step.splits[index + 1]))
+            if slot in before:
+                at = tuple(frame + before[slot] for frame in frames[part])
+                said[slot] = tuple(tokens[part]), at, tuple(log_probs[part])
+        return said
+
+    def _fail(self, slot: int, now: float) -> Emission:
+        was_final = bool(self._ends[slot] != GOES_ON)
+        self._begin(slot, now)
+        return Emission(slot, is_failed=True, is_final=was_final)
+
+    # ------------------------------------------------------------ slots
+
+    def _lane_for_one_more(self) -> int:
+        """The fullest lane with a free row: batches stay dense. A new one when all are full."""
+        free = [lane for lane, pool in enumerate(self._pools) if pool.taken < self._rows]
+        if free:
+            return max(free, key=lambda lane: self._pools[lane].taken)
+        if len(self._pools) == self._most:
+            raise CapacityError(f"all {self._most * self._rows} slots are taken")
+        self._add_lane()
+        return len(self._pools) - 1
+
+    def _add_lane(self) -> None:
+        self._model.add_lane()
+        self._pools.append(SlotPool(self._rows))
+
+    def _begin(self, slot: int, now: float) -> None:
+        """The slot's next utterance. Silence before it makes its chunks end with the lane's."""
+        lane, row = divmod(slot, self._rows)
+        self._model.reset(lane, [row])
+        wait = (self._origin[lane] - now) % self.chunk_s
+        lead = self._model.lead_samples
+        pad = (self._chunk - lead - round(wait * self._model.input_hz)) % self._chunk
+        self._ring.clear(slot)
+        self._written[slot], self._taken[slot] = lead + pad, 0
+        self._ends[slot], self._ready_at[slot] = GOES_ON, np.inf
+
+    def _note_ready(self, slots: NDArray[np.intp] | Iterable[int], now: float) -> None:
+        where = np.asarray(slots, np.intp)
+        ready = (self._written[where] - self._taken[where] >= self._chunk) | (
+            self._ends[where] != GOES_ON
+        )
+        found = where[ready]
+        self._ready_at[found] = np.minimum(self._ready_at[found], now)

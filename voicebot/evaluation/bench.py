@@ -1,0 +1,208 @@
+"""How many calls a machine can recognise: measured in real time, beside what it could do at best.
+
+Streams are raised until the 99th percentile of chunk latency passes the chunk, first by factors,
+then by halving what is left.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from voicebot.asr.fastconformer_device import FastConformerLanes
+from voicebot.asr.fastconformer_stream import ChunkShape
+from voicebot.asr.moonshine import Dimensions
+from voicebot.asr.moonshine_device import MoonshineBatches
+from voicebot.engine.device_admission import Admission
+from voicebot.engine.device_engine import DeviceEngine
+from voicebot.errors import CapacityError, UserMistake
+from voicebot.evaluation import bench_models
+from voicebot.evaluation.bench_pace import (
+    SPEECH_S,
+    SPEECH_SHARE,
+    Measured,
+    StreamingTrial,
+    Trial,
+    UtteranceTrial,
+)
+from voicebot.evaluation.bench_roofline import (
+    Device,
+    Work,
+    describe,
+    fastconformer_work,
+    telephone_work,
+)
+
+TELEPHONE_HZ = 8000
+GROWTH = 2.0
+NARROW = 1.15
+"""The search ends when what holds and what does not are that close."""
+LANE_ROWS = {"cuda": 256, "cpu": 32}
+TELEPHONE_BATCH = {"cuda": 512, "cpu": 8}
+TELEPHONE_RING_S = 20.0
+"""Audio kept of a call of the telephone model: its longest utterance."""
+
+
+@dataclass(slots=True)
+class Bench:
+    """A model on a device, ready to be measured."""
+
+    model: str
+    device: Device
+    chunk_ms: int
+    trial: Trial
+    work: Work
+    lane_rows: int
+    state_bytes: int
+    is_cpu: bool
+    trials: list[Measured] = field(default_factory=list)
+
+    def holds(self, measured: Measured) -> bool:
+        """Whether all chunks but one in a hundred were in time."""
+        return measured.percentile_ms("chunks", 99) <= self.chunk_ms
+
+    def run(self, streams: int, seconds: float, *, is_search: bool) -> Iterator[Measured]:
+        """Trials as they are done, the one with `streams` first; they stay in `trials`."""
+        for count in self._counts(streams) if is_search else iter([streams]):
+            try:
+                measured = self.trial(count, seconds)
+            except CapacityError:  # no memory for more: that, too, is a limit
+                if not self.trials:
+                    raise
+                measured = Measured(count, is_hopeless=True)
+            self.trials.append(measured)
+            yield measured
+
+    def _counts(self, streams: int) -> Iterator[int]:
+        good, bad = 0, 0
+        count = streams
+        while True:
+            yield count
+            if self.holds(self.trials[-1]):
+                good = max(good, count)
+            else:
+                bad = count
+            if not bad:
+                count = max(count + 1, round(count * GROWTH))
+            elif bad <= max(good * NARROW, good + 1):
+                return
+            else:
+                count = (good + bad) // 2
+
+    def report(self) -> dict[str, object]:
+        """The figures of the trials so far; null where nothing was measured."""
+        first = self.trials[0] if self.trials else Measured(0)
+        most = max((m.streams for m in self.trials if self.holds(m)), default=0)
+        return {
+            "model": self.model,
+            "device": self.device.name,
+            "streams": first.streams,
+            "max_streams": most,
+            "chunk_ms": self.chunk_ms,
+            "chunk_p99_ms": _finite(first.percentile_ms("chunks", 99)),
+            "final_p95_ms": _finite(first.percentile_ms("finals", 95)),
+            "final_p99_ms": _finite(first.percentile_ms("finals", 99)),
+            "roofline_ms": round(self.roofline_ms(most or first.streams), 4),
+            "state_mb_per_stream": round(self.state_bytes / 1e6, 4),
+        }
+
+    def roofline_ms(self, streams: int) -> float:
+        """At best, for one chunk of all of them."""
+        return self.work.seconds(self.device, streams, -(-streams // self.lane_rows)) * 1000
+
+    def step_ms(self, measured: Measured) -> float:
+        """Computed in fact, for one chunk of all streams."""
+        return measured.busy_s / max(measured.wall_s, 1e-9) * self.chunk_ms
+
+
+def _finite(value: float) -> float | None:
+    return round(value, 2) if np.isfinite(value) else None
+
+
+def prepare(
+    model: str, device_name: str, chunk_ms: int, *, tell: Callable[[str], object] = lambda _: None
+) -> Bench:
+    """Build and warm up; UserMistake for a model, device or chunk that is not there."""
+    if model not in bench_models.NAMES:
+        raise UserMistake(
+            f"bench: {model!r} is no model; there are {', '.join(bench_models.NAMES)}"
+        )
+    device = bench_models.device_named(device_name)
+    tell("measuring the device")
+    described = describe(device, is_tf32=model == bench_models.TELEPHONE)
+    if model == bench_models.TELEPHONE:
+        return _telephone(device, described, chunk_ms, tell)
+    config = bench_models.CONFIGS[model]
+    shape = ChunkShape.of_ms(chunk_ms, config, TELEPHONE_HZ)
+    tell(f"building {model}")
+    network = bench_models.fastconformer(model, device)
+    rows = LANE_ROWS[device.type]
+    buckets = (rows // 4, rows // 2) if device.type == "cuda" else (1, 2, 4, 8, 16)
+    lanes = FastConformerLanes(
+        network, shape, lane_rows=rows, buckets=buckets, clock=time.perf_counter
+    )
+    # The trials themselves look for the limit, so that admission must not hide it.
+    engine = DeviceEngine(lanes, lanes=1 << 8, admission=Admission(1e9))
+    engine.reserve(1)
+
+    def engine_for(streams: int) -> DeviceEngine:
+        engine.reserve(streams)
+        engine.stage_s, engine.steps = {}, 0
+        return engine
+
+    weights = sum(parameter.numel() for parameter in network.parameters())
+    item = 2 if device.type == "cuda" else 4
+    return Bench(
+        model,
+        described,
+        chunk_ms,
+        StreamingTrial(engine_for, shape.samples, shape.lead),
+        fastconformer_work(config, shape.frames, parameters=weights, item_bytes=item),
+        rows,
+        lanes.state_bytes(),
+        device.type == "cpu",
+    )
+
+
+def _telephone(
+    device: object, described: Device, chunk_ms: int, tell: Callable[[str], object]
+) -> Bench:
+    import torch
+
+    assert isinstance(device, torch.device)
+    if not 20 <= chunk_ms <= 2000:
+        raise UserMistake(f"bench: a chunk of {chunk_ms} ms is not between 20 and 2000 ms")
+    tell("building the telephone model")
+    network = bench_models.telephone(device)
+    batches = MoonshineBatches(network)
+    most = TELEPHONE_BATCH[device.type]
+    audio = np.zeros(int(SPEECH_S[1] * TELEPHONE_HZ), np.int16)
+    batches.transcribe([audio[: 2 * TELEPHONE_HZ]] * most, tokens=4)
+    weights = sum(parameter.numel() for parameter in network.parameters())
+    mean_s = sum(SPEECH_S) / 2
+    whole = telephone_work(Dimensions(), mean_s, parameters=weights)
+    half = telephone_work(Dimensions(), mean_s / 2, parameters=weights)
+    # In a chunk a stream asks for a partial while it speaks, and now and then for a final.
+    finals = chunk_ms / 1000 * SPEECH_SHARE / mean_s
+    work = Work(
+        SPEECH_SHARE * half.flops + finals * whole.flops,
+        SPEECH_SHARE * half.stream_bytes + finals * whole.stream_bytes,
+        half.step_bytes,
+    )
+    return Bench(
+        bench_models.TELEPHONE,
+        described,
+        chunk_ms,
+        UtteranceTrial(
+            lambda batch, tokens: batches.transcribe(batch, tokens=tokens),
+            chunk_ms / 1000,
+            max_batch=most,
+        ),
+        work,
+        round(most / SPEECH_SHARE),
+        int(TELEPHONE_RING_S * TELEPHONE_HZ * 2),
+        device.type == "cpu",
+    )

@@ -1,0 +1,83 @@
+"""The models of `voicebot bench asr`, with random weights: cost does not depend on their values."""
+
+from __future__ import annotations
+
+import torch
+
+from voicebot.asr.fastconformer import FastConformerConfig
+from voicebot.asr.fastconformer_stream import FastConformer
+from voicebot.asr.moonshine import Moonshine
+from voicebot.errors import UserMistake
+
+TELEPHONE = "telephone"
+CONFIGS = {
+    "tiny": FastConformerConfig(
+        width=64,
+        layers=2,
+        heads=4,
+        inner=128,
+        stem_channels=16,
+        vocabulary=64,
+        predictor_width=32,
+        predictor_layers=1,
+        joint_width=32,
+        has_ctc=False,
+    ),
+    "fastconformer-115m": FastConformerConfig(has_ctc=False),
+    "fastconformer-0.6b": FastConformerConfig(
+        mels=128, width=1024, layers=24, inner=4096, has_ctc=False
+    ),
+}
+NAMES = (*CONFIGS, TELEPHONE)
+SILENT_SHARE = 0.75
+"""Of frames that say nothing: about three labels a second, as in speech."""
+
+
+def device_named(name: str) -> torch.device:
+    """ "auto" takes the GPU where there is one; UserMistake for what is not there."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UserMistake(f"bench: {name!r} is no device; take cpu, cuda or cuda:N") from None
+    if device.type == "cpu":
+        return torch.device("cpu")
+    if device.type != "cuda" or (device.index or 0) >= torch.cuda.device_count():
+        raise UserMistake(f"bench: there is no device {name} on this machine; take --device cpu")
+    return torch.device("cuda", device.index or 0)
+
+
+def fastconformer(name: str, device: torch.device) -> FastConformer:
+    """In bfloat16 on a GPU, float32 on a CPU."""
+    torch.manual_seed(0)
+    with device:
+        model = FastConformer(CONFIGS[name]).eval().requires_grad_(False)
+    _balance(model, device)
+    if device.type == "cuda":
+        model = model.to(torch.bfloat16)
+        model.make_constants()
+        model = model.to(device)
+    return model
+
+
+def telephone(device: torch.device) -> Moonshine:
+    """In float32, in which its rotary positions are computed; TF32 on a GPU."""
+    torch.manual_seed(0)
+    if device.type == "cuda":
+        torch.backends.cuda.matmul.allow_tf32 = True
+        torch.backends.cudnn.allow_tf32 = True
+    with device:
+        return Moonshine().eval().requires_grad_(False)
+
+
+@torch.inference_mode()
+def _balance(model: FastConformer, device: torch.device) -> None:
+    """Raise the blank until most frames say nothing, as in speech."""
+    transducer = model.transducer
+    assert transducer is not None
+    frames = torch.randn(256, model.config.width, device=device)
+    start = transducer.start(1).predicted
+    logits = transducer.joint(transducer.encoder(frames), start)
+    lead = logits[:, : model.config.blank].amax(1) - logits[:, model.config.blank]
+    transducer.out.bias[model.config.blank] += lead.float().quantile(SILENT_SHARE)

@@ -1,0 +1,274 @@
+"""Streams in real time against the engine of a device: how long each chunk and final took.
+
+Callers are noise. Chunks arrive when they would; what is late is counted from when its last
+sample was spoken. A trial stops early once the device has fallen hopelessly behind.
+"""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voicebot.engine.device_engine import DeviceEngine
+from voicebot.engine.scheduler import Job, JobKind, Scheduler
+
+HOPELESS_CHUNKS = 4
+UTTERANCE_S = 5.0
+"""Between two finals of a stream that is listened to all the time."""
+SPEECH_SHARE, SPEECH_S = 0.4, (1.0, 5.0)
+"""How much of a call its caller speaks, and how long at a time."""
+TOKENS_PER_S = 3.8
+"""Most that telephone sentences needed (asr.decoder)."""
+WARM_S = 1.0
+"""At the beginning of a trial nothing is counted."""
+
+
+@dataclass(slots=True)
+class Measured:
+    """Latencies in seconds; `stage_s` sums over `steps`. `busy_s` of `wall_s` was computed."""
+
+    streams: int
+    chunks: list[float] = field(default_factory=list)
+    finals: list[float] = field(default_factory=list)
+    stage_s: dict[str, float] = field(default_factory=dict)
+    steps: int = 0
+    busy_s: float = 0.0
+    wall_s: float = 0.0
+    tokens: int = 0
+    is_hopeless: bool = False
+
+    def percentile_ms(self, of: str, share: float) -> float:
+        """Of "chunks" or "finals"; infinite where nothing came back in time."""
+        values = self.chunks if of == "chunks" else self.finals
+        if self.is_hopeless or not values:
+            return float("inf")
+        return float(np.percentile(values, share)) * 1000
+
+
+class Trial(Protocol):
+    """Runs so many streams for some seconds."""
+
+    def __call__(self, streams: int, seconds: float) -> Measured: ...
+
+
+def _noise(samples: int, rows: int) -> NDArray[np.int16]:
+    rng = np.random.default_rng(0)
+    return rng.normal(0, 1500, (rows, samples)).astype(np.int16)
+
+
+@dataclass(slots=True)
+class _Lane:
+    """Streams of a lane, whose chunks end together."""
+
+    slots: NDArray[np.intp]
+    due: float
+    begun: list[tuple[NDArray[np.intp], int]] = field(default_factory=list)  # in this chunk
+
+
+class StreamingTrial:
+    """Streams that are listened to all the time: FastConformer."""
+
+    def __init__(
+        self,
+        engine_for: Callable[[int], DeviceEngine],
+        chunk_samples: int,
+        lead_samples: int,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        """`engine_for(streams)`: an engine with room for them, warm and empty."""
+        self._engine_for, self._clock = engine_for, clock
+        self._chunk, self._lead = chunk_samples, lead_samples
+
+    def __call__(self, streams: int, seconds: float) -> Measured:
+        """See Trial."""
+        engine = self._engine_for(streams)
+        measured, rng = Measured(streams), np.random.default_rng(1)
+        begin = self._clock() + 0.05
+        lanes = self._open(engine, streams, begin)
+        audio = _noise(self._chunk, max(len(lane.slots) for lane in lanes))
+        events = [(lane.due, index, 1.0) for index, lane in enumerate(lanes)]
+        heapq.heapify(events)
+        asked: dict[int, float] = {}
+        while events and events[0][0] < begin + seconds:
+            at, index, share = heapq.heappop(events)
+            lane = lanes[index]
+            while (wait := at - self._clock()) > 0:
+                time.sleep(min(wait, 0.001))
+            if self._clock() - at > HOPELESS_CHUNKS * engine.chunk_s:
+                measured.is_hopeless = True
+                break
+            if share == 1.0:
+                self._chunk_came(engine, lane, audio, at)
+                end = at + engine.chunk_s * float(rng.uniform(0.2, 0.8))
+                heapq.heappush(events, (end, index, (end - at) / engine.chunk_s))
+                lane.due = at + engine.chunk_s
+                heapq.heappush(events, (lane.due, index, 1.0))
+            else:
+                ended = rng.random(len(lane.slots)) < engine.chunk_s / UTTERANCE_S
+                self._ended(engine, lane, np.flatnonzero(ended), share, audio, at, asked)
+            started = self._clock()
+            emitted = engine.advance(max(started, at))
+            done = self._clock()
+            measured.busy_s += done - started
+            if at < begin + WARM_S:
+                for emission in emitted:
+                    asked.pop(emission.slot, None) if emission.is_final else None
+                continue
+            if share == 1.0:
+                measured.chunks += [done - at] * len(lane.slots)
+            measured.tokens += sum(len(emission.tokens) for emission in emitted)
+            measured.finals += [
+                done - asked.pop(emission.slot)
+                for emission in emitted
+                if emission.is_final and emission.slot in asked
+            ]
+        measured.wall_s = self._clock() - begin
+        measured.stage_s, measured.steps = dict(engine.stage_s), engine.steps
+        for lane in lanes:
+            for slot in lane.slots:
+                engine.release(int(slot))
+        return measured
+
+    def _open(self, engine: DeviceEngine, streams: int, begin: float) -> list[_Lane]:
+        """Lanes due one after the other within a chunk."""
+        engine.reserve(streams)
+        rows = engine.lane_rows
+        count = -(-streams // rows)
+        first = (self._chunk - self._lead) / self._chunk * engine.chunk_s
+        lanes = []
+        for index in range(count):
+            at = begin + index / count * engine.chunk_s
+            wanted = min(rows, streams - index * rows)
+            slots = np.array([engine.open(at) for _ in range(wanted)], np.intp)
+            lanes.append(_Lane(slots, at + first))
+        for lane in lanes:
+            lane.begun = [(np.arange(len(lane.slots)), self._chunk - self._lead)]
+        return lanes
+
+    def _chunk_came(
+        self, engine: DeviceEngine, lane: _Lane, audio: NDArray[np.int16], at: float
+    ) -> None:
+        """What is left of the chunk, of all: those whose utterance began in it have less."""
+        whole = np.ones(len(lane.slots), bool)
+        for rows, count in lane.begun:
+            whole[rows] = False
+            engine.push_rows(lane.slots[rows], audio[rows, :count], at)
+        rows = np.flatnonzero(whole)
+        if len(rows):
+            engine.push_rows(lane.slots[rows], audio[rows], at)
+        lane.begun = []
+
+    def _ended(
+        self,
+        engine: DeviceEngine,
+        lane: _Lane,
+        rows: NDArray[np.intp],
+        share: float,
+        audio: NDArray[np.int16],
+        at: float,
+        asked: dict[int, float],
+    ) -> None:
+        """Some utterances end within a chunk; what their callers say next begins new ones."""
+        if not len(rows):
+            return
+        count = int(share * self._chunk)
+        engine.push_rows(lane.slots[rows], audio[rows, :count], at)
+        for slot in lane.slots[rows].tolist():
+            engine.finish(slot, at)
+            asked[slot] = at
+        lane.begun.append((rows, self._chunk - count))
+
+
+@dataclass(slots=True)
+class _Caller:
+    until: float = 0.0
+    since: float = 0.0
+    is_speaking: bool = False
+
+
+class UtteranceTrial:
+    """Callers who speak 40 % of the time, re-encoded for every partial: the telephone model."""
+
+    def __init__(
+        self,
+        transcribe: Callable[[Sequence[NDArray[np.int16]], int], object],
+        chunk_s: float,
+        *,
+        max_batch: int,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        """`transcribe(utterances at 8 kHz, tokens of each)`."""
+        self._transcribe, self._clock = transcribe, clock
+        self._chunk_s, self._max_batch = chunk_s, max_batch
+
+    def __call__(self, streams: int, seconds: float) -> Measured:
+        """See Trial."""
+        rng, measured = np.random.default_rng(1), Measured(streams)
+        audio = _noise(int((SPEECH_S[1] + 1) * 8000), 1)[0]
+        line = Scheduler(max_batch=self._max_batch, max_batch_samples=self._max_batch * 16000)
+        begin = self._clock() + 0.05
+        events = [(begin + self._chunk_s * index / streams, index) for index in range(streams)]
+        heapq.heapify(events)
+        callers = [_Caller() for _ in range(streams)]
+        for caller in callers:  # as if the calls had gone on for a while
+            self._turn(caller, begin - float(rng.uniform(0, SPEECH_S[0])), rng)
+        while self._clock() < begin + seconds:
+            now = self._clock()
+            while events and events[0][0] <= now:
+                at, index = heapq.heappop(events)
+                self._came(line, callers[index], index, at, rng)
+                heapq.heappush(events, (at + self._chunk_s, index))
+            batch = line.next_batch()
+            if not batch:
+                time.sleep(max(0.0, min(events[0][0] - self._clock(), 0.001)))
+                continue
+            started = self._clock()
+            self._run(batch, audio, measured)
+            done = self._clock()
+            measured.busy_s += done - started
+            if started > begin + min(WARM_S, seconds / 4):
+                self._note(measured, batch, done)
+            if done - min(job.asked_at for job in batch) > 4.0:
+                measured.is_hopeless = True
+                break
+        measured.wall_s = self._clock() - begin
+        return measured
+
+    def _run(self, batch: list[Job], audio: NDArray[np.int16], measured: Measured) -> None:
+        longest = max(job.length for job in batch) / 8000
+        tokens = 1 + round(longest * TOKENS_PER_S)
+        self._transcribe([audio[: job.length] for job in batch], tokens)
+        measured.tokens += tokens * len(batch)
+        measured.steps += 1
+
+    def _note(self, measured: Measured, batch: list[Job], done: float) -> None:
+        for job in batch:
+            kind = measured.finals if job.kind is JobKind.FINAL else measured.chunks
+            kind.append(done - job.asked_at)
+
+    def _came(
+        self, line: Scheduler, caller: _Caller, index: int, at: float, rng: np.random.Generator
+    ) -> None:
+        """One chunk of a caller: a partial while he speaks, the final when he has stopped."""
+        ends = at >= caller.until
+        if caller.is_speaking:
+            kind = JobKind.FINAL if ends else JobKind.PARTIAL
+            # Not longer than the utterance is: its last chunk is not a whole one.
+            length = round((min(at, caller.until) - caller.since) * 8000)
+            asked = caller.until if ends else at
+            line.submit(Job(index, 0, 0, kind, 0, max(length, 800), max(asked, at)))
+        if ends:
+            self._turn(caller, at, rng)
+
+    def _turn(self, caller: _Caller, at: float, rng: np.random.Generator) -> None:
+        caller.is_speaking = not caller.is_speaking
+        lasts = float(rng.uniform(*SPEECH_S))
+        if not caller.is_speaking:
+            lasts *= (1 - SPEECH_SHARE) / SPEECH_SHARE
+        caller.since, caller.until = at, at + lasts
