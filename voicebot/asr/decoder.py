@@ -29,7 +29,10 @@ LENGTH_POWER = 0.8
 
 FREE_BEAMS = 2
 """Beams without the dialogue's knowledge, beside the others."""
+FREE_RANK = 3
+"""The best free sentence comes no later than that in the list."""
 CANDIDATES = 24
+"""Tokens of a row looked at apart from those of phrases."""
 BIAS_MARGIN = 12.0
 """As MARGIN, with an automaton: what a beam may still gain by its phrases comes on top."""
 
@@ -88,7 +91,7 @@ def search(
     """The best sentences of every utterance, best first, at most `beams` and at least one.
 
     Utterance i gets at most limits[i] tokens. One beam is greedy decoding. With an automaton the
-    best free sentence comes last where it is not among the best.
+    best free sentence is among the first FREE_RANK.
     """
     running = _Search(decoder, encoded, limits, beams, automata or [None] * len(limits))
     while running.live:
@@ -173,12 +176,16 @@ class _Group:
 
     def _prune(self) -> None:
         """Stop when what may still come can add nothing."""
-        if len(self.finished) >= self.width or (self.width == 1 and self.cut):
+        if self.width == 1 and self.cut:
             self.beams, self.sources = [], []
         elif self.finished and self.beams:
-            margin = MARGIN if self.automaton is None else BIAS_MARGIN
-            floor = max(done.total + done.bias for done in self.finished) - margin
-            if self.beams[0].total < floor:  # totals only fall, but for the bias
+            best = max(done.total + done.bias for done in self.finished)
+            has_enough = len(self.finished) >= self.width
+            if self.automaton is None:
+                is_over = has_enough or self.beams[0].total < best - MARGIN  # totals only fall
+            else:  # ends that no grammar allows do not count as enough
+                is_over = self.beams[0].total < best - (0.0 if has_enough else BIAS_MARGIN)
+            if is_over:
                 self.beams, self.sources = [], []
 
     def pool(self) -> list[Decoded]:
@@ -218,10 +225,11 @@ class _Utterance:
             key=lambda done: done.score + done.bias / length,
             reverse=True,
         )
-        chosen = ordered[: self.beams]
-        if all(done.tokens != free[0].tokens for done in chosen):
-            chosen[-1] = next(done for done in ordered if done.tokens == free[0].tokens)
-        return chosen
+        heard = next(done for done in ordered if done.tokens == free[0].tokens)
+        if heard not in ordered[:FREE_RANK]:
+            ordered.remove(heard)
+            ordered.insert(FREE_RANK - 1, heard)
+        return ordered[: self.beams]
 
     def _rated(self, free: Decoded) -> Decoded:
         """A free sentence with the bias it would have had."""
@@ -327,7 +335,7 @@ def _best(
     at, extra, defaults = (x.to(log_probs.device) for x in (at, extra, defaults))
     before = flat[at]
     flat[at] = before + extra
-    top = log_probs.topk(max(count, CANDIDATES))
+    top = log_probs.topk(min(size, max(count, CANDIDATES)))
     flat[at] = before
     scores = top.values + defaults.gather(1, _kinds(groups).to(at.device)[top.indices])
     chosen = scores.topk(count)
