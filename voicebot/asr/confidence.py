@@ -1,28 +1,334 @@
-"""Token log-probabilities -> confidence of words and utterances, 0..1.
+"""How sure the recogniser may be: the chance that a word is right, and that all of them are.
 
-Not calibrated yet, but close on telephone sentences (LOG.md): words at 0.9 and more are right in
-93 % of cases, those below 0.3 in 43 %; 0.80 on average with 79 % right. Single words are judged
-less well (digits 0.47 with 63 % right, keywords 0.55 with 44 %). An utterance's confidence is
-akin to the share of its words that are right, not to the chance that all are.
+What the search leaves behind anyway (log-probabilities of tokens and of the end, the other beams)
+and what the audio shows (level, noise, pace) are features of two logistic models, one for words,
+one for whole utterances, which is given the words' answers too. Their parameters come from
+recordings with known texts (`learning.asr_confidence`) and lie in `models/confidence.json`, by
+how the sentence was searched: greedy (a single beam says nothing of rivals), with a beam, or with
+what the dialogue expects, where the lead over the free hypothesis counts too.
 """
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from voicebot.asr.decoder import Decoded
+from voicebot.asr.moonshine import SAMPLE_RATE_HZ
+from voicebot.asr.utterance import Samples, frame_levels
+from voicebot.asr.vocabulary import Vocabulary
+
+FILE = Path(__file__).parent / "models" / "confidence.json"
+Search = Literal["greedy", "beam", "expected"]
+Vector = NDArray[np.float64]
+
+WORD_FEATURES = (
+    "least token", "mean token", "first token", "beams agree", "word before", "word after",
+    "all tokens", "end", "lead", "letters", "tokens", "is alone", "words", "pace", "snr", "level",
+    "is cut", "over free", "bias",
+)  # fmt: skip
+UTTERANCE_FEATURES = (
+    "least word", "all words", "least token", "all tokens", "sum of tokens", "end", "lead",
+    "beams agree", "words", "is alone", "seconds", "pace", "snr", "level", "is cut",
+    "over free", "bias",
+)  # fmt: skip
+EDGE = 1e-4
+"""Probabilities nearer to 0 or 1 count as this; logits stay within +-9.2."""
+INVENTED, INVENTED_WORD = 0.05, 0.2
+"""An utterance less sure than this, without a word surer than that, is not reported."""
+_FARTHEST = -math.log(EDGE)
+SPEECH_DB = 20.0
+"""Frames so far below the loudest count as speech, for the pace."""
 
 
-def word_confidence(log_probs: Sequence[float]) -> float:
-    """Probability of the least probable token of a word."""
-    return math.exp(min(log_probs, default=0.0))
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """What the audio of a piece shows: seconds of speech, its level in dBFS, dB above its floor."""
+
+    seconds: float
+    level_db: float
+    snr_db: float
+
+    @classmethod
+    def of(cls, samples: Samples) -> Sound:
+        """Of a piece as the network gets it."""
+        levels = 20 * np.log10(np.maximum(frame_levels(samples), 1e-4))
+        if not len(levels):
+            return cls(0.0, -80.0, 0.0)
+        low, high = np.percentile(levels, [10, 95])
+        frames = int(np.count_nonzero(levels > high - SPEECH_DB))
+        return cls(frames * len(samples) / len(levels) / SAMPLE_RATE_HZ, float(high), high - low)
 
 
-def utterance_confidence(pieces: Sequence[Decoded]) -> float:
-    """Geometric mean over the tokens of an utterance (its pieces, ends included); 0 if empty."""
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One reading of a piece: its words, the tokens' indices of each, what the search says."""
+
+    words: tuple[str, ...]
+    spans: tuple[tuple[int, ...], ...]
+    decoded: Decoded
+
+    @property
+    def plain(self) -> tuple[str, ...]:
+        """Words without case and punctuation, in which readings may not merely differ."""
+        return tuple(plain(word) for word in self.words)
+
+    @classmethod
+    def of(cls, decoded: Decoded, vocabulary: Vocabulary) -> Sentence:
+        """What the search found, in words."""
+        found = vocabulary.words(decoded.tokens)
+        return cls(
+            tuple(word for word, _ in found), tuple(tuple(span) for _, span in found), decoded
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What was made of one piece of audio: sentences, the chosen one first."""
+
+    sentences: Sequence[Sentence]
+    sound: Sound
+
+
+@dataclass(frozen=True, slots=True)
+class Logistic:
+    """1 / (1 + exp(-(weights . (features - mean) / scale + bias)))."""
+
+    mean: Vector
+    scale: Vector
+    weights: Vector
+    bias: float
+
+    def __call__(self, features: Vector) -> Vector:
+        """float64[N, features] -> float64[N], 0..1."""
+        score = (features - self.mean) / self.scale @ self.weights + self.bias
+        return np.asarray(1 / (1 + np.exp(-np.clip(score, -30, 30))))
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """The two models for one kind of search."""
+
+    word: Logistic
+    utterance: Logistic
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """`words`: the chance of each word of the chosen sentences to be right; `utterance`: of all."""
+
+    words: tuple[float, ...]
+    utterance: float
+
+
+def plain(text: str) -> str:
+    """Letters and digits alone, in lower case."""
+    return "".join(character for character in text.casefold() if character.isalnum())
+
+
+def judge(pieces: Sequence[Piece], calibration: Calibration | None = None) -> Judgement:
+    """Of an utterance's pieces; no words have no confidence. `calibration`: the shipped one for
+    this search unless given."""
+    pieces = [piece for piece in pieces if piece.sentences[0].words]
+    if not pieces:
+        return Judgement((), 0.0)
+    of_search = calibration or shipped()[searched(pieces)]
+    chances = of_search.word(np.concatenate([word_features(piece) for piece in pieces]))
+    words = tuple(float(chance) for chance in chances)
+    features = utterance_features(pieces, words)
+    return Judgement(words, float(of_search.utterance(features[None])[0]))
+
+
+def searched(pieces: Sequence[Piece]) -> Search:
+    """What the sentences were searched with."""
+    if any(piece.sentences[0].decoded.free_margin is not None for piece in pieces):
+        return "expected"
+    return "beam" if any(len(piece.sentences) > 1 for piece in pieces) else "greedy"
+
+
+def is_invented(judgement: Judgement) -> bool:
+    """Whether nobody can have said this: the recogniser's answer to noise, or to speech that it
+    makes nothing of."""
+    return judgement.utterance < INVENTED and max(judgement.words, default=0.0) < INVENTED_WORD
+
+
+def mean_probability(pieces: Sequence[Decoded]) -> float:
+    """Geometric mean over the tokens of an utterance (its pieces, ends included); 0 if empty.
+
+    Not calibrated: it compares readings of one utterance with each other.
+    """
     log_probs = [log_prob for piece in pieces for log_prob in piece.log_probs]
     if not log_probs:
         return 0.0
     log_probs += [piece.end_log_prob for piece in pieces if piece.end_log_prob is not None]
     return math.exp(sum(log_probs) / len(log_probs))
+
+
+# ---------------------------------------------------------------- features
+
+
+def word_features(piece: Piece) -> Vector:
+    """float64[words, WORD_FEATURES] of the chosen sentence, which has words."""
+    best, sound = piece.sentences[0], piece.sound
+    log_probs = best.decoded.log_probs
+    per_word = [[log_probs[index] for index in span] for span in best.spans]
+    least = [_logit(min(of_one)) for of_one in per_word]
+    agree = [_logit_of(share) for share in word_shares(piece.sentences)]
+    lead = _lead(piece.sentences)
+    common = _common(piece)
+    count = len(best.words)
+    rows = []
+    for place, of_one in enumerate(per_word):
+        rows.append(
+            (
+                least[place],
+                _logit(sum(of_one) / len(of_one)),
+                _logit(of_one[0]),
+                agree[place],
+                least[place - 1] if place else 0.0,
+                least[place + 1] if place + 1 < count else 0.0,
+                common["all tokens"],
+                common["end"],
+                lead,
+                math.log(1 + len(plain(best.words[place]))),
+                len(of_one),
+                float(count == 1),
+                math.log(count),
+                math.log((count + 1) / (sound.seconds + 0.3)),
+                sound.snr_db,
+                sound.level_db,
+                common["is cut"],
+                common["over free"],
+                common["bias"],
+            )
+        )
+    return np.array(rows, np.float64)
+
+
+def utterance_features(pieces: Sequence[Piece], words: Sequence[float]) -> Vector:
+    """float64[UTTERANCE_FEATURES]; `words`: the chances of its words."""
+    ends = [_common(piece) for piece in pieces]
+    log_probs = [x for piece in pieces for x in piece.sentences[0].decoded.log_probs]
+    seconds = sum(piece.sound.seconds for piece in pieces)
+    count = len(words)
+    shares = [texts_share(piece.sentences) for piece in pieces]
+    return np.array(
+        [
+            _logit_of(min(words)),
+            _logit(sum(math.log(max(word, EDGE)) for word in words)),
+            _logit(min(log_probs)),
+            _logit(sum(log_probs) / len(log_probs)),
+            _logit(sum(log_probs)),
+            min(end["end"] for end in ends),
+            min(_lead(piece.sentences) for piece in pieces),
+            _logit_of(math.prod(shares)),
+            math.log(count),
+            float(count == 1),
+            math.log(seconds + 0.3),
+            math.log((count + 1) / (seconds + 0.3)),
+            min(piece.sound.snr_db for piece in pieces),
+            min(piece.sound.level_db for piece in pieces),
+            max(end["is cut"] for end in ends),
+            min(end["over free"] for end in ends),
+            max(end["bias"] for end in ends),
+        ]
+    )
+
+
+def _common(piece: Piece) -> Mapping[str, float]:
+    decoded = piece.sentences[0].decoded
+    end = decoded.end_log_prob
+    return {
+        "all tokens": _logit(sum(decoded.log_probs) / len(decoded.log_probs)),
+        "end": _logit(end) if end is not None else 0.0,
+        "is cut": float(end is None),
+        "over free": max(-_FARTHEST, decoded.free_margin or 0.0),
+        "bias": min(_FARTHEST, decoded.bias),
+    }
+
+
+def word_shares(sentences: Sequence[Sentence]) -> list[float]:
+    """Of each word of the first sentence, the probability of the sentences that have it there."""
+    best = sentences[0].plain
+    weights = _weights(sentences)
+    shares = [weights[0]] * len(best)
+    matcher = SequenceMatcher(None, autojunk=False)
+    matcher.set_seq2(best)
+    for weight, other in zip(weights[1:], sentences[1:], strict=True):
+        matcher.set_seq1(other.plain)
+        for block in matcher.get_matching_blocks():
+            for place in range(block.b, block.b + block.size):
+                shares[place] += weight
+    return [min(1.0, share) for share in shares]
+
+
+def texts_share(sentences: Sequence[Sentence]) -> float:
+    """The probability of the sentences that say the same as the first."""
+    best = sentences[0].plain
+    pairs = zip(_weights(sentences), sentences, strict=True)
+    return min(1.0, sum(weight for weight, other in pairs if other.plain == best))
+
+
+def _lead(sentences: Sequence[Sentence]) -> float:
+    """By how much the first is more probable than the next that says something else, in nats."""
+    best = sentences[0].plain
+    others = [other.decoded.total for other in sentences[1:] if other.plain != best]
+    if not others:
+        return _FARTHEST
+    same = [one.decoded.total for one in sentences if one.plain == best]
+    return min(_FARTHEST, max(-_FARTHEST, max(same) - max(others)))
+
+
+def _weights(sentences: Sequence[Sentence]) -> list[float]:
+    """Probabilities of the sentences among each other."""
+    totals = np.array([sentence.decoded.total for sentence in sentences])
+    weights = np.exp(totals - totals.max())
+    return [float(weight) for weight in weights / weights.sum()]
+
+
+def _logit(log_probability: float) -> float:
+    return _logit_of(math.exp(min(0.0, log_probability)))
+
+
+def _logit_of(probability: float) -> float:
+    inside = min(1 - EDGE, max(EDGE, probability))
+    return math.log(inside / (1 - inside))
+
+
+# ---------------------------------------------------------------- parameters
+
+
+@cache
+def shipped() -> Mapping[str, Calibration]:
+    """The parameters in the package, by search."""
+    return read(FILE)
+
+
+def read(path: Path) -> dict[str, Calibration]:
+    """Parameters by search."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return {
+        search: Calibration(
+            _logistic(both["word"], WORD_FEATURES),
+            _logistic(both["utterance"], UTTERANCE_FEATURES),
+        )
+        for search, both in content["searches"].items()
+    }
+
+
+def _logistic(content: Mapping[str, Any], names: Sequence[str]) -> Logistic:
+    if content["features"] != list(names):
+        raise ValueError("fitted to other features: python -m voicebot.learning.asr_confidence")
+    mean, scale, weights = (
+        np.array(content[key], np.float64) for key in ("mean", "scale", "weights")
+    )
+    return Logistic(mean, scale, weights, float(content["bias"]))

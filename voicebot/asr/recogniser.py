@@ -15,9 +15,17 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from voicebot.asr import checkpoint, quantise
+from voicebot.asr.alignment import Said, timed
 from voicebot.asr.automaton import Automaton
 from voicebot.asr.biasing import Biasing
-from voicebot.asr.confidence import utterance_confidence, word_confidence
+from voicebot.asr.confidence import (
+    Piece,
+    Sentence,
+    Sound,
+    is_invented,
+    judge,
+    mean_probability,
+)
 from voicebot.asr.decoder import Decoded, search, token_limit
 from voicebot.asr.moonshine import SAMPLE_RATE_HZ, Dimensions, Encoded, Moonshine
 from voicebot.asr.utterance import Samples, prepare
@@ -95,6 +103,8 @@ class Recogniser:
     ) -> list[Hypothesis]:
         """One hypothesis per array (float32 mono, 16 kHz), `at` fields 0.
 
+        Words carry times, in samples at 8 kHz from the array's first, where nbest > 1.
+
         `nbest=1` decodes greedily, the cheap way for partials; more searches with a beam and
         fills `Hypothesis.nbest`. Empty, silent or too short audio gives an empty text; longer
         than 20 s is cut at a quiet point and joined again. Samples that are not finite count
@@ -109,7 +119,17 @@ class Recogniser:
         encoded = self._encode(flat)
         automata = self._automata(pieces, expectations) if nbest > 1 else None
         decoded = iter(self._search(encoded, flat, nbest, max_tokens, automata))
-        heard = [self._hypothesis([next(decoded) for _ in of_one], nbest) for of_one in pieces]
+        found = [[next(decoded) for _ in of_one] for of_one in pieces]
+        heard = [
+            self._hypothesis([self._piece(*one) for one in zip(*of_one, strict=True)], nbest)
+            for of_one in zip(found, pieces, strict=True)
+        ]
+        if nbest > 1:
+            said = [
+                [self._said(one[0], samples) for one, samples in zip(*of_one, strict=True)]
+                for of_one in zip(found, pieces, strict=True)
+            ]
+            heard = timed(self.model.decoder, encoded, heard, batch, said)
         if judge is None:
             return heard
         lengths = [
@@ -121,6 +141,31 @@ class Recogniser:
             replace(hypothesis, end_probability=probability)
             for hypothesis, probability in zip(heard, ended, strict=True)
         ]
+
+    @torch.inference_mode()
+    def evidence(
+        self,
+        batch: Sequence[Samples],
+        *,
+        nbest: int = 1,
+        expectations: Sequence[Expectation | None] | None = None,
+    ) -> list[list[Piece]]:
+        """What `transcribe` makes hypotheses of and judges its confidence by, piece by piece."""
+        pieces = [prepare(samples) for samples in batch]
+        flat = [piece for of_one in pieces for piece in of_one]
+        if not flat:
+            return [[] for _ in batch]
+        automata = self._automata(pieces, expectations) if nbest > 1 else None
+        decoded = iter(self._search(self._encode(flat), flat, nbest, None, automata))
+        return [[self._piece(next(decoded), samples) for samples in of_one] for of_one in pieces]
+
+    def _said(self, decoded: Decoded, samples: Samples) -> Said:
+        words = [indices for _, indices in self.vocabulary.words(decoded.tokens)]
+        return Said(decoded.tokens, words, samples)
+
+    def _piece(self, decoded: Sequence[Decoded], samples: Samples) -> Piece:
+        sentences = [Sentence.of(one, self.vocabulary) for one in decoded]
+        return Piece(sentences, Sound.of(samples))
 
     @torch.inference_mode()
     def encode(self, batch: Sequence[Samples]) -> list[Frames]:
@@ -182,28 +227,30 @@ class Recogniser:
         padded = torch.stack([F.pad(item, (0, 0, 0, longest - len(item))) for item in frames])
         return Encoded(padded, lengths)
 
-    def _hypothesis(self, pieces: list[list[Decoded]], nbest: int) -> Hypothesis:
+    def _hypothesis(self, pieces: list[Piece], nbest: int) -> Hypothesis:
         """Of an utterance, from the sentences of its pieces."""
-        words = tuple(word for piece in pieces for word in self._words(piece[0]))
-        if not words:
+        chosen = [piece.sentences[0] for piece in pieces]
+        said = _said(chosen)
+        judged = judge(pieces)
+        if not said or is_invented(judged):
             return Hypothesis("")
-        text = " ".join(word.text for word in words)
-        confidence = utterance_confidence([piece[0] for piece in pieces])
-        alternatives = {_plain(text): Alternative(text, confidence)}
-        for rank in range(1, max((len(piece) for piece in pieces), default=0)):
-            chosen = [piece[min(rank, len(piece) - 1)] for piece in pieces]
-            other = " ".join(word.text for piece in chosen for word in self._words(piece))
+        words = tuple(Word(*word) for word in zip(said, judged.words, strict=True))
+        text = " ".join(said)
+        probability = mean_probability([sentence.decoded for sentence in chosen])
+        alternatives = {_plain(text): Alternative(text, judged.utterance)}
+        for rank in range(1, max((len(piece.sentences) for piece in pieces), default=0)):
+            chosen = [piece.sentences[min(rank, len(piece.sentences) - 1)] for piece in pieces]
+            other = " ".join(_said(chosen))
             if _plain(other):
-                other_confidence = min(confidence, utterance_confidence(chosen))
-                alternatives.setdefault(_plain(other), Alternative(other, other_confidence))
+                likeness = mean_probability([sentence.decoded for sentence in chosen])
+                confidence = judged.utterance * min(1.0, likeness / probability)
+                alternatives.setdefault(_plain(other), Alternative(other, confidence))
         ranked = tuple(alternatives.values())[:nbest]
-        return Hypothesis(text, words, confidence, ranked)
+        return Hypothesis(text, words, judged.utterance, ranked)
 
-    def _words(self, decoded: Decoded) -> list[Word]:
-        return [
-            Word(text, word_confidence([decoded.log_probs[index] for index in indices]))
-            for text, indices in self.vocabulary.words(decoded.tokens)
-        ]
+
+def _said(sentences: Sequence[Sentence]) -> list[str]:
+    return [word for sentence in sentences for word in sentence.words]
 
 
 def _of_last(encoded: Encoded, pieces: Sequence[Sequence[Samples]]) -> list[Frames]:
