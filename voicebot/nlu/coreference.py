@@ -87,9 +87,10 @@ def _changed(
     expectation: Expectation,
     today: date,
 ) -> tuple[SlotValue, ...]:
-    """The last slot that could hold what was said, with the new value."""
+    """The slot that explains most of what was said, of equals the last, with the new value."""
     from voicebot.nlu.interpreter import interpret  # the interpreter may come to use this module
 
+    best: SlotValue | None = None
     for last in reversed(recent):
         slot = slots.get(last.name)
         if slot is None or slot.type is SlotType.TEXT:
@@ -99,9 +100,9 @@ def _changed(
         )
         read = interpret(Hypothesis(text=said, confidence=1.0), alone, today=today)
         values = [value for value in read.slots if value.name == slot.name]
-        if values and values[0].value != last.value:
-            return (replace(values[0], confidence=min(values[0].confidence, CONFIDENCE)),)
-    return ()
+        if values and (best is None or len(values[0].text) > len(best.text)):
+            best = values[0]
+    return () if best is None else (replace(best, confidence=min(best.confidence, CONFIDENCE)),)
 
 
 def _same(

@@ -5,7 +5,8 @@ the kernel exp(SHARPNESS * (s - 1)) makes it more than additive. Regression of t
 indicators on it (Rifkin, Yeo and Poggio, "Regularized least-squares classification", 2003) has a
 closed form, and so have its answers with one example left out, or with a whole intent left out
 (block inverse). These train the confidence honestly: it is the probability that the intent is
-right, sentences that mean no intent at all included, as if each intent had been unknown in turn.
+right, sentences that mean no intent at all included: the background's, and everyone's as if its
+intent had been unknown.
 
 Ten thousand examples take some ten seconds, a plan's hundred some milliseconds.
 """
@@ -21,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 
 from voicebot.errors import UserMistake
+from voicebot.nlu.intents_background import BACKGROUND
 from voicebot.nlu.intents_calibration import Calibration, fit_calibration
 from voicebot.nlu.intents_features import SENSE, LexicalViews, words_of
 from voicebot.nlu.intents_vectors import Vectors, load_vectors
@@ -119,7 +121,8 @@ class IntentClassifier:
             return ()
         similar = self._similarity.to_all(words)
         scores = np.exp(SHARPNESS * (similar - 1.0)) @ self._weights + 1.0 / len(self.names)
-        shares = self._calibration.confidences(scores, float(similar.max()))
+        nearest = float(similar[: len(similar) - len(BACKGROUND)].max())
+        shares = self._calibration.confidences(scores, nearest)
         order = np.argsort(-shares, kind="stable")
         return tuple(IntentScore(self.names[i], round(float(shares[i]), 4)) for i in order)
 
@@ -133,33 +136,41 @@ def fit(
     installed wheel where None is given. UserMistake when fewer than two intents have examples.
     """
     sentences, names, labels = _prepared(examples, with_names)
+    count = len(sentences)  # what follows them means nothing
+    sentences += [words_of(text) for text in BACKGROUND]
     similarity = Similarity(sentences, vectors or load_vectors())
-    labels_ = torch.from_numpy(labels)
     similar = similarity.among()
-    top = similar.clone().fill_diagonal_(-1.0)
-    nearest = top.amax(dim=1).numpy()
-    for label in range(len(names)):
-        rows = torch.nonzero(labels_ == label)[:, 0]
-        top[rows[:, None], rows] = -1.0
-    nearest_other = top.amax(dim=1).numpy()
-    del top
+    rows_of = [torch.from_numpy(np.flatnonzero(labels == label)) for label in range(len(names))]
+    nearest, nearest_other = _nearest(similar, rows_of, count)
     kernel = similar.sub_(1.0).mul_(SHARPNESS).exp_()
     kernel.diagonal().add_(RIDGE)
     base = 1.0 / len(names)
-    targets = torch.full((len(labels), len(names)), -base)
-    targets[torch.arange(len(labels)), labels_] += 1.0
+    targets = torch.full((len(sentences), len(names)), -base)
+    targets[torch.arange(count), torch.from_numpy(labels)] += 1.0
     factor = torch.linalg.cholesky(kernel)
     weights = torch.cholesky_solve(targets, factor)
     inverse = torch.cholesky_inverse(factor, out=kernel)
     left_out = targets - weights / inverse.diagonal()[:, None] + base
-    unknown = torch.empty_like(targets)
-    for label in range(len(names)):
-        rows = torch.nonzero(labels_ == label)[:, 0]
+    unknown = torch.empty_like(targets[:count])
+    for label, rows in enumerate(rows_of):
         block = inverse[rows[:, None], rows]
         unknown[rows] = targets[rows] - torch.linalg.solve(block, weights[rows]) + base
-    unknown[torch.arange(len(labels)), labels_] = -torch.inf
+        unknown[rows, label] = -torch.inf
     calibration = fit_calibration(left_out.numpy(), labels, nearest, unknown.numpy(), nearest_other)
     return IntentClassifier(names, similarity, weights.numpy(), calibration)
+
+
+def _nearest(
+    similar: torch.Tensor, rows_of: Sequence[torch.Tensor], count: int
+) -> tuple[Floats, Floats]:
+    """Similarity to the nearest of the `count` examples, for each sentence but itself; and to the
+    nearest of another intent, for each example."""
+    top = similar.clone().fill_diagonal_(-1.0)
+    top[:, count:] = -1.0
+    nearest = top.amax(dim=1).numpy()
+    for rows in rows_of:
+        top[rows[:, None], rows] = -1.0
+    return nearest, top[:count].amax(dim=1).numpy()
 
 
 def _prepared(

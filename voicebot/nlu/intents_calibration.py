@@ -17,6 +17,8 @@ Floats = NDArray[np.float32]
 UNKNOWN = 0.1
 """Weight of the sentences of unknown intents beside those of known ones: callers mostly ask for
 what the line is for."""
+BACKGROUND = 0.3
+"""Weight of all sentences of the background together, beside the examples' together."""
 PRIOR = 2.0
 """Strength of the belief in DEFAULT, in examples: a plan of five sentences teaches little."""
 DEFAULT = (-3.5, 4.0, 2.0, 2.0)
@@ -53,16 +55,21 @@ def fit_calibration(
     unknown: Floats,
     nearest_other: Floats,
 ) -> Calibration:
-    """From scores [examples, intents] with each example left out, and with its intent left out.
+    """From scores with each sentence left out [examples and background, intents], and with its
+    intent left out [examples, intents].
 
-    `nearest`, `nearest_other`: similarity to the nearest remaining example, [examples].
+    `labels` [examples]; `nearest`, `nearest_other`: similarity to the nearest remaining example.
     """
+    count, rest = len(labels), len(left_out) - len(labels)
     known = _features(left_out, nearest)
     foreign = _features(unknown, nearest_other)
     features = np.concatenate([known, foreign])
-    right = np.concatenate([left_out.argmax(axis=1) == labels, np.zeros(len(foreign), bool)])
-    weight = np.concatenate([np.ones(len(known)), np.full(len(foreign), UNKNOWN)])
-    return Calibration(_logistic(features, right.astype(np.float64), weight))
+    right = np.zeros(len(features))
+    right[:count] = left_out[:count].argmax(axis=1) == labels
+    weight = np.ones(len(features))
+    weight[count : count + rest] = BACKGROUND * count / max(1, rest)
+    weight[count + rest :] = UNKNOWN
+    return Calibration(_logistic(features, right, weight))
 
 
 def _features(scores: Floats, nearest: Floats) -> NDArray[np.float64]:

@@ -14,6 +14,7 @@ from voicebot.events import Expectation, IntentSpec, Interpretation, Reading
 from voicebot.nlu.grammar import expand_leniently
 from voicebot.nlu.intents import IntentClassifier, IntentScore, trained
 from voicebot.nlu.intents_features import words_of
+from voicebot.nlu.matcher import FILLERS
 from voicebot.nlu.similarity import STOP_WORDS
 
 FLOOR = 0.35
@@ -60,7 +61,7 @@ def with_learned_intent(
     if understood.intent is not None or understood.denied or expectation.focus in filled:
         return understood
     words = set(words_of(understood.text))
-    if not words - STOP_WORDS:
+    if not words - STOP_WORDS - FILLERS:
         return understood
     classifier = classifier_of(expectation)
     if classifier is None:
