@@ -3,11 +3,14 @@
     or   := and ("or" and)*
     and  := not ("and" not)*
     not  := "not" not | test
-    test := atom [("==" | "!=" | "<" | "<=" | ">" | ">=") atom]
+    test := sum [("==" | "!=" | "<" | "<=" | ">" | ">=") sum | "in" "(" sum ("," sum)* ")"]
+    sum  := term (("+" | "-") term)*
+    term := atom (("*" | "/") atom)*
     atom := number | 'text' | true | false | none | name ["." name]* | "(" or ")"
 
 Values are compared as numbers when both sides are numbers, else as text. A name that is not
-filled is `none`: equal to nothing but `none`, and neither smaller nor larger than anything.
+filled is `none`: equal to nothing but `none`, and neither smaller nor larger than anything. Sums
+are of numbers (`+` also joins texts); what cannot be computed is `none`.
 """
 
 from __future__ import annotations
@@ -15,15 +18,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation, localcontext
 from functools import lru_cache
 
 MAX_CHARS = 500
 MAX_DEPTH = 20
+MAX_DIGITS = 40
+MAX_TEXT = 1000
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>\d+(?:\.\d+)?)|(?P<text>'[^']*'|\"[^\"]*\")"
-    r"|(?P<name>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)|(?P<op>==|!=|<=|>=|<|>|\(|\)|-))"
+    r"|(?P<name>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)|(?P<op>==|!=|<=|>=|<|>|\(|\)|-|\+|\*|/|,))"
 )
 _CONSTANTS: dict[str, object] = {"true": True, "false": False, "none": None}
 _FALSE_WORDS = {"", "no", "false"}
@@ -143,9 +148,34 @@ class _Parser:
         return tree
 
     def _test(self) -> tuple[object, ...]:
-        left = self._atom()
+        left = self._sum()
+        if self._accept("in"):
+            return self._member(left)
         operator = self._accept("==", "!=", "<=", ">=", "<", ">")
-        return left if operator is None else (operator, left, self._atom())
+        return left if operator is None else (operator, left, self._sum())
+
+    def _member(self, left: tuple[object, ...]) -> tuple[object, ...]:
+        """`size in ('small', 'large')`: equal to one of them."""
+        if not self._accept("("):
+            raise ExpressionError("'in' is followed by values in brackets: in ('a', 'b')")
+        tree: tuple[object, ...] = ("==", left, self._sum())
+        while self._accept(","):
+            tree = ("or", tree, ("==", left, self._sum()))
+        if not self._accept(")"):
+            raise ExpressionError("a closing ')' is missing")
+        return tree
+
+    def _sum(self) -> tuple[object, ...]:
+        tree = self._term()
+        while operator := self._accept("+", "-"):
+            tree = (operator, tree, self._term())
+        return tree
+
+    def _term(self) -> tuple[object, ...]:
+        tree = self._atom()
+        while operator := self._accept("*", "/"):
+            tree = (operator, tree, self._atom())
+        return tree
 
     def _atom(self) -> tuple[object, ...]:
         kind, text = self.take()
@@ -164,7 +194,7 @@ class _Parser:
             return ("constant", text[1:-1])
         if kind == "name" and text in _CONSTANTS:
             return ("constant", _CONSTANTS[text])
-        if kind == "name" and text not in {"and", "or", "not"}:
+        if kind == "name" and text not in {"and", "or", "not", "in"}:
             self.names.append(text)
             return ("name", text)
         raise ExpressionError(f"a value is missing before {text!r}" if text else "it ends too soon")
@@ -188,7 +218,26 @@ def _value(tree: tuple[object, ...], values: Values) -> object:
         return truth(_value(inner[0], values)) and truth(_value(inner[1], values))
     if kind == "or":
         return truth(_value(inner[0], values)) or truth(_value(inner[1], values))
+    if kind in {"+", "-", "*", "/"}:
+        return _computed(str(kind), _value(inner[0], values), _value(inner[1], values))
     return _compare(str(kind), _value(inner[0], values), _value(inner[1], values))
+
+
+def _computed(operator: str, left: object, right: object) -> str | None:
+    """A decimal as text, without an exponent; None where there is no such number."""
+    one, other = _number(left), _number(right)
+    if one is None or other is None:
+        joins = operator == "+" and left is not None and right is not None
+        return (_text(left) + _text(right))[:MAX_TEXT] if joins else None
+    try:
+        with localcontext(prec=30):
+            found = {"+": one + other, "-": one - other, "*": one * other}.get(operator)
+            if found is None:
+                found = one / other
+            text = format(round(found, 10).normalize(), "f")
+    except (ArithmeticError, ValueError):
+        return None
+    return text if len(text) <= MAX_DIGITS else None
 
 
 def _compare(operator: str, left: object, right: object) -> bool:

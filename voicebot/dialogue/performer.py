@@ -196,6 +196,8 @@ class Performer:
         ]
         self.actions = said
         is_goal = self._end(way.outcome, is_goal=way.goal)
+        kind = "queue" if way.queue else "warm" if summary else "cold"
+        self.note("hand-over", {"kind": kind, "to": way.queue or destination})
         hold = self._words(way.hold_prompt)
         self.actions.append(
             Transfer(
