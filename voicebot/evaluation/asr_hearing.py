@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voicebot.audio.echo_path import through_mulaw
@@ -26,21 +23,12 @@ RECOGNISER_HZ = 16000
 NBEST = 5
 """Alternatives asked for; the interpreter looks at no more."""
 MAX_BATCH, MAX_BATCH_S = 8, 48.0
-SPLITS = Path(__file__).parents[1] / "learning" / "asr_splits.json"
-"""Which sessions and speakers the shipped weights were never trained on; data, not code."""
 
 
 def over_telephone(samples: Signal, rate: int) -> Signal:
     """At `rate` -> 8 kHz mu-law -> 16 kHz, as the recogniser takes it."""
     narrow = samples if rate == SAMPLE_RATE_HZ else resample(samples, rate, SAMPLE_RATE_HZ)
     return resample(through_mulaw(narrow), SAMPLE_RATE_HZ, RECOGNISER_HZ)
-
-
-@cache
-def held_out_groups() -> Mapping[str, frozenset[str]]:
-    """Folder of the recordings -> its sessions, speakers or files that no training saw."""
-    content = json.loads(SPLITS.read_text(encoding="utf-8"))
-    return {name: frozenset(part["held_out"]) for name, part in content.items()}
 
 
 @dataclass(slots=True)

@@ -8,8 +8,8 @@ intent and every slot are right. Where a random stretch begins depends on the re
 the SNR alone, so that runs can be compared.
 
 The recogniser is given the Expectation with which the plan begins, the interpreter its n-best
-list; nothing else is known to either. `--held-out` leaves out what the weights were trained on: of
-a folder that holds our own recordings the listed ones, and the noise's first two thirds.
+list; nothing else is known to either. `--held-out` leaves out the recordings that the weights were
+trained on (asr_trained.json), and the noise's first two thirds.
 
 Keys of --json:
 
@@ -39,7 +39,8 @@ from voicebot.audio.files import read_audio
 from voicebot.audio.resample import resample
 from voicebot.dialogue.plan import load_plan
 from voicebot.errors import AudioFileError, UserMistake
-from voicebot.evaluation.asr_hearing import RECOGNISER_HZ, Ear, held_out_groups, over_telephone
+from voicebot.evaluation.asr_corpus import is_trained
+from voicebot.evaluation.asr_hearing import RECOGNISER_HZ, Ear, over_telephone
 from voicebot.evaluation.intent_labels import Request, Requests, meaning_of
 from voicebot.evaluation.intent_result import IntentResult, Outcome
 from voicebot.nlu.interpreter import interpret
@@ -76,12 +77,10 @@ def run(
     """Every recording at every SNR; `quick`: some, at the lowest and the highest SNR."""
     expectation = load_plan(dialplan).expectation(None)
     requests = Requests(expectation).read(directory)
-    unheard = held_out_groups().get(CORPUS, frozenset())
-    is_ours = any(request.path.stem in unheard for request in requests)
     if held_out:
-        requests = [request for request in requests if request.path.stem in unheard]
+        requests = [request for request in requests if not _is_known(request)]
         if not requests:
-            raise UserMistake(f"eval intent: {directory} holds none of our held-out recordings")
+            raise UserMistake(f"eval intent: training saw all recordings of {directory}")
     sound = _noise(noise, only_unheard=held_out)
     if quick:
         requests = sorted(requests, key=lambda r: zlib.crc32(r.path.stem.encode()))[:QUICK_ITEMS]
@@ -102,8 +101,7 @@ def run(
         for (request, snr, _), heard in zip(asked, ear.hear(audio, expectation), strict=True):
             found = interpret(heard, expectation, today=TODAY)
             intent, slots = meaning_of(found, expectation)
-            is_known = is_ours and request.path.stem not in unheard
-            outcomes.append(Outcome(request, snr, heard.text, intent, slots, is_known))
+            outcomes.append(Outcome(request, snr, heard.text, intent, slots, _is_known(request)))
     return IntentResult(outcomes, ear.audio_s, ear.cpu_s)
 
 
@@ -125,6 +123,10 @@ def _max_frame_power(signal: Signal) -> float:
 
 def _seed(request: Request, snr_db: float) -> int:
     return zlib.crc32(f"{request.path.stem} {snr_db:g}".encode())
+
+
+def _is_known(request: Request) -> bool:
+    return is_trained(CORPUS, request.path.stem)
 
 
 def _read(request: Request) -> Signal:
