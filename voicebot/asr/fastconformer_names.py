@@ -152,8 +152,10 @@ def build(
         missing += absent
         if not absent:
             parts = [tensors[source] for source in sources]
-            misshapen += _misshapen(sources, parts, like)
-            state[name] = torch.cat(parts) if parts[1:] else parts[0]
+            wrong = _misshapen(sources, parts, like)
+            misshapen += wrong
+            if not wrong:
+                state[name] = torch.cat(parts) if parts[1:] else parts[0]
     extra = [name for name in tensors if name not in used and not re.match(naming.ignored, name)]
     _refuse(where, missing, extra, misshapen)
     fitting = {name: tensor.reshape(expected[name].shape) for name, tensor in state.items()}

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 
 from voicebot.asr.fastconformer_device import FastConformerLanes
 from voicebot.asr.fastconformer_stream import ChunkShape
@@ -168,11 +169,8 @@ def prepare(
 
 
 def _telephone(
-    device: object, described: Device, chunk_ms: int, tell: Callable[[str], object]
+    device: torch.device, described: Device, chunk_ms: int, tell: Callable[[str], object]
 ) -> Bench:
-    import torch
-
-    assert isinstance(device, torch.device)
     if not 20 <= chunk_ms <= 2000:
         raise UserMistake(f"bench: a chunk of {chunk_ms} ms is not between 20 and 2000 ms")
     tell("building the telephone model")

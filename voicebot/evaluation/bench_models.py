@@ -6,6 +6,7 @@ import torch
 
 from voicebot.asr.fastconformer import FastConformerConfig
 from voicebot.asr.fastconformer_stream import FastConformer
+from voicebot.asr.mel import SAMPLE_RATE_HZ
 from voicebot.asr.moonshine import Moonshine
 from voicebot.errors import UserMistake
 
@@ -76,7 +77,10 @@ def _balance(model: FastConformer, device: torch.device) -> None:
     """Raise the blank until most frames say nothing, as in speech."""
     transducer = model.transducer
     assert transducer is not None
-    frames = torch.randn(256, model.config.width, device=device)
+    generator = torch.Generator().manual_seed(0)
+    samples = 0.05 * torch.randn(1, 4 * SAMPLE_RATE_HZ, generator=generator).to(device)
+    mel, counts = model.features(samples, torch.tensor([samples.shape[1]], device=device))
+    frames = model.encoder(mel, counts, 1)[0][0]
     start = transducer.start(1).predicted
     logits = transducer.joint(transducer.encoder(frames), start)
     lead = logits[:, : model.config.blank].amax(1) - logits[:, model.config.blank]

@@ -1,0 +1,194 @@
+"""The bench of recognisers: its search, its keys, its roofline and its mistakes."""
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from voicebot import cli
+from voicebot.engine.device_admission import Admission
+from voicebot.engine.device_engine import DeviceEngine
+from voicebot.errors import CapacityError
+from voicebot.evaluation import bench, bench_models, bench_pace
+from voicebot.evaluation.bench import Bench
+from voicebot.evaluation.bench_pace import Measured
+from voicebot.evaluation.bench_roofline import Device, Work, fastconformer_work
+
+pytestmark = pytest.mark.unit
+
+KEYS = [
+    "model",
+    "device",
+    "streams",
+    "max_streams",
+    "chunk_ms",
+    "chunk_p99_ms",
+    "final_p95_ms",
+    "final_p99_ms",
+    "roofline_ms",
+    "state_mb_per_stream",
+]
+DEVICE = Device("Made up", 1e12, 1e11, is_measured=False)
+
+
+def scripted(limit: int, memory: int = 10**9) -> Bench:
+    """A machine that is in time up to `limit` streams."""
+
+    def trial(streams: int, seconds: float) -> Measured:
+        if streams > memory:
+            raise CapacityError("the device has no memory for more calls")
+        late = 0.3 if streams > limit else 0.1
+        return Measured(streams, chunks=[late] * 100, finals=[late / 2] * 10, wall_s=1.0)
+
+    return Bench("tiny", DEVICE, 160, trial, Work(1e9, 1e6, 1e8), 256, 2_000_000, True)
+
+
+@pytest.mark.parametrize(("limit", "begin"), [(1, 1), (5, 1), (100, 7), (100, 900), (2500, 2500)])
+def test_streams_are_raised_until_chunks_come_late(limit, begin):
+    machine = scripted(limit)
+    trials = list(machine.run(begin, 1.0, is_search=True))
+    most = machine.report()["max_streams"]
+    assert limit / bench.NARROW - 1 <= most <= limit
+    assert trials[0].streams == machine.report()["streams"] == begin
+    assert len(trials) < 20
+
+
+def test_nothing_in_time_is_no_stream():
+    machine = scripted(0)
+    list(machine.run(8, 1.0, is_search=True))
+    assert machine.report()["max_streams"] == 0
+
+
+def test_the_end_of_memory_is_a_limit():
+    machine = scripted(10**9, memory=300)
+    list(machine.run(100, 1.0, is_search=True))
+    assert 300 / bench.NARROW - 1 <= machine.report()["max_streams"] <= 300
+
+
+def test_the_report_has_exactly_its_keys_before_anything_is_measured_too():
+    machine = scripted(10)
+    assert list(machine.report()) == KEYS
+    assert machine.report()["chunk_p99_ms"] is None
+    list(machine.run(4, 1.0, is_search=False))
+    report = machine.report()
+    assert list(report) == KEYS
+    assert (report["chunk_p99_ms"], report["final_p95_ms"]) == (100.0, 50.0)
+    assert report["state_mb_per_stream"] == 2.0
+    json.dumps(report)
+
+
+def test_the_roofline_is_the_larger_of_arithmetic_and_traffic():
+    work = Work(flops=1e9, stream_bytes=1e6, step_bytes=1e8)
+    assert work.seconds(DEVICE, 100, 1) == pytest.approx(0.1)
+    assert work.seconds(DEVICE, 1, 1) == pytest.approx(1.01e-3)
+
+
+def test_arithmetic_is_that_of_the_parameters():
+    """A frame costs about two FLOPs a parameter: 115M and 0.6B are what they say."""
+    for name, millions in (("fastconformer-115m", 115), ("fastconformer-0.6b", 600)):
+        config = bench_models.CONFIGS[name]
+        with torch.device("meta"):
+            from voicebot.asr.fastconformer import Encoder
+
+            encoder = Encoder(config)
+        parameters = sum(parameter.numel() for parameter in encoder.parameters())
+        assert parameters == pytest.approx(millions * 1e6, rel=0.1)
+        work = fastconformer_work(config, 4, parameters=parameters, item_bytes=2)
+        assert work.flops / 4 == pytest.approx(2 * parameters, rel=0.25)
+        assert work.stream_bytes == config.layers * 2 * config.width * 2 * (72 + 4)
+
+
+class Instant:
+    """A clock that moves when it is asked, so that trials take no time."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        self.now += 1e-4
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_a_trial_measures_chunks_and_finals_of_every_stream(monkeypatch):
+    from voicebot.asr.fastconformer_device import FastConformerLanes
+    from voicebot.asr.fastconformer_stream import ChunkShape
+
+    clock = Instant()
+    monkeypatch.setattr(bench_pace.time, "sleep", clock.sleep)
+    monkeypatch.setattr(bench_pace, "UTTERANCE_S", 1.0)
+    model = bench_models.fastconformer("tiny", torch.device("cpu"))
+    shape = ChunkShape(4, 8000)
+    lanes = FastConformerLanes(model, shape, lane_rows=2, clock=clock)
+    engine = DeviceEngine(lanes, lanes=2, admission=Admission(1e9), clock=clock)
+    trial = bench_pace.StreamingTrial(lambda _: engine, shape.samples, shape.lead, clock)
+    measured = trial(3, 4.0)
+    assert not measured.is_hopeless
+    assert len(measured.chunks) >= 3 * 8
+    assert len(measured.finals) >= 3
+    assert max(measured.chunks) < 0.05
+    assert max(measured.finals) < 0.4
+    assert measured.stage_s.keys() == {"features", "encoder", "decoder", "copies"}
+    assert engine.calls == 0
+    assert engine.refused_samples == 0
+
+
+def test_callers_of_the_telephone_model_speak_two_fifths_of_the_time(monkeypatch):
+    clock, seconds = Instant(), itertools.count()
+    monkeypatch.setattr(bench_pace.time, "sleep", clock.sleep)
+    heard: list[int] = []
+
+    def transcribe(batch, tokens: int) -> None:
+        next(seconds)
+        heard.extend(len(samples) for samples in batch)
+
+    trial = bench_pace.UtteranceTrial(transcribe, 0.32, max_batch=8, clock=clock)
+    measured = trial(20, 12.0)
+    assert not measured.is_hopeless
+    partials = len(measured.chunks) * 0.32 / 20 / 11
+    assert 0.25 < partials < 0.5
+    assert measured.finals
+    assert np.max(heard) <= 5.4 * 8000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--model", "parrot"], "'parrot' is no model; there are tiny,"),
+        (["--model", "tiny", "--chunk-ms", "100"], "100 ms is no multiple of 80 ms"),
+        (["--model", "tiny", "--chunk-ms", "0"], "'0' is no whole number"),
+        (["--model", "tiny", "--streams", "many"], "'many' is no whole number"),
+        (["--model", "tiny", "--device", "toaster"], "'toaster' is no device"),
+        (["--model", "tiny", "--device", "cuda:99"], "no device cuda:99"),
+        (["--model", "tiny", "--seconds", "0"], "at least 1 second"),
+        (["--model", "telephone", "--chunk-ms", "3"], "not between 20 and 2000"),
+        ([], "--model is missing"),
+    ],
+)
+def test_mistakes_are_said_in_one_line(monkeypatch, capsys, arguments, said):
+    monkeypatch.setattr(bench, "describe", lambda *_, **__: DEVICE)
+    assert cli.main(["bench", "asr", *arguments]) == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert told.count("\n") == 1
+
+
+def test_ctrl_c_prints_what_was_measured_so_far(monkeypatch, capsys):
+    machine = scripted(10**9)
+
+    def interrupted(streams: int, seconds: float) -> Measured:
+        if machine.trials:
+            raise KeyboardInterrupt
+        return Measured(streams, chunks=[0.05], finals=[0.05])
+
+    machine.trial = interrupted
+    monkeypatch.setattr(bench, "prepare", lambda *_, **__: machine)
+    assert cli.main(["bench", "asr", "--model", "tiny", "--streams", "3", "--json"]) == 130
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["max_streams"] == 3
+    assert "measured so far" in printed.err
+    assert "--device cuda" in printed.err  # measured on a CPU, and says so
