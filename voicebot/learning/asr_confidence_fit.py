@@ -56,11 +56,15 @@ class Observed:
         return np.concatenate([word_features(piece) for piece in self.pieces])
 
 
+_Placed = list[tuple[str, tuple[int, ...]]]
+"""Words, and which of the recogniser's words they come from."""
+
+
 def truth(words: Sequence[str], reference: str) -> tuple[tuple[bool, ...], bool]:
     """(of each recognised word whether it was said, whether nothing is wrong)."""
-    heard = [(part, (at,)) for at, word in enumerate(words) for part in words_of(word)]
+    heard: _Placed = [(part, (at,)) for at, word in enumerate(words) for part in words_of(word)]
     heard = [one for one in heard if one[0] not in FILLERS]
-    wanted = [(word, (0,)) for word in words_of(reference) if word not in FILLERS]
+    wanted: _Placed = [(word, (0,)) for word in words_of(reference) if word not in FILLERS]
     heard, wanted = (
         _joined(heard, [word for word, _ in wanted]),
         _joined(wanted, [word for word, _ in heard]),
@@ -68,9 +72,6 @@ def truth(words: Sequence[str], reference: str) -> tuple[tuple[bool, ...], bool]
     errors, matched = _align([word for word, _ in heard], [word for word, _ in wanted])
     wrong = {at for (_, origin), ok in zip(heard, matched, strict=True) if not ok for at in origin}
     return tuple(at not in wrong for at in range(len(words))), errors == 0
-
-
-_Placed = list[tuple[str, tuple[int, ...]]]
 
 
 def _joined(words: _Placed, others: Sequence[str]) -> _Placed:

@@ -8,8 +8,10 @@ trained on (`asr_channel.Telephone.nothing`); the rest are for measuring. 8 kHz 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from voicebot.events import SAMPLE_RATE_HZ
 from voicebot.learning.asr_channel import Rng, Signal, Telephone, coloured
@@ -213,14 +215,17 @@ def _key(rng: Rng) -> Signal:
 
 
 def _cough(rng: Rng) -> Signal:
-    parts = []
+    parts: list[Signal] = []
     for _ in range(int(rng.integers(1, 4))):
         size = int(rng.uniform(0.15, 0.4) * SAMPLE_RATE_HZ)
         time = np.arange(size) / SAMPLE_RATE_HZ
         source = rng.standard_normal(size) + rng.choice([0, 3]) * _pulses(size, 150 - 150 * time)
         source *= np.exp(-time * rng.uniform(8, 20)) * np.minimum(1, time / 0.008)
-        parts += [_through(source, (700, 1300, 2600), (300, 300, 400), rng), np.zeros(600)]
-    return np.concatenate(parts).astype(np.float32)
+        parts += [
+            _through(source, (700, 1300, 2600), (300, 300, 400), rng),
+            np.zeros(600, np.float32),
+        ]
+    return np.concatenate(parts)
 
 
 def _knock(rng: Rng) -> Signal:
@@ -253,14 +258,14 @@ def _cry(rng: Rng) -> Signal:
     return _through(_pulses(size, pitch) * envelope, (1100, 2800), (300, 500), rng)
 
 
-def _pulses(size: int, pitch: Signal) -> Signal:
+def _pulses(size: int, pitch: NDArray[np.floating[Any]]) -> Signal:
     """A voice's source, whose pitch glides."""
     phase = np.cumsum(np.maximum(pitch, 1)) / SAMPLE_RATE_HZ
     return np.asarray(np.diff(np.floor(phase), prepend=0.0), np.float32)[:size] * 5
 
 
 def _through(
-    source: Signal, formants: Sequence[float], widths: Sequence[float], rng: Rng
+    source: NDArray[np.floating[Any]], formants: Sequence[float], widths: Sequence[float], rng: Rng
 ) -> Signal:
     """Resonances, each a little elsewhere every time, in the frequency domain."""
     spectrum = np.fft.rfft(source)
