@@ -122,7 +122,7 @@ def run(
         examples = examples[:: max(1, len(examples) // QUICK_EXAMPLES)]
     tell(f"training on {len(examples)} sentences")
     began = time.perf_counter()
-    tagger = fit_spans(examples, tell=lambda done: tell(f"training, pass {done}"))
+    tagger = fit_spans(examples, tell=lambda n: None if n % 20 else tell(f"training, pass {n}"))
     train_s = time.perf_counter() - began
     tell(f"reading {len(questions)} sentences")
     began = time.process_time()
