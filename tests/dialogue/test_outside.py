@@ -307,3 +307,26 @@ def test_mistakes_in_steps(tmp_path: Path, step: str, expected: str) -> None:
 def test_listening_comes_last(tmp_path: Path) -> None:
     call = Conversation(plan_of(tmp_path, TOWNS))
     assert isinstance(call.actions[-1], Listen)
+
+
+REVIEW = """\
+forms:
+  main:
+    fields:
+      town: {choices: [Oslo, Rome], prompt: "Where?"}
+      day: {choices: [monday, friday], prompt: "When?"}
+    review:
+      prompt: "{{ town }} on {{ day }}. Right?"
+      correction: "{{ value }}. And the rest as before?"
+    filled: {say: "{{ town }} on {{ day }}.", disconnect: told}
+"""
+
+
+def test_a_correction_at_the_review_confirms_only_that(tmp_path: Path) -> None:
+    call = Conversation(plan_of(tmp_path, REVIEW))
+    assert call(says(town="Oslo", day="monday")) == ["Oslo on monday. Right?"]
+    assert call(says(confirmed="no", day="friday")) == ["friday. And the rest as before?"]
+    assert call.state == "main/review"
+    assert call(SILENCE)[-1] == "Oslo on friday. Right?"  # later everything again
+    assert call(says(town="Rome", day="monday")) == ["Rome on monday. Right?"]  # two at once
+    assert call(YES) == ["Rome on monday."]

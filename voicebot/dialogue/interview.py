@@ -101,6 +101,11 @@ class Interview:
         first, again = self._question(place)
         is_again = state.count(f"{place.state}:asked") > 1
         given = place.field if place.kind == "confirm" else None
+        review = self._performer.form.review
+        if place.kind == "review" and review is not None and review.correction:
+            changed, state.corrected = state.corrected, []
+            if len(changed) == 1:
+                first, is_again, given = review.correction, False, changed[0]
         self._performer.play(again if is_again and again else first, given=given)
         state.mode = "listen"
 

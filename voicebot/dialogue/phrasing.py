@@ -125,7 +125,7 @@ def _check_template(
     except templates.TemplateError as error:
         checker.report(key, str(error))
         return
-    allowed = {*known, "value"} if "confirm" in key else known
+    allowed = {*known, "value"} if {"confirm", "correction"} & set(key) else known
     for value in template.values:
         _check_name(checker, key, value.name, allowed, "in the prompt")
         if value.kind is not None and value.kind not in templates.KINDS:

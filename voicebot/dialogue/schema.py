@@ -443,6 +443,9 @@ class Review(Inherited):
 
     prompt: Prompt | None = Field(None, description="the values, read back as a yes/no question")
     reprompt: Prompt | None = Field(None, description="the same, asked again")
+    correction: Prompt | None = Field(
+        None, description="asked after one correction, instead of all; {{ value }} is the new one"
+    )
     change: Prompt | None = Field(None, description="asked after 'no': what shall be changed?")
 
 

@@ -86,6 +86,7 @@ class State(_Record):
     is_opened: bool = False  # the form's open question is answered
     is_reviewed: bool = False
     is_changing: bool = False  # "no" to the review: what shall be changed?
+    corrected: list[str] = []  # slots that the last answer changed
     is_resumed: bool = False  # a digression has just come back
     noinput_ms: int | None = None  # as the last prompt said
     language: str = ""  # "": the plan's own

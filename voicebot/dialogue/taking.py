@@ -23,6 +23,7 @@ class Taker:
 
     def take(self, place: Place, heard: Heard, *, by_key: bool) -> bool:
         """Process an answer at a place; False: nothing fits here (a nomatch)."""
+        self._state.corrected = []
         if heard.form is not None and heard.form != place.form:
             self._go(place, heard.form)
             self._merge(heard.values, by_key=by_key, others=heard.others)
@@ -33,8 +34,9 @@ class Taker:
             return self._take_confirmation(place, heard, by_key=by_key)
         if place.kind in {"review", "change"}:
             return self._take_review(place, heard, by_key=by_key)
-        rejected = self._reject(self._rejected(heard))
+        taken_back = self._rejected(heard)
         merged = self._merge(heard.values, by_key=by_key, others=heard.others)
+        rejected = self._reject_still(taken_back)
         if merged or rejected or heard.form is not None:
             self._state.acknowledged = []
             self._state.is_opened = self._state.is_opened or merged or heard.form is not None
@@ -83,8 +85,9 @@ class Taker:
     def _take_review(self, place: Place, heard: Heard, *, by_key: bool) -> bool:
         state = self._state
         state.is_changing = False
-        rejected = self._reject([slot.name for slot in self._matching(heard.denied)])
-        if self._merge(heard.values, by_key=by_key, others=heard.others) or rejected:
+        taken_back = {slot.name: slot.value for slot in self._matching(heard.denied)}
+        merged = self._merge(heard.values, by_key=by_key, others=heard.others)
+        if self._reject_still(taken_back) or merged:
             state.forget_misses(place.state)
             return True
         if place.kind == "review" and heard.answer == "yes":
@@ -144,6 +147,7 @@ class Taker:
             return
         is_correction = before is not None and before.value != slot.value
         if is_correction and before is not None:
+            state.corrected = [*state.corrected, name]
             self._performer.note(
                 "correction", {"slot": name, "from": before.value, "to": slot.value}
             )
@@ -197,13 +201,24 @@ class Taker:
         state.slots[name] = state.slots[name].model_copy(update={"is_confirmed": True})
         state.newly_filled.append(name)
 
-    def _rejected(self, heard: Heard) -> list[str]:
+    def _rejected(self, heard: Heard) -> dict[str, str]:
         """Slots whose values the caller takes back: those named, or what was just mentioned."""
-        names = [slot.name for slot in self._matching(heard.denied)]
-        if heard.answer == "no" and not names:
-            given = {slot.name for slot in heard.values}
+        found = {slot.name: slot.value for slot in self._matching(heard.denied)}
+        if heard.answer == "no" and not found:
+            given, slots = {slot.name for slot in heard.values}, self._state.slots
             names = [name for name in self._state.acknowledged if name not in given]
-        return names
+            found = {name: slots[name].value for name in names if name in slots}
+        return found
+
+    def _reject_still(self, taken_back: Mapping[str, str]) -> bool:
+        """Empty slots that hold what was taken back; those corrected hold something else."""
+        slots = self._state.slots
+        names = [
+            name
+            for name, value in taken_back.items()
+            if name in slots and slots[name].value == value
+        ]
+        return self._reject(names)
 
     def _matching(self, denied: Iterable[SlotValue]) -> list[SlotValue]:
         slots = self._state.slots
