@@ -192,3 +192,15 @@ def test_ctrl_c_prints_what_was_measured_so_far(monkeypatch, capsys):
     assert json.loads(printed.out)["max_streams"] == 3
     assert "measured so far" in printed.err
     assert "--device cuda" in printed.err  # measured on a CPU, and says so
+
+
+def test_the_command_measures_small_on_a_cpu_and_says_so(capsys):
+    """As continuous integration runs it: really paced, figures not looked at."""
+    arguments = ["--model", "tiny", "--streams", "2", "--chunk-ms", "160", "--device", "cpu"]
+    assert cli.main(["bench", "asr", *arguments, "--seconds", "2", "--fixed", "--json"]) == 0
+    printed = capsys.readouterr()
+    report = json.loads(printed.out)
+    assert list(report) == KEYS
+    assert (report["device"], report["streams"], report["chunk_ms"]) == ("cpu", 2, 160)
+    assert report["roofline_ms"] > 0
+    assert "on this CPU" in printed.err

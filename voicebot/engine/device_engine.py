@@ -164,7 +164,7 @@ class DeviceEngine:
                 now + (self._chunk - self._model.lead_samples) / self._model.input_hz
             )
         self._open[slot] = True
-        self._begin(slot, now)
+        self._begin(lane, [slot], now)
         return slot
 
     def release(self, slot: int) -> None:
@@ -275,7 +275,9 @@ class DeviceEngine:
     def _alone(self, lane: int, slots: NDArray[np.intp], now: float) -> list[Emission]:
         """A step failed: halves of it, until only those fail that fail by themselves."""
         if len(slots) == 1:
-            return [self._fail(int(slots[0]), now)]
+            failure = self._failed(int(slots[0]))
+            self._begin(lane, slots.tolist(), now)
+            return [failure]
         emitted = []
         for part in np.array_split(slots, 2):
             if self._submit(lane, part):
@@ -296,12 +298,11 @@ class DeviceEngine:
         failed = {first + row for row in step.failed}
         finals = set(slots[(self._ends[slots] != GOES_ON) & (self._left[slots] <= 0)].tolist())
         said = self._said(step, first, dict(zip(slots.tolist(), before.tolist(), strict=True)))
-        emitted = [self._fail(slot, now) for slot in failed]
+        emitted = [self._failed(slot) for slot in failed]
         for slot in (finals | said.keys()) - failed:
             tokens, frames, log_probs = said.get(slot, ((), (), ()))
             emitted.append(Emission(slot, tokens, frames, log_probs, slot in finals))
-        for slot in finals - failed:
-            self._begin(slot, now)
+        self._begin(lane, sorted(finals | failed), now)
         self._note_ready(slots[self._open[slots]], now)
         return emitted
 
@@ -321,10 +322,8 @@ class DeviceEngine:
                 said[slot] = tuple(tokens[part]), at, tuple(log_probs[part])
         return said
 
-    def _fail(self, slot: int, now: float) -> Emission:
-        was_final = bool(self._ends[slot] != GOES_ON)
-        self._begin(slot, now)
-        return Emission(slot, is_failed=True, is_final=was_final)
+    def _failed(self, slot: int) -> Emission:
+        return Emission(slot, is_failed=True, is_final=bool(self._ends[slot] != GOES_ON))
 
     # ------------------------------------------------------------ slots
 
@@ -342,16 +341,19 @@ class DeviceEngine:
         self._model.add_lane()
         self._pools.append(SlotPool(self._rows))
 
-    def _begin(self, slot: int, now: float) -> None:
-        """The slot's next utterance. Silence before it makes its chunks end with the lane's."""
-        lane, row = divmod(slot, self._rows)
-        self._model.reset(lane, [row])
+    def _begin(self, lane: int, slots: Sequence[int], now: float) -> None:
+        """Their next utterance. Silence before it makes its chunks end with the lane's."""
+        if not slots:
+            return
+        where = np.asarray(slots, np.intp)
+        self._model.reset(lane, [slot - lane * self._rows for slot in slots])
         wait = (self._origin[lane] - now) % self.chunk_s
         lead = self._model.lead_samples
         pad = (self._chunk - lead - round(wait * self._model.input_hz)) % self._chunk
-        self._ring.clear(slot)
-        self._written[slot], self._taken[slot] = lead + pad, 0
-        self._ends[slot], self._ready_at[slot] = GOES_ON, np.inf
+        for slot in slots:
+            self._ring.clear(slot)
+        self._written[where], self._taken[where] = lead + pad, 0
+        self._ends[where], self._ready_at[where] = GOES_ON, np.inf
 
     def _note_ready(self, slots: NDArray[np.intp] | Iterable[int], now: float) -> None:
         where = np.asarray(slots, np.intp)
