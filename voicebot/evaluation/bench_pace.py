@@ -25,6 +25,8 @@ SPEECH_SHARE, SPEECH_S = 0.4, (1.0, 5.0)
 """How much of a call its caller speaks, and how long at a time."""
 TOKENS_PER_S = 3.8
 """Most that telephone sentences needed (asr.decoder)."""
+PHASES = 64
+"""Moments of a chunk at which callers of the telephone model send theirs."""
 WARM_S = 1.0
 """At the beginning of a trial nothing is counted."""
 
@@ -190,11 +192,38 @@ class StreamingTrial:
         lane.begun.append((rows, self._chunk - count))
 
 
-@dataclass(slots=True)
-class _Caller:
-    until: float = 0.0
-    since: float = 0.0
-    is_speaking: bool = False
+class _Callers:
+    """When each speaks and is silent, all at once: one by one would cost more than the model."""
+
+    def __init__(self, count: int, begin: float) -> None:
+        self._rng = np.random.default_rng(1)
+        self.is_speaking = self._rng.random(count) < SPEECH_SHARE
+        lasts = self._lasts(self.is_speaking)
+        # As if the calls had gone on for a while.
+        self.since = begin - lasts * self._rng.random(count)
+        self.until = self.since + lasts
+
+    def ask(self, line: Scheduler, which: NDArray[np.intp], at: float) -> None:
+        """A chunk of these came: partials of those who speak, finals of those who have stopped."""
+        ends = self.until[which] <= at
+        speaking = which[self.is_speaking[which]]
+        lengths = (np.minimum(at, self.until[speaking]) - self.since[speaking]) * 8000
+        for caller, length, is_over in zip(
+            speaking.tolist(),
+            np.maximum(lengths, 800).astype(int).tolist(),
+            (self.until[speaking] <= at).tolist(),
+            strict=True,
+        ):
+            kind = JobKind.FINAL if is_over else JobKind.PARTIAL
+            line.submit(Job(caller, 0, 0, kind, 0, length, at))
+        turned = which[ends]
+        self.is_speaking[turned] ^= True
+        self.since[turned] = at
+        self.until[turned] = at + self._lasts(self.is_speaking[turned])
+
+    def _lasts(self, is_speaking: NDArray[np.bool_]) -> NDArray[np.float64]:
+        lasts = self._rng.uniform(*SPEECH_S, len(is_speaking))
+        return np.where(is_speaking, lasts, lasts * (1 - SPEECH_SHARE) / SPEECH_SHARE)
 
 
 class UtteranceTrial:
@@ -214,20 +243,23 @@ class UtteranceTrial:
 
     def __call__(self, streams: int, seconds: float) -> Measured:
         """See Trial."""
-        rng, measured = np.random.default_rng(1), Measured(streams)
+        measured = Measured(streams)
         audio = _noise(int((SPEECH_S[1] + 1) * 8000), 1)[0]
         line = Scheduler(max_batch=self._max_batch, max_batch_samples=self._max_batch * 16000)
         begin = self._clock() + 0.05
-        events = [(begin + self._chunk_s * index / streams, index) for index in range(streams)]
-        heapq.heapify(events)
-        callers = [_Caller() for _ in range(streams)]
-        for caller in callers:  # as if the calls had gone on for a while
-            self._turn(caller, begin - float(rng.uniform(0, SPEECH_S[0])), rng)
+        callers = _Callers(streams, begin)
+        groups = [
+            np.arange(index, streams, PHASES, dtype=np.intp)
+            for index in range(min(PHASES, streams))
+        ]
+        events = [
+            (begin + self._chunk_s * index / len(groups), index) for index in range(len(groups))
+        ]
         while self._clock() < begin + seconds:
             now = self._clock()
-            while events and events[0][0] <= now:
+            while events[0][0] <= now:
                 at, index = heapq.heappop(events)
-                self._came(line, callers[index], index, at, rng)
+                callers.ask(line, groups[index], at)
                 heapq.heappush(events, (at + self._chunk_s, index))
             batch = line.next_batch()
             if not batch:
@@ -256,24 +288,3 @@ class UtteranceTrial:
         for job in batch:
             kind = measured.finals if job.kind is JobKind.FINAL else measured.chunks
             kind.append(done - job.asked_at)
-
-    def _came(
-        self, line: Scheduler, caller: _Caller, index: int, at: float, rng: np.random.Generator
-    ) -> None:
-        """One chunk of a caller: a partial while he speaks, the final when he has stopped."""
-        ends = at >= caller.until
-        if caller.is_speaking:
-            kind = JobKind.FINAL if ends else JobKind.PARTIAL
-            # Not longer than the utterance is: its last chunk is not a whole one.
-            length = round((min(at, caller.until) - caller.since) * 8000)
-            asked = caller.until if ends else at
-            line.submit(Job(index, 0, 0, kind, 0, max(length, 800), max(asked, at)))
-        if ends:
-            self._turn(caller, at, rng)
-
-    def _turn(self, caller: _Caller, at: float, rng: np.random.Generator) -> None:
-        caller.is_speaking = not caller.is_speaking
-        lasts = float(rng.uniform(*SPEECH_S))
-        if not caller.is_speaking:
-            lasts *= (1 - SPEECH_SHARE) / SPEECH_SHARE
-        caller.since, caller.until = at, at + lasts

@@ -73,7 +73,9 @@ def _measured(device: torch.device, dtype: torch.dtype, size: int) -> tuple[floa
             seconds.append(time.perf_counter() - begun)
         return cost / min(seconds)
 
-    return best(lambda: left @ left, 2.0 * size**3), best(block.clone, 2.0 * block.numel())
+    product, target = torch.empty_like(left), torch.empty_like(block)
+    flops = best(lambda: torch.mm(left, left, out=product), 2.0 * size**3)
+    return flops, best(lambda: target.copy_(block), 2.0 * block.numel())
 
 
 def fastconformer_work(
@@ -111,4 +113,6 @@ def telephone_work(dims: Dimensions, seconds: float, *, parameters: int) -> Work
     step = dims.decoder_layers * (6 * width**2 + 3 * width * inner + 2 * (frames + tokens) * width)
     decoder = memory + tokens * (step + dims.vocabulary * width)
     kept = dims.decoder_layers * 2 * width * 4 * (frames + tokens / 2) * tokens
-    return Work(2.0 * (stem + encoder + decoder), kept, parameters * 4 * tokens)
+    per_token = dims.vocabulary * width + dims.decoder_layers * (8 * width**2 + 3 * width * inner)
+    read = 4 * (parameters + per_token * (tokens - 1))  # decoder weights again for every token
+    return Work(2.0 * (stem + encoder + decoder), kept, read)
