@@ -23,15 +23,17 @@ CONFIGS = {
         predictor_layers=1,
         joint_width=32,
         has_ctc=False,
+        max_symbols=1,
     ),
-    "fastconformer-115m": FastConformerConfig(has_ctc=False),
+    "fastconformer-115m": FastConformerConfig(has_ctc=False, max_symbols=1),
     "fastconformer-0.6b": FastConformerConfig(
-        mels=128, width=1024, layers=24, inner=4096, has_ctc=False
+        mels=128, width=1024, layers=24, inner=4096, has_ctc=False, max_symbols=1
     ),
 }
 NAMES = (*CONFIGS, TELEPHONE)
 SILENT_SHARE = 0.75
-"""Of frames that say nothing: about three labels a second, as in speech."""
+"""Of frames that say nothing, as in speech. Deep random networks hear all noise alike and may
+speak in every frame: their decoder then costs more than it would in life, never less."""
 
 
 def device_named(name: str) -> torch.device:
@@ -74,9 +76,14 @@ def telephone(device: torch.device) -> Moonshine:
 
 @torch.inference_mode()
 def _balance(model: FastConformer, device: torch.device) -> None:
-    """Raise the blank until most frames say nothing, as in speech."""
+    """Raise the blank until most frames say nothing, as in speech.
+
+    Random labels would hardly tell the predictor to stop: it is made quiet (it
+    costs what it costs), and a frame has one label at most.
+    """
     transducer = model.transducer
     assert transducer is not None
+    transducer.predictor.weight.zero_()
     generator = torch.Generator().manual_seed(0)
     samples = 0.05 * torch.randn(1, 4 * SAMPLE_RATE_HZ, generator=generator).to(device)
     mel, counts = model.features(samples, torch.tensor([samples.shape[1]], device=device))

@@ -198,9 +198,11 @@ class _Callers:
     def __init__(self, count: int, begin: float) -> None:
         self._rng = np.random.default_rng(1)
         self.is_speaking = self._rng.random(count) < SPEECH_SHARE
+        self.is_speaking[0] = True  # of one caller, too, something is heard
         lasts = self._lasts(self.is_speaking)
         # As if the calls had gone on for a while.
         self.since = begin - lasts * self._rng.random(count)
+        self.since[0] = begin
         self.until = self.since + lasts
 
     def ask(self, line: Scheduler, which: NDArray[np.intp], at: float) -> None:
