@@ -204,44 +204,6 @@ def _meaning(
     return expectation, lambda heard: interpret(heard, expectation, today=today)
 
 
-def check(options: argparse.Namespace) -> int:
-    """All problems of the plans, with file and line; 2 when there is an error."""
-    from voicebot.dialogue.plan import check as check_plan
-    from voicebot.nlu.grammar import problem as pattern_problem
-
-    errors = 0
-    for path in options.plans:
-        problems = check_plan(path, pattern_problem=pattern_problem)
-        for problem in problems:
-            print(problem)
-        errors += sum(not problem.is_warning for problem in problems)
-        if not problems:
-            print(f"{path}: good")
-    return MISTAKE if errors else OK
-
-
-def graph(options: argparse.Namespace) -> int:
-    """Draw a plan as SVG."""
-    from voicebot.dialogue.graph import draw
-    from voicebot.dialogue.plan import load_plan
-
-    svg = draw(load_plan(options.plan))
-    if str(options.output) == "-":
-        print(svg)
-        return OK
-    if options.output.suffix.lower() != ".svg":  # nor can a slip replace the plan itself
-        raise UserMistake(f"graph: {options.output} does not end in .svg; a graph is SVG")
-    try:
-        options.output.write_text(svg, encoding="utf-8")
-    except OSError as error:
-        raise UserMistake(
-            f"graph: {options.output} cannot be written ({error.strerror}); "
-            "name a file in a folder that exists"
-        ) from None
-    print(f"{options.output}: written")
-    return OK
-
-
 def doctor(options: argparse.Namespace) -> int:
     """What works on this machine and what does not, line by line."""
     from voicebot.server.doctor import examine
@@ -283,7 +245,13 @@ class _Version(argparse.Action):
 
 
 def _parser() -> Parser:
-    from voicebot.server import commands_bench, commands_learning, commands_models, evaluating
+    from voicebot.server import (
+        commands_authoring,
+        commands_bench,
+        commands_learning,
+        commands_models,
+        evaluating,
+    )
     from voicebot.server.terminal import Parser, port, seconds
 
     parser = Parser(
@@ -327,15 +295,7 @@ def _parser() -> Parser:
     added.add_argument("--dialplan", type=Path, metavar="PATH", help="also say what it means")
     added.add_argument("--state", metavar="NAME", help="where in the dialplan (form/field)")
 
-    added = command("check", check, "find the mistakes of dialplans")
-    added.add_argument("plans", nargs="+", type=Path, metavar="PATH")
-
-    added = command("graph", graph, "draw a dialplan")
-    added.add_argument("plan", type=Path, metavar="PATH")
-    added.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="FILE.svg", help="- for stdout"
-    )
-
+    commands_authoring.add(commands, command)
     evaluating.add(commands, command)
 
     commands_bench.add(commands, command)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,14 +62,18 @@ class Answering:
         live: Callable[[str], object] | None = None,
         tap: Tap | None = None,
         folder: Path | None = None,
+        now: datetime | None = None,
+        stand_ins: Mapping[str, Callable[..., object]] | None = None,
     ) -> None:
         """`live` is told the progress of loading; `tap` sees every call's events; `folder`
-        keeps the one call that is made there (`voicebot demo`) whatever the settings say."""
+        keeps the one call that is made there (`voicebot demo`) whatever the settings say. `now`
+        and `stand_ins`, for services, are what a scenario says (`voicebot test`)."""
         self._settings = settings
         self._plan = plan
         self._say = live or (lambda text: None)
         self._tap = tap
         self._folder = folder
+        self._now, self._stand_ins = now, stand_ins
         self.metrics = Metrics()
         self.journal = Journal(settings.store.journal)
         self._parts: CallParts | None = None
@@ -86,6 +90,7 @@ class Answering:
                 plan.services,
                 plan_folder(plan),
                 settings.dialogue.webhook_timeout_s,
+                stand_ins=self._stand_ins,
             )
             stack.push_async_callback(services.aclose)
             self._say("loading the recogniser and the voice ...")
@@ -104,7 +109,16 @@ class Answering:
             stt = _load_stt(settings)
             model = _load_model(settings)
             self._parts = CallParts(
-                settings, plan, engine, prompts, services, spotter.threshold, stt, tts, model
+                settings,
+                plan,
+                engine,
+                prompts,
+                services,
+                spotter.threshold,
+                stt,
+                tts,
+                model,
+                self._now,
             )
             log.info("ready", plan=plan.name)
             yield
@@ -264,12 +278,16 @@ async def in_process(
     live: Callable[[str], object] | None = None,
     tap: Tap | None = None,
     folder: Path | None = None,
+    now: datetime | None = None,
+    stand_ins: Mapping[str, Callable[..., object]] | None = None,
 ) -> AsyncIterator[str]:
     """A server in this event loop on a free loopback port; yields its base URL."""
     server = settings.server.model_copy(update={"host": "127.0.0.1", "port": 0, "public_url": None})
     # What is asked of a public server does not concern one that only this process reaches.
     local = settings.model_copy(update={"server": server, "environment": "development"})
-    answering = Answering(local, plan, live=live, tap=tap, folder=folder)
+    answering = Answering(
+        local, plan, live=live, tap=tap, folder=folder, now=now, stand_ins=stand_ins
+    )
     async with running_server(
         local,
         run_call=answering.run_call,

@@ -67,6 +67,8 @@ class CallParts:
     stt: Callable[[], FrameProcessor] | None = None
     tts: Callable[[], FrameProcessor] | None = None
     model: LanguageModel | None = None
+    now: datetime | None = None
+    """When calls begin, where that is not the present: scenarios say so."""
 
 
 async def run_call(
@@ -78,7 +80,7 @@ async def run_call(
 ) -> CallDecision:
     """Answer the caller and converse until the dialogue, or the caller, ends the call."""
     settings = parts.settings
-    started_at = datetime.now().astimezone()
+    started_at = parts.now or datetime.now().astimezone()
     clock = CallClock(asyncio.get_running_loop().time)
     ahead = settings.speech.ahead_ms * SAMPLE_RATE_HZ // 1000
     playout = Playout(ahead_samples=ahead, message_samples=min(MESSAGE_SAMPLES, ahead // 2))

@@ -71,11 +71,17 @@ class Services:
         timeout_s: float = 5.0,
         *,
         http: httpx.AsyncClient | None = None,
+        stand_ins: Mapping[str, Function] | None = None,
     ) -> None:
-        """Raises PlanError for a definition, module or function that cannot be used."""
+        """Raises PlanError for a definition, module or function that cannot be used.
+
+        `stand_ins` answer in the place of services of the same name: scenarios have some.
+        """
         modules: dict[str, ModuleType] = {}
         self._services = {
-            name: _service(name, definition, plan_folder, timeout_s, modules)
+            name: _Service(name, timeout_s, (stand_ins or {})[name])
+            if name in (stand_ins or {})
+            else _service(name, definition, plan_folder, timeout_s, modules)
             for name, definition in definitions.items()
         }
         self._http = http

@@ -1,0 +1,249 @@
+"""A call that is typed instead of spoken: the plan's machine and understanding, no audio.
+
+`voicebot chat` and text scenarios go through it. Call-outs are really made unless a stand-in
+answers for them; a language model answers only what it was given to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+
+from voicebot.dialogue.hours import local
+from voicebot.dialogue.machine import Machine
+from voicebot.dialogue.plan import Plan
+from voicebot.dialogue.session import Session
+from voicebot.errors import ServiceFailed
+from voicebot.events import (
+    AskModel,
+    BargeInMode,
+    CallerHungUp,
+    CallerTurn,
+    CallService,
+    CallStarted,
+    DialogueEvent,
+    Disconnect,
+    Expectation,
+    Hypothesis,
+    Interpretation,
+    KeysEntered,
+    MessageTaken,
+    ModelReply,
+    NoInput,
+    Note,
+    Play,
+    PromptHeard,
+    ServiceReply,
+    TakeMessage,
+    Transfer,
+    TurnEnded,
+    TurnEndReason,
+)
+from voicebot.nlu.interpreter import interpret, interpret_keys
+from voicebot.server.services import Services
+from voicebot.speech.verbalise import join
+
+SURE = 0.95
+WORDS_PER_S = 2.5
+"""How fast people talk; what a typed message lasts."""
+
+
+@dataclass(slots=True)
+class Answer:
+    """What came of one turn; `state` is where the dialogue waits now, None where it does not."""
+
+    said: list[str] = field(default_factory=list)
+    state: str | None = None
+    slots: dict[str, str] = field(default_factory=dict)
+    intent: str | None = None
+    outcome: str | None = None
+    is_goal: bool = False
+    transfer: str | None = None
+    response_ms: float | None = None
+    barge_in: BargeInMode = BargeInMode.SPEECH
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """All that was said."""
+        return " ".join(self.said)
+
+
+class TypedCall:
+    """One call; each method takes the caller's turn and returns what came of it."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        services: Services,
+        now: datetime,
+        *,
+        parameters: Mapping[str, str] | None = None,
+        model: Iterable[str] = (),
+    ) -> None:
+        """`services` answers call-outs, `model` is what a language model says, in order."""
+        self._machine = Machine(plan, now)
+        today = local(plan.keys, now).date()
+        self._session = Session(
+            self._machine,
+            interpret=partial(interpret, today=today),
+            interpret_keys=interpret_keys,
+        )
+        self._language = plan.language
+        self._services = services
+        self._parameters = dict(parameters or {})
+        self._model = list(model)
+        self._message: TakeMessage | None = None
+        self._asked = 0
+        self._last = Answer()
+
+    @property
+    def expectation(self) -> Expectation | None:
+        """What is waited for now."""
+        return self._machine.expectation
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the call has ended."""
+        return self._machine.outcome is not None
+
+    async def start(self) -> Answer:
+        """The call is answered."""
+        return await self._go_on(CallStarted(parameters=self._parameters))
+
+    async def say(self, text: str, sure: float = SURE) -> Answer:
+        """The caller says this, and `sure` is how sure the recogniser would be."""
+        if self._message is not None:
+            return await self._take_message(len(text.split()) / WORDS_PER_S, "silence")
+        return await self._go_on(
+            CallerTurn(
+                TurnEnded(0, TurnEndReason.COMPLETE),
+                Hypothesis(text, confidence=sure, is_final=True),
+            )
+        )
+
+    async def press(self, keys: str) -> Answer:
+        """The caller presses keys, as many inputs as they make: those beyond are typed ahead."""
+        if self._message is not None:
+            return await self._take_message(0.0, "key")
+        answer, left = Answer(), keys
+        while left and not self.is_over:
+            waits_for = self._machine.expectation
+            rule = waits_for.digits if waits_for is not None else None
+            if rule is None:
+                answer.notes.append(f"keys {left} are ignored here")
+                break
+            ends = left.find(rule.terminator, 1) if rule.terminator else -1
+            size = min(rule.max_keys, ends if ends > 0 else len(left))
+            typed, left = left[:size], left[size:]
+            if rule.terminator and left.startswith(rule.terminator):
+                left = left[1:]
+            answer = _joined(answer, await self._go_on(KeysEntered(typed, 0)))
+        return self._seen(answer)
+
+    async def stay_silent(self) -> Answer:
+        """The caller says nothing until the dialogue minds."""
+        if self._message is not None:
+            return await self._take_message(0.0, "silence")
+        return await self._go_on(NoInput(0))
+
+    async def hang_up(self) -> Answer:
+        """The caller is gone."""
+        answer = Answer()
+        if self._message is not None:
+            answer = await self._take_message(0.0, "hangup")
+        self._session.handle(CallerHungUp(0))
+        return self._seen(answer)
+
+    def cut(self, is_key: bool) -> bool:
+        """The caller talks (or keys) into what is being said; False where nothing stops it."""
+        mode = self._last.barge_in
+        if mode is BargeInMode.NONE or (not is_key and mode is BargeInMode.DTMF):
+            return False
+        words = self._last.text.split()
+        heard = " ".join(words[: max(1, len(words) // 3)])
+        self._session.handle(PromptHeard(0, heard, was_cut=True))
+        return True
+
+    # ------------------------------------------------------------ inside
+
+    async def _take_message(self, seconds: float, ended_by: str) -> Answer:
+        message = self._message
+        assert message is not None
+        self._message = None
+        taken = MessageTaken(message.id, seconds, "message.wav", ended_by)  # type: ignore[arg-type]
+        return await self._go_on(taken)
+
+    async def _go_on(self, event: DialogueEvent | CallerTurn | KeysEntered) -> Answer:
+        answer = Answer()
+        pending: list[DialogueEvent | CallerTurn | KeysEntered] = [event]
+        while pending:
+            for action in self._session.handle(pending.pop(0)):
+                if isinstance(action, CallService):
+                    pending.append(await self._serve(action))
+                elif isinstance(action, AskModel):
+                    pending.append(self._consult(action))
+                else:
+                    self._note(answer, action)
+        return self._seen(answer)
+
+    def _note(self, answer: Answer, action: object) -> None:
+        match action:
+            case Play():
+                text = join(action.parts, action.language or self._language)
+                answer.said += [text] if text else []
+                answer.barge_in = action.barge_in
+            case Interpretation():
+                answer.intent = action.intent
+            case TakeMessage():
+                self._message = action
+            case Transfer():
+                answer.transfer = action.destination or action.queue
+            case Note():
+                answer.notes.append(action.kind)
+            case Disconnect():
+                pass
+
+    async def _serve(self, action: CallService) -> ServiceReply:
+        try:
+            value = await self._services.call(action.name, action.arguments, call_id=action.id)
+        except ServiceFailed as error:
+            return ServiceReply(action.id, error=str(error))
+        return ServiceReply(action.id, value)
+
+    def _consult(self, action: AskModel) -> ModelReply:
+        if self._asked >= len(self._model):
+            return ModelReply(action.id, error="no language model is configured")
+        self._asked += 1
+        return ModelReply(action.id, self._model[self._asked - 1])
+
+    def _seen(self, answer: Answer) -> Answer:
+        machine = self._machine
+        answer.outcome = machine.outcome
+        is_waiting = machine.expectation is not None or self._message is not None
+        answer.state = machine.state if is_waiting and machine.outcome is None else None
+        answer.slots = machine.slots
+        answer.is_goal = machine.is_goal
+        self._last = answer
+        return answer
+
+
+def _joined(first: Answer, then: Answer) -> Answer:
+    then.said = [*first.said, *then.said]
+    then.notes = [*first.notes, *then.notes]
+    return then
+
+
+def stand_in(replies: Sequence[Mapping[str, object]]) -> Callable[..., Mapping[str, object]]:
+    """A service that gives these replies in turn, the last one again and again."""
+    left = list(replies)
+
+    def answer(**_: object) -> Mapping[str, object]:
+        reply = left.pop(0) if len(left) > 1 else left[0]
+        if set(reply) == {"error"}:
+            raise ServiceFailed(str(reply["error"]))
+        return reply
+
+    return answer
