@@ -7,12 +7,9 @@ answer holds (also of other fields), runs `filled`, and so on until the form is 
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
-
-from pydantic import ValidationError
 
 from voicebot.dialogue import defaults, inherit, texts
 from voicebot.dialogue.activations import Activations
@@ -21,14 +18,15 @@ from voicebot.dialogue.consulting import Consulting
 from voicebot.dialogue.expectations import Place, expectation, language_of
 from voicebot.dialogue.hours import is_open
 from voicebot.dialogue.interview import Interview
-from voicebot.dialogue.performer import Performer, steps_at
+from voicebot.dialogue.performer import Performer
+from voicebot.dialogue.saving import restored
 from voicebot.dialogue.schema import LadderEntry
 from voicebot.dialogue.state import Said, State
 from voicebot.dialogue.stepping import Stepper
 from voicebot.dialogue.taking import Taker
 from voicebot.dialogue.texts import Texts
 from voicebot.dialogue.understanding import understand
-from voicebot.errors import PlanError
+from voicebot.dialogue.universals import Universals
 from voicebot.events import (
     Action,
     BargeInMode,
@@ -43,7 +41,6 @@ from voicebot.events import (
     NoInput,
     Play,
     PromptHeard,
-    Say,
     ServiceReply,
 )
 
@@ -69,6 +66,7 @@ class Machine:
         self._taker = Taker(performer, self._activations)
         self._consulting = Consulting(performer, self._asking, self._taker)
         self._stepper = Stepper(performer, self._asking, self._activations, self._interview)
+        self._universals = Universals(performer, self._activations, self._interview)
 
     # ------------------------------------------------------------ from outside
 
@@ -118,13 +116,7 @@ class Machine:
     def from_json(cls, plan: Plan, now: datetime, text: str) -> Machine:
         """A machine that goes on where `to_json` stopped; PlanError when the plan has changed."""
         machine = cls(plan, now)
-        try:
-            state = State.model_validate(json.loads(text))
-        except (ValidationError, ValueError):
-            raise PlanError(f"{plan.path}:1: not a saved dialogue state") from None
-        if not _fits(plan, state):
-            raise PlanError(f"{plan.path}:1: the saved dialogue belongs to another plan")
-        machine._attach(state)
+        machine._attach(restored(plan, text))
         return machine
 
     def handle(self, event: DialogueEvent) -> list[Action]:
@@ -251,10 +243,13 @@ class Machine:
         if place is None or waits_for is None:
             return
         if event.is_universal and (language := language_of(event.intent)) is not None:
-            self._change_language(place, language)
+            if language in self._plan.languages:
+                self._universals.change_language(place, language)
+            else:
+                self._miss("nomatch")
             return
         if event.is_universal and event.intent in inherit.universals(self._performer.keys, place):
-            self._universal(place, event.intent)
+            self._universals.take(place, event.intent)
             return
         if place.kind == "llm":
             self._open_question(place, waits_for, event)
@@ -283,92 +278,9 @@ class Machine:
         else:
             self._miss("nomatch")
 
-    # ------------------------------------------------------------ universals
-
-    def _universal(self, place: Place, name: str) -> None:
-        """help, repeat, go_back, goodbye, operator."""
-        universal = inherit.universals(self._performer.keys, place)[name]
-        self._state.misses = 0
-        if name == "goodbye" and not universal.leaves:
-            self._performer.play(universal.prompt)
-            self._performer.disconnect(defaults.GOODBYE_OUTCOME)
-        elif name == "operator" and not universal.prompt:
-            self._performer.play(self._texts.last_words["operator"])
-            self._performer.leave(universal)
-        elif universal.leaves:
-            self._performer.leave(universal)
-        elif name == "repeat":
-            self._repeat()
-        elif name == "go_back":
-            self._go_back(place)
-        else:
-            self._performer.play(
-                universal.prompt or inherit.help_prompt(self._performer.keys, place)
-            )
-            self._interview.ask(place)
-
-    def _change_language(self, place: Place, language: str) -> None:
-        """The caller wants another language: the question again, in full."""
-        if language not in self._plan.languages:
-            self._miss("nomatch")
-            return
-        self._state.misses = 0
-        self._performer.speak(language)
-        self._state.counts.pop(f"{place.state}:asked", None)
-        self._interview.ask(place)
-
-    def _repeat(self) -> None:
-        for said in self._state.last_plays:
-            parts = tuple(part if isinstance(part, str) else Say(*part) for part in said.parts)
-            self._performer.actions.append(Play(parts, said.barge_in, said.language))
-
-    def _go_back(self, place: Place) -> None:
-        """Undo the last answer: its question is asked again."""
-        state = self._state
-        state.history.pop()
-        while state.history and state.history[-1].kind not in {"menu", "open", "field"}:
-            state.history.pop()
-        if not state.history:
-            self._performer.play(self._texts.nothing_before)
-            self._interview.ask(place)
-            return
-        before = state.history.pop()
-        state.mode = "run"
-        if before.form != state.form and not self._activations.back_to(before.form):
-            state.stack = []
-            self._performer.enter(before.form)
-            return
-        state.phase = "collect"
-        state.acknowledged = []
-        state.is_opened = state.is_changing = False
-        for name in [before.field] if before.field else self._performer.form.fields:
-            self._performer.clear(name)
-
 
 def _said(play: Play) -> Said:
     parts = [
         part if isinstance(part, str) else (part.value, part.kind, part.pace) for part in play.parts
     ]
     return Said(parts=parts, barge_in=play.barge_in, language=play.language)
-
-
-def _fits(plan: Plan, state: State) -> bool:
-    """Whether everything that a saved state names is in the plan."""
-    forms = plan.forms
-    if state.language and state.language not in plan.languages:
-        return False
-    waiting = [before.form for before in state.stack]
-    if not {state.form, *waiting, *(visit.form for visit in state.history)} - {""} <= set(forms):
-        return False
-    visits = [*state.history, *([state.at] if state.at is not None else [])]
-    if any(visit.field and visit.field not in forms[visit.form].fields for visit in visits):
-        return False
-    every = [state.frames, *(before.frames for before in state.stack)]
-    try:
-        return all(
-            frame.index <= len(steps_at(plan.keys, frame.address))
-            for frames in every
-            for frame in frames
-        )
-    except (KeyError, IndexError, AttributeError):
-        return False

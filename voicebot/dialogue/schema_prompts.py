@@ -1,0 +1,168 @@
+"""Keys of prompts, exits, ladders and universals."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+)
+
+from voicebot.dialogue import short_forms
+from voicebot.dialogue.short_forms import DtmfKey, Patience, Phrases, Text
+from voicebot.events import BargeInMode
+
+NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_-]*$"
+LANGUAGE_PATTERN = r"^[a-z]{2,3}(-[A-Za-z]{2,4})?$"
+MAX_LADDER = 10
+
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
+
+
+class Keys(BaseModel):
+    """Base: unknown keys are mistakes; nothing changes after loading."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+# ---------------------------------------------------------------- short forms
+
+
+def wrapped(key: str, model: type[BaseModel]) -> BeforeValidator:
+    def wrap(value: object) -> object:
+        return {key: short_forms.key_text(value)} if isinstance(value, str | int) else value
+
+    return BeforeValidator(wrap, json_schema_input_type=str | model)
+
+
+# ---------------------------------------------------------------- prompts and exits
+
+_TEXT = {
+    "anyOf": [
+        {"type": "string", "minLength": 1, "maxLength": 2000},
+        {"type": "object", "additionalProperties": {"type": "string"}},
+    ]
+}
+"""A text, or one for each language."""
+
+
+BargeIn = Annotated[
+    BargeInMode | None,
+    BeforeValidator(short_forms.barge_in, json_schema_input_type=BargeInMode | bool | None),
+]
+
+
+Translated = dict[Annotated[str, StringConstraints(pattern=LANGUAGE_PATTERN)], str | list[str]]
+"""`{en: Hello., es: Hola.}`, where a text may stand: see `translating`."""
+
+
+class PromptPart(Keys):
+    """A part of a prompt, spoken when its condition holds."""
+
+    say: Annotated[Text, WithJsonSchema(_TEXT)] = Field(
+        description="what is spoken; may hold {{ values }} and [optional parts]"
+    )
+    when: str | None = Field(None, description="condition under which this part is spoken")
+    barge_in: BargeIn = Field(
+        None, description="what may interrupt this part; default: what may interrupt here"
+    )
+    noinput: Patience | None = Field(
+        None, description="silence after this part, if it is the last; default: the timeouts here"
+    )
+
+
+Prompt = Annotated[
+    list[PromptPart],
+    BeforeValidator(
+        short_forms.say_parts,
+        json_schema_input_type=Text | PromptPart | list[Text | PromptPart] | Translated,
+    ),
+]
+
+
+class TransferTo(Keys):
+    """Hands the call over."""
+
+    to: Text = Field("", description="E.164 number or SIP URI; may hold {{ values }}")
+    summary: Prompt | None = Field(
+        None, description="spoken to whoever answers, before the caller is put through"
+    )
+    queue: Name | None = Field(None, description="queue to wait in, instead of 'to'")
+    hold_prompt: Text = Field(
+        "", description="spoken while waiting; {position} is the caller's place in the queue"
+    )
+    hold_music: Annotated[str, StringConstraints(pattern=r"^(https?://[^\s/]+.*)?$")] = Field(
+        "", description="URL of the music heard while waiting; default: the network's"
+    )
+    outcome: Name = Field("transferred", description="what the journal records")
+    goal: bool = Field(False, description="whether this ending is a success")
+
+
+class DisconnectAs(Keys):
+    """Ends the call."""
+
+    outcome: Name = Field("completed", description="what the journal records")
+    goal: bool = Field(False, description="whether this ending is a success")
+
+
+Goto = Annotated[Name, Field(description="form to go on with")]
+TransferKey = Annotated[TransferTo, wrapped("to", TransferTo)]
+DisconnectKey = Annotated[DisconnectAs, wrapped("outcome", DisconnectAs)]
+
+
+class Exit(Keys):
+    """What may be said and done at the end of a ladder or for a universal."""
+
+    prompt: Prompt | None = Field(None, description="what is spoken")
+    goto: Goto | None = None
+    transfer: TransferKey | None = Field(None, description="hand the call to a number or SIP URI")
+    disconnect: DisconnectKey | None = Field(None, description="end the call with this outcome")
+
+    @property
+    def leaves(self) -> bool:
+        """Whether the place is left."""
+        return not (self.goto is None and self.transfer is None and self.disconnect is None)
+
+
+class LadderEntry(Exit):
+    """One rung: what happens at the count-th noinput or nomatch in a row."""
+
+    count: int | None = Field(
+        None, ge=1, le=MAX_LADDER, description="from which time on; default: one after the other"
+    )
+    reprompt: bool = Field(True, description="ask the question again after this prompt")
+
+
+Ladder = Annotated[
+    list[LadderEntry],
+    BeforeValidator(
+        short_forms.ladder, json_schema_input_type=Text | LadderEntry | list[Text | LadderEntry]
+    ),
+]
+
+
+class Universal(Exit):
+    """An intent that works everywhere."""
+
+    phrases: Phrases | None = Field(None, description="what callers say for it")
+    examples: Phrases | None = Field(None, description="sentences like those callers say for it")
+    dtmf: DtmfKey | None = Field(None, description="key for it")
+
+
+def _universal(value: object) -> object:
+    return None if value is False else {} if value is True or value is None else value
+
+
+Universals = dict[
+    Literal["operator", "help", "repeat", "goodbye", "go_back"],
+    Annotated[
+        Universal | None,
+        BeforeValidator(_universal, json_schema_input_type=Universal | bool),
+    ],
+]

@@ -1,0 +1,78 @@
+"""What works everywhere: help, repeat, go back, goodbye, operator, another language."""
+
+from __future__ import annotations
+
+from voicebot.dialogue import defaults, inherit, texts
+from voicebot.dialogue.activations import Activations
+from voicebot.dialogue.expectations import Place
+from voicebot.dialogue.interview import Interview
+from voicebot.dialogue.performer import Performer
+from voicebot.events import Play, Say
+
+
+class Universals:
+    """Answers the universals at a place of a State."""
+
+    def __init__(
+        self, performer: Performer, activations: Activations, interview: Interview
+    ) -> None:
+        self._performer = performer
+        self._activations = activations
+        self._interview = interview
+        self._state = performer.state
+
+    def take(self, place: Place, name: str) -> None:
+        """help, repeat, go_back, goodbye, operator."""
+        universal = inherit.universals(self._performer.keys, place)[name]
+        self._state.misses = 0
+        if name == "goodbye" and not universal.leaves:
+            self._performer.play(universal.prompt)
+            self._performer.disconnect(defaults.GOODBYE_OUTCOME)
+        elif name == "operator" and not universal.prompt:
+            self._performer.play(texts.of(self._performer.keys.language).last_words["operator"])
+            self._performer.leave(universal)
+        elif universal.leaves:
+            self._performer.leave(universal)
+        elif name == "repeat":
+            self._repeat()
+        elif name == "go_back":
+            self._go_back(place)
+        else:
+            self._performer.play(
+                universal.prompt or inherit.help_prompt(self._performer.keys, place)
+            )
+            self._interview.ask(place)
+
+    def change_language(self, place: Place, language: str) -> None:
+        """The caller wants another language: the question again, in full."""
+        self._state.misses = 0
+        self._performer.speak(language)
+        self._state.counts.pop(f"{place.state}:asked", None)
+        self._interview.ask(place)
+
+    def _repeat(self) -> None:
+        for said in self._state.last_plays:
+            parts = tuple(part if isinstance(part, str) else Say(*part) for part in said.parts)
+            self._performer.actions.append(Play(parts, said.barge_in, said.language))
+
+    def _go_back(self, place: Place) -> None:
+        """Undo the last answer: its question is asked again."""
+        state = self._state
+        state.history.pop()
+        while state.history and state.history[-1].kind not in {"menu", "open", "field"}:
+            state.history.pop()
+        if not state.history:
+            self._performer.play(texts.of(self._performer.keys.language).nothing_before)
+            self._interview.ask(place)
+            return
+        before = state.history.pop()
+        state.mode = "run"
+        if before.form != state.form and not self._activations.back_to(before.form):
+            state.stack = []
+            self._performer.enter(before.form)
+            return
+        state.phase = "collect"
+        state.acknowledged = []
+        state.is_opened = state.is_changing = False
+        for name in [before.field] if before.field else self._performer.form.fields:
+            self._performer.clear(name)
