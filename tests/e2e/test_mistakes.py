@@ -19,7 +19,7 @@ import structlog
 from hostile import PLANS
 
 from voicebot import cli
-from voicebot.asr import wheel
+from voicebot.asr import checkpoint, wheel
 
 pytestmark = pytest.mark.e2e
 
@@ -196,6 +196,20 @@ def test_corrupt_audio_among_good_files(
 def test_no_model_cache_and_no_network(voicebot: Any, tmp_path: Path, no_network: None) -> None:
     said = voicebot("transcribe", tone(tmp_path / "a.wav"))
     assert (said.code, said.err) == (0, "")
+    assert not list(tmp_path.glob("cache/*")), "the shipped recogniser needs no conversion"
+
+
+@pytest.fixture
+def nothing_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package without its recogniser: the untouched weights serve."""
+    monkeypatch.setattr(checkpoint, "SHIPPED", tmp_path / "telephone.safetensors")
+
+
+def test_an_untouched_recogniser_is_converted_once(
+    voicebot: Any, tmp_path: Path, no_network: None, nothing_shipped: None
+) -> None:
+    said = voicebot("transcribe", tone(tmp_path / "a.wav"))
+    assert (said.code, said.err) == (0, "")
     assert list((tmp_path / "cache").glob("*.safetensors"))
 
 
@@ -214,6 +228,7 @@ def test_no_model_cache_and_no_wheel(
         monkeypatch.chdir(tmp_path)
         monkeypatch.setenv("VOICEBOT_ASR__CACHE_DIR", str(tmp_path / "cache"))
         monkeypatch.setattr(wheel, "PACKAGE", "moonshine_that_is_not_installed")
+    monkeypatch.setattr(checkpoint, "SHIPPED", tmp_path / "telephone.safetensors")
     said = voicebot(command, *arguments[command])
     said.err = said.err or said.out
     assert said.code == 2
@@ -222,7 +237,9 @@ def test_no_model_cache_and_no_wheel(
     assert "Traceback" not in said.err + said.out
 
 
-def test_a_damaged_cache_is_converted_again(voicebot: Any, tmp_path: Path, weights: Path) -> None:
+def test_a_damaged_cache_is_converted_again(
+    voicebot: Any, tmp_path: Path, weights: Path, nothing_shipped: None
+) -> None:
     (kept,) = weights.glob("*.safetensors")
     (tmp_path / "cache").mkdir()
     copy = tmp_path / "cache" / kept.name
@@ -232,7 +249,7 @@ def test_a_damaged_cache_is_converted_again(voicebot: Any, tmp_path: Path, weigh
 
 
 def test_a_cache_that_cannot_be_written(
-    voicebot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    voicebot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nothing_shipped: None
 ) -> None:
     """Also for root, whom no permission stops: the folder would lie below a file."""
     (tmp_path / "file").write_text("")

@@ -68,7 +68,7 @@ def chosen(cache_dir: Path) -> Path | None:
     note = cache_dir / CHOICE
     try:
         path = Path(json.loads(note.read_text(encoding="utf-8"))["checkpoint"])
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, KeyError, TypeError):
         raise ModelUnavailable(
