@@ -172,7 +172,7 @@ async def call(
         await asyncio.sleep(service_s)
         return (replies or {})[action.name]
 
-    async def render_later(parts: tuple[str | Say, ...]) -> SpokenPrompt:
+    async def render_later(parts: tuple[str | Say, ...], language: str) -> SpokenPrompt:
         await asyncio.sleep(0.03)  # real voices take a while
         prompt = render(parts)
         return prompt if tts is None else SpokenPrompt(prompt.text, b"")

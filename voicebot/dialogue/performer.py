@@ -115,7 +115,7 @@ class Performer:
         if slot_type is SlotType.CHOICE:
             choice = inherit.choices(self.keys, field).get(text)
             return choice.say if choice is not None and choice.say else text.replace("_", " ")
-        return text if slot_type is SlotType.YES_NO else Say(text, slot_type.value)
+        return Say(text, slot_type.value)
 
     # ------------------------------------------------------------ speaking
 

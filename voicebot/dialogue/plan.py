@@ -89,10 +89,10 @@ class Plan:
         """Every outcome that a call can end with."""
         return routes.outcomes(self.keys)
 
-    def static_prompts(self) -> list[tuple[str, ...]]:
-        """Prompts that hold no value, as parts, without repetition: they can be rendered ahead."""
+    def static_prompts(self, language: str = "") -> list[tuple[str, ...]]:
+        """Prompts in a language that hold no value, as parts, without repetition: they can be rendered ahead."""
         found: dict[tuple[str, ...], None] = {}
-        for part in all_prompt_parts(self.keys):
+        for part in all_prompt_parts(self.in_language(language)):
             template = templates.parse(part.say)
             if not template.values:
                 texts = tuple(str(text) for text in template.render(lambda value: None))

@@ -27,7 +27,8 @@ from voicebot.pipeline.failure import watched
 from voicebot.pipeline.frames import AfterPromptsFrame, EventFrame, PromptFrame
 
 Parts = tuple[str | Say, ...]
-Render = Callable[[Parts], Awaitable[SpokenPrompt]]
+Render = Callable[[Parts, str], Awaitable[SpokenPrompt]]
+"""A prompt's parts and their language to audio."""
 
 
 def _tone() -> SpokenPrompt:
@@ -90,7 +91,7 @@ class Speak(FrameProcessor):
             action = await self._actions.get()
             if isinstance(action, Play):
                 cuts = self._cuts
-                prompt = await self._render(action.parts)
+                prompt = await self._render(action.parts, action.language)
                 if cuts == self._cuts and (prompt.mulaw or prompt.text):
                     await self.push_frame(PromptFrame(prompt, barge_in=action.barge_in))
             elif isinstance(action, Listen):

@@ -95,7 +95,7 @@ class Answering:
             stack.push_async_callback(services.aclose)
             self._say("loading the recogniser and the voice ...")
             recogniser = await asyncio.to_thread(_load_recogniser, settings)
-            prompts, tts = await asyncio.to_thread(make_prompts, settings, plan.language)
+            prompts, tts = await asyncio.to_thread(make_prompts, settings, plan.language, plan.languages[1:])
             if tts is None:
                 await asyncio.to_thread(render_ahead, prompts, plan)
             slots = settings.server.max_calls

@@ -141,13 +141,13 @@ async def _keep_message(folder: Path, id: str, caller: bytes) -> str:
     return str(path)
 
 
-async def _render(parts: CallParts, spoken: Spoken) -> SpokenPrompt:
+async def _render(parts: CallParts, spoken: Spoken, language: str) -> SpokenPrompt:
     """Audio of a prompt; only its text where a Pipecat service will speak it."""
     if parts.tts is not None:
-        return SpokenPrompt(parts.prompts.text(spoken), b"")
-    if parts.prompts.is_ready(spoken):
-        return parts.prompts.render(spoken)  # from memory or a small file
-    return await asyncio.to_thread(parts.prompts.render, spoken)
+        return SpokenPrompt(parts.prompts.text(spoken, language), b"")
+    if parts.prompts.is_ready(spoken, language):
+        return parts.prompts.render(spoken, language)  # from memory or a small file
+    return await asyncio.to_thread(parts.prompts.render, spoken, language)
 
 
 def _who_left(socket: MediaSocket, stream: MediaStream) -> str:
@@ -171,8 +171,9 @@ def _decision(decision: Decision, prompts: Prompts) -> CallDecision:
 
 def render_ahead(prompts: Prompts, plan: Plan) -> None:
     """Render the plan's fixed prompts, so that no caller waits for one."""
-    for spoken in plan.static_prompts():
-        prompts.render(spoken)
+    for language in ("", *plan.translations):
+        for spoken in plan.static_prompts(language):
+            prompts.render(spoken, language)
 
 
 def plan_folder(plan: Plan) -> Path:

@@ -58,7 +58,7 @@ class CallObserver:
         self,
         keeping: Keeping,
         start: CallStart,
-        text_of: Callable[[tuple[str | Say, ...]], str],
+        text_of: Callable[[tuple[str | Say, ...], str], str],
         tap: Callable[[object], None] | None = None,
         written: Callable[[str], str] = str,
     ) -> None:

@@ -64,7 +64,7 @@ class CallRecord:
 
     def __init__(
         self,
-        text_of: Callable[[tuple[str | Say, ...]], str],
+        text_of: Callable[[tuple[str | Say, ...], str], str],
         written: Callable[[str], str] = str,
     ) -> None:
         """`text_of` says how a prompt's parts are spoken; `written` how what the caller said is
@@ -98,7 +98,7 @@ class CallRecord:
             case Interpretation():
                 self._understood(event)
             case Play():
-                text = self._text_of(event.parts)
+                text = self._text_of(event.parts, event.language)
                 self._turn.bot_text = f"{self._turn.bot_text} {text}".strip()
             case PromptStarted():
                 if self._turn.answered_at is None:

@@ -14,6 +14,7 @@ import os
 import tempfile
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
 
 from voicebot.events import CHUNK_SAMPLES, SAMPLE_RATE_HZ, PhraseEnd, Say, SpokenPrompt
@@ -31,7 +32,8 @@ class Prompts:
 
     `folder` None, or one that cannot be written, means memory only. `memory_bytes` and
     `disk_bytes` bound both stores, least recently used first out; folders may be shared by
-    processes. With `keep_values` prompts with `Say` parts go to disk too.
+    processes. `others` are the voices of further languages. With `keep_values` prompts with
+    `Say` parts go to disk too.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Prompts:
         folder: Path | None = None,
         *,
         language: str = "en",
+        others: Mapping[str, Voice] | None = None,
         memory_bytes: int = 32 << 20,
         disk_bytes: int = 256 << 20,
         keep_values: bool = False,
@@ -47,55 +50,59 @@ class Prompts:
         self._voice = voice
         self._folder = folder
         self._language = language
+        self._others = dict(others or {})
         self._memory_bytes = memory_bytes
         self._disk_bytes = disk_bytes
         self._keep_values = keep_values
         self._lock = threading.Lock()
-        self._kept: OrderedDict[str, SpokenPrompt] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str], SpokenPrompt] = OrderedDict()
         self._kept_bytes = 0
         self._disk_used: int | None = None  # unknown until the first write
 
-    def text(self, parts: tuple[str | Say, ...]) -> str:
-        """The words that `render` speaks for `parts`."""
-        text = join(parts, self._language)
+    def text(self, parts: tuple[str | Say, ...], language: str = "") -> str:
+        """The words that `render` speaks for `parts`; `language` "" is the plan's own."""
+        text = join(parts, language or self._language)
         return text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT].rsplit(" ", 1)[0]
 
-    def is_ready(self, parts: tuple[str | Say, ...]) -> bool:
+    def is_ready(self, parts: tuple[str | Say, ...], language: str = "") -> bool:
         """True when `render` need not synthesise (a file found here may still prove corrupt)."""
         pieces = _pieces(parts)
         if len(pieces) > 1:
-            return all(self.is_ready(piece) for piece, _ in pieces)
-        text = self.text(parts)
+            return all(self.is_ready(piece, language) for piece, _ in pieces)
+        text, voice = self.text(parts, language), self._voice_of(language)
         with self._lock:
-            if text in self._kept:
+            if (voice.name, text) in self._kept:
                 return True
-        path = self._path(text, parts)
+        path = self._path(text, parts, voice)
         return path is not None and path.is_file()
 
-    def render(self, parts: tuple[str | Say, ...]) -> SpokenPrompt:
+    def render(self, parts: tuple[str | Say, ...], language: str = "") -> SpokenPrompt:
         """Speech for `parts`; nothing to say gives empty audio. Raises what the voice raises."""
         pieces = _pieces(parts)
         if len(pieces) > 1:
-            return _joined([(self.render(piece), pause_ms) for piece, pause_ms in pieces])
-        text = self.text(parts)
+            return _joined([(self.render(piece, language), ms) for piece, ms in pieces])
+        text, voice = self.text(parts, language), self._voice_of(language)
         with self._lock:
-            kept = self._kept.get(text)
+            kept = self._kept.get((voice.name, text))
             if kept is not None:
-                self._kept.move_to_end(text)
+                self._kept.move_to_end((voice.name, text))
                 return kept
-        path = self._path(text, parts)
-        prompt = _read(path, self._header(text)) if path is not None else None
+        path = self._path(text, parts, voice)
+        prompt = _read(path, _header(text, voice)) if path is not None else None
         if prompt is None:
-            prompt = to_telephone(text, self._voice.render(text))
+            prompt = to_telephone(text, voice.render(text))
             if path is not None:
-                self._write(path, prompt)
-        return self._keep(prompt)
+                self._write(path, prompt, voice)
+        return self._keep((voice.name, text), prompt)
 
-    def _keep(self, prompt: SpokenPrompt) -> SpokenPrompt:
+    def _voice_of(self, language: str) -> Voice:
+        return self._others.get(language, self._voice)
+
+    def _keep(self, key: tuple[str, str], prompt: SpokenPrompt) -> SpokenPrompt:
         with self._lock:
-            if prompt.text in self._kept:  # another thread was faster
-                return self._kept[prompt.text]
-            self._kept[prompt.text] = prompt
+            if key in self._kept:  # another thread was faster
+                return self._kept[key]
+            self._kept[key] = prompt
             self._kept_bytes += len(prompt.mulaw)
             while self._kept_bytes > self._memory_bytes:
                 _, oldest = self._kept.popitem(last=False)
@@ -104,24 +111,16 @@ class Prompts:
 
     # ------------------------------------------------------------ disk
 
-    def _header(self, text: str) -> dict[str, object]:
-        return {
-            "format": _FORMAT,
-            "text": text,
-            "voice": self._voice.name,
-            "version": self._voice.version,
-        }
-
-    def _path(self, text: str, parts: tuple[str | Say, ...]) -> Path | None:
+    def _path(self, text: str, parts: tuple[str | Say, ...], voice: Voice) -> Path | None:
         if self._folder is None:
             return None
         if not self._keep_values and any(isinstance(part, Say) for part in parts):
             return None
-        key = json.dumps(self._header(text), sort_keys=True)
+        key = json.dumps(_header(text, voice), sort_keys=True)
         return self._folder / (hashlib.sha256(key.encode()).hexdigest()[:40] + _SUFFIX)
 
-    def _write(self, path: Path, prompt: SpokenPrompt) -> None:
-        header = self._header(prompt.text) | {
+    def _write(self, path: Path, prompt: SpokenPrompt, voice: Voice) -> None:
+        header = _header(prompt.text, voice) | {
             "word_ends": [[end.sample, end.chars] for end in prompt.word_ends],
             "sha256": hashlib.sha256(prompt.mulaw).hexdigest(),
         }
@@ -135,6 +134,10 @@ class Prompts:
                 self._disk_used += len(data)
             if self._disk_used is None or self._disk_used > self._disk_bytes:
                 self._disk_used = _prune(path.parent, self._disk_bytes)
+
+
+def _header(text: str, voice: Voice) -> dict[str, object]:
+    return {"format": _FORMAT, "text": text, "voice": voice.name, "version": voice.version}
 
 
 def _pieces(parts: tuple[str | Say, ...]) -> list[tuple[tuple[str | Say, ...], int]]:

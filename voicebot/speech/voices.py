@@ -17,6 +17,20 @@ _QUIET = 120  # amplitude below which espeak's output is a pause (its vowels rea
 _STEP_S = 0.005
 
 
+_ESPEAK_LANGUAGES = {"es": "es-419", "en": "en-us"}
+"""espeak's name where a language has several; others are called by their own."""
+
+
+def voice_in(voice: str, language: str) -> str:
+    """The espeak voice that speaks `language` with the same variant: "en-us+steph" in "es" is
+    "es-419+steph"; itself where it speaks that language."""
+    base, plus, variant = voice.partition("+")
+    wanted = language.lower().replace("_", "-")
+    if re.split("-", base)[0] == re.split("-", wanted)[0]:
+        return voice
+    return _ESPEAK_LANGUAGES.get(wanted, wanted) + plus + variant
+
+
 class Rendering(NamedTuple):
     """`samples`: mono int16 at `rate_hz`; `word_ends` ascending, in samples at that rate.
 
