@@ -40,6 +40,7 @@ from voicebot.events import (
     Transfer,
     TurnEnded,
     TurnEndReason,
+    Word,
 )
 from voicebot.nlu.interpreter import interpret, interpret_keys
 from voicebot.server.services import Services
@@ -120,7 +121,12 @@ class TypedCall:
         return await self._go_on(
             CallerTurn(
                 TurnEnded(0, TurnEndReason.COMPLETE),
-                Hypothesis(text, confidence=sure, is_final=True),
+                Hypothesis(
+                    text,
+                    words=tuple(Word(word, sure) for word in text.split()),
+                    confidence=sure,
+                    is_final=True,
+                ),
             )
         )
 
