@@ -61,7 +61,7 @@ def check_source(
 
     `language`: with the texts of this one of its languages; default: its own.
     """
-    from voicebot.dialogue import meaning, phrasing, routes, waiting
+    from voicebot.dialogue import checks_words, meaning, phrasing, routes, waiting
 
     if not isinstance(source.data, dict):
         return None
@@ -74,6 +74,7 @@ def check_source(
     phrasing.check(checker, keys)
     if pattern_problem is not None:
         phrasing.check_patterns(checker, keys, pattern_problem)
+        checks_words.check(checker, keys)
     routes.check(checker, keys)
     waiting.check(checker, keys)
     return keys

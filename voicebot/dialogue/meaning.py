@@ -256,13 +256,14 @@ def _check_llm(checker: Checker, keys: PlanKeys, key: Key, form: FormKeys, node:
     for name in node.slots:
         if name not in fields:
             checker.report((*here, "slots"), f"unknown field '{name}'{did_you_mean(name, fields)}")
-    if node.else_ is None and not _has_operator(keys):
+    if node.else_ is None and not has_operator(keys):
         checker.report_missing(
             here, "else", "'llm' has no 'else'; say what is done without a language model"
         )
 
 
-def _has_operator(keys: PlanKeys) -> bool:
+def has_operator(keys: PlanKeys) -> bool:
+    """Whether callers can be handed to somebody from every place."""
     operator = (keys.universals or {}).get("operator")
     return operator is not None and operator.leaves
 
