@@ -52,7 +52,7 @@ def test_the_example_environment_names_only_settings_that_exist() -> None:
 def test_every_command_stands_in_the_readme() -> None:
     actions = _parser()._subparsers._group_actions  # type: ignore[union-attr]
     commands = set(actions[0].choices)  # type: ignore[arg-type]
-    assert set(re.findall(r"^\| `voicebot (\w+)", README, re.MULTILINE)) == commands
+    assert set(re.findall(r"^\| `voicebot ([\w-]+)", README, re.MULTILINE)) == commands
 
 
 def test_the_readmes_dialplan_is_a_good_one(tmp_path: Path) -> None:

@@ -246,6 +246,7 @@ class _Version(argparse.Action):
 
 def _parser() -> Parser:
     from voicebot.server import (
+        commands_asr_serve,
         commands_authoring,
         commands_bench,
         commands_learning,
@@ -295,6 +296,7 @@ def _parser() -> Parser:
     added.add_argument("--dialplan", type=Path, metavar="PATH", help="also say what it means")
     added.add_argument("--state", metavar="NAME", help="where in the dialplan (form/field)")
 
+    commands_asr_serve.add(commands, command)
     commands_authoring.add(commands, command)
     evaluating.add(commands, command)
 

@@ -37,6 +37,13 @@ class _Room(BaseModel):
 Positive = Annotated[int, Field(gt=0)]
 
 
+def _header_safe(token: SecretStr | None) -> SecretStr | None:
+    text = token.get_secret_value() if token is not None else ""
+    if not (text.isascii() and text.isprintable()) or " " in text:
+        raise ValueError("must be printable ASCII without blanks: it travels in a header")
+    return token
+
+
 class ServerSettings(_Room):
     """Sockets, limits and shutdown."""
 
@@ -60,10 +67,7 @@ class ServerSettings(_Room):
     @field_validator("api_token")
     @classmethod
     def _fits_a_header(cls, token: SecretStr | None) -> SecretStr | None:
-        text = token.get_secret_value() if token is not None else ""
-        if not (text.isascii() and text.isprintable()) or " " in text:
-            raise ValueError("must be printable ASCII without blanks: it travels in a header")
-        return token
+        return _header_safe(token)
 
 
 class TwilioSettings(_Room):
@@ -134,6 +138,29 @@ class AsrSettings(_Room):
     )
 
 
+class RecogniserSettings(_Room):
+    """Recogniser processes (`voicebot asr-serve`), for both of their ends."""
+
+    url: str | None = Field(
+        None,
+        description="replicas that recognise for this server, `ws://host:port`, separated by "
+        "commas, or `file:PATH` of a file that lists them; empty: this process recognises",
+    )
+    token: SecretStr | None = Field(
+        None, description="what front ends show to `voicebot asr-serve`; both sides need the same"
+    )
+    fallback: Literal["local", "keys"] = Field(
+        "local",
+        description="when no replica can be had: recognise here (loads the recogniser, too), or "
+        "let only keys count",
+    )
+
+    @field_validator("token")
+    @classmethod
+    def _travels(cls, token: SecretStr | None) -> SecretStr | None:
+        return _header_safe(token)
+
+
 class TurnsSettings(_Room):
     """Hearing and turn-taking."""
 
@@ -195,6 +222,7 @@ class Settings(BaseSettings):
     twilio: TwilioSettings = TwilioSettings()
     dialogue: DialogueSettings = DialogueSettings()
     asr: AsrSettings = AsrSettings()
+    recogniser: RecogniserSettings = RecogniserSettings()
     turns: TurnsSettings = TurnsSettings()
     speech: SpeechSettings = SpeechSettings()
     store: StoreSettings = StoreSettings()

@@ -14,10 +14,9 @@ import structlog
 from starlette.applications import Starlette
 
 from voicebot.asr.record_text import RecordText
-from voicebot.config import LOCAL_RECOGNISER, NO_MODEL, OWN_SERVICES, Settings
+from voicebot.config import NO_MODEL, OWN_SERVICES, Settings
 from voicebot.dialogue.plan import Plan, load_plan
 from voicebot.engine.ears import make_runner, make_spotter
-from voicebot.engine.engine import Engine
 from voicebot.engine.runner import Runner
 from voicebot.engine.spotting import Spotter
 from voicebot.errors import SettingsError
@@ -28,6 +27,7 @@ from voicebot.pipeline.services import Factory, load_service
 from voicebot.server import models
 from voicebot.server.admission import AdmittedCall
 from voicebot.server.app import create_app
+from voicebot.server.asr_serve_use import loads_recogniser, open_engine
 from voicebot.server.call import CallParts, plan_folder, render_ahead, run_call
 from voicebot.server.call_observer import CallObserver, Keeping
 from voicebot.server.directory import CallDecision
@@ -98,14 +98,13 @@ class Answering:
             prompts, tts = await asyncio.to_thread(make_prompts, settings, plan.language, plan.languages[1:])
             if tts is None:
                 await asyncio.to_thread(render_ahead, prompts, plan)
-            slots = settings.server.max_calls
             spotter = make_spotter(
                 settings.turns.hot_word_models, settings.asr.cache_dir / models.FOLDER
             )
             runner = await asyncio.to_thread(_make_runner, settings, recogniser, spotter)
-            engine = Engine(runner, slots=slots, observer=self.metrics)
-            engine.start()
-            stack.push_async_callback(engine.close)
+            engine = await stack.enter_async_context(
+                open_engine(settings, runner, recogniser, self.metrics)
+            )
             stt = _load_stt(settings)
             model = _load_model(settings)
             self._parts = CallParts(
@@ -220,7 +219,7 @@ def _load_model(settings: Settings) -> LanguageModel | None:
 
 
 def _load_recogniser(settings: Settings) -> Recogniser | None:
-    if settings.asr.service != LOCAL_RECOGNISER:
+    if not loads_recogniser(settings):
         return None
     recogniser = load_recogniser(settings)
     if recogniser.cache_problem is not None:

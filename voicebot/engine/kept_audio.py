@@ -1,0 +1,59 @@
+"""The ears of a recogniser process: front ends hear; here audio is only kept, to be recognised."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from voicebot.engine.hearing import WINDOW, Hearing, VadResult
+from voicebot.engine.rings import Rows
+from voicebot.engine.runner import EndOfTurn, Runner
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from voicebot.asr.recogniser import Recogniser
+    from voicebot.engine.spotting import Spotter
+
+
+class _Deaf:
+    """Voice activity is the front end's business."""
+
+    def probabilities(self, slots: Rows, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Never asked."""
+        return np.zeros(len(slots), np.float32)
+
+    def reset(self, slot: int) -> None:
+        """Nothing."""
+
+
+class KeptAudio(Hearing):
+    """Audio of all streams; each step tells one window a slot: the one that ends what is there."""
+
+    def __init__(self, slots: int) -> None:
+        super().__init__(slots, _Deaf())
+
+    def _advance(self, slots: Sequence[int]) -> None:
+        rows = np.asarray(slots, np.intp)
+        self._heard[rows] = self._cancelled[rows] = self._written[rows]
+        self._results += [
+            VadResult(int(slot), int(self._written[slot]) - WINDOW, 0.0) for slot in rows
+        ]
+
+
+class ReplicaRunner(Runner):
+    """Recognises, looks for the hot word, judges ends of turns; hears nothing."""
+
+    def __init__(
+        self,
+        slots: int,
+        recogniser: Recogniser,
+        *,
+        hot_word: Spotter | None = None,
+        end_of_turn: EndOfTurn | None = None,
+    ) -> None:
+        """See Runner."""
+        super().__init__(1, _Deaf(), recogniser, hot_word=hot_word, end_of_turn=end_of_turn)
+        self.hearing = KeptAudio(slots)

@@ -1,0 +1,124 @@
+"""`recogniser.url`: which replicas a server asks, and the engine that does."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import structlog
+
+from voicebot.config import LOCAL_RECOGNISER, Settings
+from voicebot.engine.engine import Engine
+from voicebot.engine.runner import Runner
+from voicebot.errors import SettingsError
+from voicebot.monitoring.metrics import Metrics
+from voicebot.monitoring.recogniser_metrics import FrontEndMetrics
+from voicebot.server.asr_serve_client import RemoteEngine
+
+if TYPE_CHECKING:
+    from voicebot.asr.recogniser import Recogniser
+
+log = structlog.get_logger(__name__)
+
+FILE = "file:"
+LOOK_S = 1.0
+WHERE = "settings: recogniser.url"
+
+
+def loads_recogniser(settings: Settings) -> bool:
+    """Whether this process recognises itself, always or when no replica can be had."""
+    if settings.asr.service != LOCAL_RECOGNISER:
+        return False
+    return not settings.recogniser.url or settings.recogniser.fallback == "local"
+
+
+@contextlib.asynccontextmanager
+async def open_engine(
+    settings: Settings, runner: Runner, recogniser: Recogniser | None, metrics: Metrics
+) -> AsyncIterator[Engine]:
+    """The engine that the settings ask for, started; SettingsError where they cannot be used."""
+    slots = settings.server.max_calls
+    given = settings.recogniser.url
+    if not given:
+        engine = Engine(runner, slots=slots, observer=metrics)
+        engine.start()
+        try:
+            yield engine
+        finally:
+            await engine.close()
+        return
+    if settings.asr.service != LOCAL_RECOGNISER:
+        raise SettingsError(
+            f"{WHERE}: asr.service={settings.asr.service} recognises already; unset one of them"
+        )
+    token = settings.recogniser.token
+    remote = RemoteEngine(
+        runner,
+        slots=slots,
+        urls=replicas(given),
+        token=token.get_secret_value() if token is not None else "",
+        counts=FrontEndMetrics(metrics.registry),
+        has_local=recogniser is not None,
+        has_own_hot_word=bool(settings.turns.hot_word_models),
+        observer=metrics,
+    )
+    remote.start()
+    following = asyncio.create_task(_follow(remote, given))
+    try:
+        await remote.connect()
+        yield remote
+    finally:
+        following.cancel()
+        await remote.close()
+
+
+def replicas(given: str) -> list[str]:
+    """The URLs that a setting names; SettingsError, one line, for what is none."""
+    text = given
+    if given.startswith(FILE):
+        path = Path(given.removeprefix(FILE)).expanduser()
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{WHERE}: {path} cannot be read ({error})") from None
+    named = [url for url in text.replace("\n", ",").split(",") if url.strip()]
+    urls = list(dict.fromkeys(_url(url.strip()) for url in named))
+    if not urls:
+        raise SettingsError(f"{WHERE}: {given!r} names no replica; give ws://host:port")
+    return urls
+
+
+def _url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        is_good = parts.scheme in {"ws", "wss"} and bool(parts.hostname) and parts.port != 0
+        is_good = is_good and not parts.fragment and not any(map(str.isspace, text))
+    except ValueError:
+        is_good = False
+    if not is_good:
+        raise SettingsError(
+            f"{WHERE}: {text!r} is no address of a replica; give one such as ws://10.0.0.5:8090"
+        )
+    return text.rstrip("/")
+
+
+async def _follow(engine: RemoteEngine, given: str) -> None:
+    """A file that lists replicas is read again: they come and go."""
+    if not given.startswith(FILE):
+        return
+    known = replicas(given)
+    while True:
+        await asyncio.sleep(LOOK_S)
+        try:
+            found = await asyncio.to_thread(replicas, given)
+        except SettingsError as error:
+            log.warning("list of recognisers not taken", problem=str(error))
+            continue
+        if found != known:
+            known = found
+            log.info("recognisers changed", count=len(known))
+            engine.set_urls(known)

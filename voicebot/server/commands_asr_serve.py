@@ -1,0 +1,150 @@
+"""`voicebot asr-serve`: a recogniser process, or several of them through Ray."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from voicebot.errors import UserMistake
+
+if TYPE_CHECKING:
+    from voicebot.config import Settings
+    from voicebot.server.asr_serve import Replica
+    from voicebot.server.terminal import Parser
+
+HOST, PORT = "127.0.0.1", 8090
+MAX_STREAMS = 64
+
+
+def add(commands: Any, command: Callable[[str, Any, str], Parser]) -> None:
+    """The command and its options."""
+    from voicebot.server.terminal import port
+
+    added = command("asr-serve", asr_serve, "recognise for other servers (recogniser.url)")
+    added.add_argument("--host", default=HOST, metavar="ADDRESS", help=f"to listen on; {HOST}")
+    added.add_argument(
+        "--port", type=port, default=PORT, metavar="N", help=f"{PORT}; 0 picks a free one"
+    )
+    added.add_argument("--threads", type=_count, metavar="N", help="CPU threads; all cores but one")
+    added.add_argument(
+        "--model", metavar="NAME|PATH", help="checkpoint to recognise with, or `shipped`"
+    )
+    added.add_argument(
+        "--max-streams",
+        type=_count,
+        default=MAX_STREAMS,
+        metavar="N",
+        help=f"calls at once; {MAX_STREAMS}",
+    )
+    added.add_argument(
+        "--ray", type=_count, metavar="N", help="keep N replicas running on a Ray cluster"
+    )
+    added.add_argument(
+        "--ray-most", type=_count, metavar="N", help="with --ray: up to N while they are busy"
+    )
+    added.add_argument(
+        "--ray-address", metavar="ADDRESS", help="with --ray: of the cluster; without: this machine"
+    )
+    added.add_argument(
+        "--ray-gpus", type=float, default=0.0, metavar="SHARE", help="GPUs of each replica; 0"
+    )
+    added.add_argument(
+        "--list", metavar="FILE", help="with --ray: keep the replicas' URLs there (file:FILE)"
+    )
+
+
+def asr_serve(options: argparse.Namespace) -> int:
+    """Serve until SIGTERM or Ctrl-C."""
+    from voicebot.config import load_settings
+
+    settings = load_settings()
+    token = settings.recogniser.token
+    secret = token.get_secret_value() if token is not None else ""
+    if not secret and not _is_loopback(options.host):
+        raise UserMistake(
+            f"asr-serve: --host {options.host} can be reached by others; set a secret token in "
+            "VOICEBOT_RECOGNISER__TOKEN, here and where recogniser.url names this replica"
+        )
+    if options.ray is not None:
+        from voicebot.server.cluster import keep_replicas
+
+        return keep_replicas(settings, options)
+    for name in ("ray_most", "ray_address", "list"):
+        if getattr(options, name) is not None:
+            raise UserMistake(f"asr-serve: --{name.replace('_', '-')} needs --ray N")
+    return _serve(settings, options, secret)
+
+
+def _serve(settings: Settings, options: argparse.Namespace, token: str) -> int:
+    import asyncio
+    import contextlib
+
+    from voicebot.monitoring.logs import configure_logging
+    from voicebot.server.memory import keep_memory_flat
+    from voicebot.server.serving import _loop_factory, bind
+
+    keep_memory_flat()
+    configure_logging(
+        settings.monitoring.log_level,
+        settings.monitoring.log_format,
+        log_personal_data=settings.monitoring.log_personal_data,
+    )
+    with contextlib.closing(bind(options.host, options.port)) as bound:
+        # Bound before it loads: a port in use is told at once.
+        if sys.stderr is not None and sys.stderr.isatty():
+            print("loading the recogniser ...", file=sys.stderr)
+        replica = make_replica(settings, options, token)
+        from voicebot.server.asr_serve import serve_until_signalled
+
+        port = bound.getsockname()[1]
+        host = f"[{options.host}]" if ":" in options.host else options.host
+
+        def announce() -> None:
+            print(f"recognising on ws://{host}:{port}", flush=True)
+
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            return runner.run(serve_until_signalled(replica, bound, announce))
+
+
+def make_replica(settings: Settings, options: argparse.Namespace, token: str) -> Replica:
+    """Everything loaded; ModelUnavailable where it cannot be."""
+    from voicebot.engine.ears import make_spotter
+    from voicebot.engine.engine import Engine
+    from voicebot.engine.kept_audio import ReplicaRunner
+    from voicebot.monitoring.metrics import Metrics
+    from voicebot.server.asr_serve import Replica
+    from voicebot.server.models import FOLDER
+    from voicebot.server.recognisers import find, load_recogniser
+    from voicebot.turns.end_of_turn import EndOfTurn
+
+    if options.model is not None:
+        find(options.model, settings.asr.cache_dir)  # a mistake in it is this command's
+        asr = settings.asr.model_copy(update={"model": options.model})
+        settings = settings.model_copy(update={"asr": asr})
+    recogniser = load_recogniser(settings, options.threads)
+    recogniser.warm_up()
+    runner = ReplicaRunner(
+        options.max_streams,
+        recogniser,
+        hot_word=make_spotter((), settings.asr.cache_dir / FOLDER),
+        end_of_turn=EndOfTurn(),
+    )
+    metrics = Metrics()
+    engine = Engine(runner, slots=options.max_streams, observer=metrics)
+    return Replica(engine, options.max_streams, metrics, token)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 100_000):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+    return int(text)
