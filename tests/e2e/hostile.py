@@ -22,7 +22,7 @@ from websockets.exceptions import ConnectionClosed
 from voicebot.config import Settings, load_settings
 from voicebot.dialogue.plan import load_plan
 from voicebot.engine.engine import Engine
-from voicebot.server import answering
+from voicebot.server import answering, asr_serve_use
 from voicebot.server.demo import script
 from voicebot.telephony.dialer import CallRecord, place_call
 from voicebot.telephony.simulator import ScriptedCaller
@@ -220,7 +220,7 @@ async def running_bot(
 
     settings = real_settings(folder, weights, **rooms)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(answering, "Engine", Seen)
+        patch.setattr(asr_serve_use, "Engine", Seen)
         async with answering.in_process(settings, load_plan(plan)) as url:
             bot = Bot(url, engines[0], folder)
             async with bot.twilio:
