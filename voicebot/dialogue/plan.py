@@ -90,7 +90,8 @@ class Plan:
         return routes.outcomes(self.keys)
 
     def static_prompts(self, language: str = "") -> list[tuple[str, ...]]:
-        """Prompts in a language that hold no value, as parts, without repetition: they can be rendered ahead."""
+        """Prompts in a language (default: the plan's own) that hold no value, as parts, without
+        repetition: they can be rendered ahead."""
         found: dict[tuple[str, ...], None] = {}
         for part in all_prompt_parts(self.in_language(language)):
             template = templates.parse(part.say)
@@ -143,7 +144,7 @@ def _default_parts(keys: PlanKeys) -> Iterator[PromptPart]:
     spoken = texts.of(keys.language)
     for words in spoken.last_words.values():
         yield from words
-    yield from [*spoken.change, *spoken.help, *spoken.nothing_before]
+    yield from [*spoken.change, *spoken.help, *spoken.nothing_before, *spoken.also, *spoken.then]
     yield from spoken.universals["goodbye"].prompt or []
 
 

@@ -27,6 +27,10 @@ class Texts:
     change: list[PromptPart]
     help: list[PromptPart]
     nothing_before: list[PromptPart]
+    also: list[PromptPart]
+    """Said when a further wish of the same breath is kept for later."""
+    then: list[PromptPart]
+    """Before that wish is turned to."""
     universals: Mapping[str, Universal]
 
 
@@ -54,6 +58,8 @@ _LAST_WORDS = {
 _IMPLICIT = "Okay, {{ value }}."
 _CHANGE = prompt("What would you like to change?")
 _HELP = prompt("Please answer the question, or say goodbye to end the call.")
+_ALSO = prompt("We will come to the other thing in a moment.")
+_THEN = prompt("Now to the other thing that you asked for.")
 _NOTHING_BEFORE = prompt("This is where we began.")
 
 _UNIVERSALS: dict[str, Universal] = {
@@ -90,9 +96,59 @@ ENGLISH = Texts(
     change=_CHANGE,
     help=_HELP,
     nothing_before=_NOTHING_BEFORE,
+    also=_ALSO,
+    then=_THEN,
     universals=_UNIVERSALS,
 )
-LANGUAGES: dict[str, Texts] = {"en": ENGLISH}
+SPANISH = Texts(
+    ladders={
+        "noinput": [
+            LadderEntry(prompt=prompt("Perdone, no le he oído.")),
+            LadderEntry(prompt=prompt("Sigo sin oír nada.")),
+        ],
+        "nomatch": [
+            LadderEntry(prompt=prompt("Perdone, no le he entendido.")),
+            LadderEntry(prompt=prompt("Tampoco lo he entendido. Dígalo con otras palabras.")),
+        ],
+    },
+    last_words={
+        "noinput": prompt("No le oigo. Por favor, llame de nuevo. Adiós."),
+        "nomatch": prompt("Siento no haber podido ayudarle. Adiós."),
+        "operator": prompt("Le comunico con alguien que puede ayudarle."),
+        "error": prompt("Algo ha fallado por nuestra parte. Lo siento. Llame más tarde."),
+    },
+    confirm=prompt("{{ value }}. ¿Es correcto?"),
+    implicit="De acuerdo, {{ value }}.",
+    change=prompt("¿Qué desea cambiar?"),
+    help=prompt("Responda a la pregunta, o diga adiós para terminar la llamada."),
+    nothing_before=prompt("Aquí es donde empezamos."),
+    also=prompt("Enseguida vemos también lo otro."),
+    then=prompt("Ahora, lo otro que pidió."),
+    universals={
+        "operator": Universal(
+            phrases=[
+                "[quiero|quisiera|necesito|puedo|me gustaría|déjeme] hablar con (un operador|"
+                "una operadora|el operador|la operadora|un agente|una persona|alguien)",
+                "[un|el|una|la] (operador|operadora|agente|representante|atención al cliente) "
+                "[por favor]",
+            ]
+        ),
+        "help": Universal(phrases=["ayuda [por favor]", "qué puedo decir", "qué opciones hay"]),
+        "repeat": Universal(
+            phrases=[
+                "(repita|repítalo|repite|repetir) [por favor]",
+                "[puede|podría|me puede|me lo puede] repetir [por favor]",
+                "(cómo|cómo dice|cómo dijo|mande|otra vez|qué dijo)",
+            ]
+        ),
+        "goodbye": Universal(
+            phrases=["(adiós|hasta luego|chao|hasta pronto)", "(eso es todo|nada más) [gracias]"],
+            prompt=prompt("Adiós."),
+        ),
+        "go_back": Universal(phrases=["[por favor] (volver|atrás|volver atrás|anterior)"]),
+    },
+)
+LANGUAGES: dict[str, Texts] = {"en": ENGLISH, "es": SPANISH}
 """By the language without its region: "es" for es-MX."""
 
 

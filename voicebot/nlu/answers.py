@@ -1,5 +1,31 @@
-"""Yes and no in all their forms, as phrase patterns."""
+"""Yes and no in all their forms, as phrase patterns, in each language."""
+
+from __future__ import annotations
+
+import re
 
 from voicebot.patterns import NO, YES
 
-__all__ = ["NO", "YES"]
+_YES_ES = (
+    "(sí|sip|ajá|claro|claro que sí|cómo no|dale|vale|okay|ok|bueno|seguro|afirmativo|exacto|"
+    "exactamente|efectivamente|así es|eso es|correcto|cierto|perfecto) [por favor|señor|señora|"
+    "señorita|gracias|claro|exacto|correcto|así es|eso es|está bien|es correcto|de acuerdo]",
+    "(por supuesto|desde luego|de acuerdo|conforme|adelante|confirmo|confirmado|hágalo|hazlo)",
+    "(es|eso es|está|está todo|todo) (correcto|cierto|bien|verdad|exacto)",
+    "(muy bien|me parece bien|me parece|creo que sí|supongo que sí|eso mismo|ya lo creo)",
+)
+_NO_ES = (
+    "(no|nop|nunca|jamás|negativo|tampoco) [gracias|señor|señora|señorita|por favor|para nada|"
+    "no es eso|no quiero|no es correcto|así no]",
+    "no (es correcto|es cierto|es verdad|es eso|es así|está bien|quiero|todavía|ahora|"
+    "por ahora|lo haga|lo hagas|exactamente|del todo)",
+    "(para nada|de ninguna manera|en absoluto|de ningún modo|nada de eso|ni hablar)",
+    "(incorrecto|equivocado|está mal|es incorrecto|está equivocado|falso|es falso)",
+    "(claro que no|por supuesto que no|desde luego que no|creo que no|mejor no|todavía no)",
+)
+ANSWERS = {"en": (YES, NO), "es": (_YES_ES, _NO_ES)}
+
+
+def answers(language: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The patterns of yes and of no in a language such as es-MX; English where there are none."""
+    return ANSWERS.get(re.split(r"[-_]", language.lower())[0], ANSWERS["en"])

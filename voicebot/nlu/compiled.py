@@ -5,11 +5,12 @@ from __future__ import annotations
 from functools import lru_cache
 
 from voicebot.events import CONFIRM_SLOT, Expectation, IntentSpec, SlotSpec, SlotType
-from voicebot.nlu.answers import NO, YES
+from voicebot.nlu.answers import answers
 from voicebot.nlu.grammar import Trie, expand_leniently
 from voicebot.nlu.matcher import Meaning, PhraseMatcher
 from voicebot.nlu.similarity import Lexicon
-from voicebot.nlu.text import tokenize
+from voicebot.nlu.spanish import tokenize_spanish
+from voicebot.nlu.text import Token, tokenize
 
 MAX_SLOTS = 30
 """Slots considered at once; more than any form has."""
@@ -40,7 +41,7 @@ class CompiledExpectation:
         for slot in self.slots.values():
             if slot.type is SlotType.YES_NO and slot.name not in self.answers:
                 continue
-            for value, phrases in _values(slot):
+            for value, phrases in _values(slot, expectation.language):
                 for phrase in phrases:
                     for words in expand_leniently(phrase):
                         plain.add(words, Meaning(slot=slot.name, value=value))
@@ -51,6 +52,13 @@ class CompiledExpectation:
         self.lexicon = Lexicon(dict.fromkeys([*plain.words(), *framed.words()]))
         self.plain = PhraseMatcher(plain, self.lexicon)
         self.framed = PhraseMatcher(framed, self.lexicon) if framed.root.children else None
+
+    def tokens(self, text: str) -> tuple[Token, ...]:
+        """The tokens of what was heard, in the language that is waited for."""
+        if not self.expectation.language.lower().startswith("es"):
+            return tokenize(text)
+        is_spelled = self.focus is not None and self.focus.type is SlotType.LETTERS
+        return tokenize_spanish(text, spelling=is_spelled)
 
     def _add_intent(
         self, intent: IntentSpec, plain: Trie[Meaning], framed: Trie[Meaning], *, is_universal: bool
@@ -72,10 +80,11 @@ class CompiledExpectation:
                     framed.add(words, meaning)
 
 
-def _values(slot: SlotSpec) -> list[tuple[str, tuple[str, ...]]]:
+def _values(slot: SlotSpec, language: str) -> list[tuple[str, tuple[str, ...]]]:
     """(value, phrases) of a slot that is filled by phrases."""
     if slot.type is SlotType.YES_NO:
-        return [("yes", YES), ("no", NO)]
+        yes, no = answers(language)
+        return [("yes", yes), ("no", no)]
     if slot.type is not SlotType.CHOICE:
         return []
     return [(c.value, (*c.phrases, *_as_phrase(c.value))) for c in slot.choices]

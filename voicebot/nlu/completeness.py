@@ -11,7 +11,7 @@ from voicebot.nlu.dates import DAYS, MONTHS
 from voicebot.nlu.grammar import Node
 from voicebot.nlu.matcher import Meaning
 from voicebot.nlu.numbers import TEENS, UNITS
-from voicebot.nlu.text import Token, tokenize
+from voicebot.nlu.text import Token
 from voicebot.nlu.understanding import Understanding, understand, unexplained
 from voicebot.nlu.words import word_set
 
@@ -19,7 +19,8 @@ ANY_DAY = date(2024, 1, 1)
 """Whether a date was said does not depend on today."""
 _DANGLING = word_set(
     "and or but with to from of for at in on a an the my some is it's i i'd i'll i'm would "
-    "like want can could get give make not so uh um er because then plus into"
+    "like want can could get give make not so uh um er because then plus into "
+    "y o pero con de del para por en el la los las un una mi quiero quisiera eh este"
 )
 _MONEY = word_set("dollar dollars buck bucks cent cents pound pounds euro euros")
 _CLOCK = word_set("am pm noon midnight o'clock morning afternoon evening night tonight")
@@ -67,7 +68,7 @@ def _is_complete(understood: Understanding, compiled: CompiledExpectation) -> bo
         return _is_full(focus, fill.value)
     if open_slots or focus.type is SlotType.TEXT:
         return False
-    tokens = tokenize(understood.words_of(fill.start, fill.end))
+    tokens = understood.tokens_of(fill.start, fill.end)
     return bool(tokens) and _is_closed(focus, tokens)
 
 

@@ -12,7 +12,10 @@ from voicebot.nlu.words import word_set
 
 CUE = 0.6
 """Gain for a value behind a word of its slot's name: "to savings" fills `to_account`."""
-_BETWEEN = word_set("the my a an for it is it's of from to with account into in")
+_BETWEEN = word_set(
+    "the my a an for it is it's of from to with account into in "
+    "el la los las mi un una es de del para con por cuenta"
+)
 _DENIALS = frozenset(("not", "isn't", "wasn't", "without", "aren't"))
 _TWO_WORD_DENIALS = frozenset(
     (("instead", "of"), ("rather", "than"), ("don't", "want"), ("don't", "mean"), ("not", "want"),
@@ -21,7 +24,8 @@ _TWO_WORD_DENIALS = frozenset(
 _MARKERS = (
     ("no",), ("sorry",), ("actually",), ("wait",), ("rather",), ("correction",), ("i", "mean"),
     ("i", "meant"), ("make", "that"), ("make", "it"), ("scratch", "that"), ("instead",),
-    ("change", "that"), ("i", "said"),
+    ("change", "that"), ("i", "said"), ("perdon",), ("digo",), ("mejor",), ("quise", "decir"),
+    ("quiero", "decir"), ("sino",), ("dije",),
 )  # fmt: skip
 SURE = 0.8
 """Quality above which a value is certain enough to correct, or be corrected by, another."""

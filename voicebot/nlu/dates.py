@@ -17,7 +17,9 @@ MONTHS = {name: n for n, name in enumerate(_MONTHS, start=1)}
 MONTHS |= {name[:3]: n for name, n in MONTHS.items()} | {"sept": 9}
 _DAYS = word_list("monday tuesday wednesday thursday friday saturday sunday")
 DAYS = {name: n for n, name in enumerate(_DAYS)}
-_NEAR = {"today": 0, "tonight": 0, "tomorrow": 1, "yesterday": -1}
+_NEAR = {
+    "today": 0, "tonight": 0, "tomorrow": 1, "overmorrow": 2, "yesterday": -1, "ereyesterday": -2,
+}  # fmt: skip
 _UNITS = {"day": 1, "days": 1, "week": 7, "weeks": 7, "fortnight": 14, "month": 0, "months": 0}
 FIRST_YEAR, LAST_YEAR = 1900, 2199
 
@@ -95,6 +97,10 @@ def _weekday(words: Words, at: int, today: date) -> tuple[date, int, bool] | Non
         ahead = ahead - 7
     elif which != "this" and ahead == 0:
         ahead = 7
+    if not which and words[end] == "last":
+        ahead, end = ahead - 7, end + 1
+    elif not which and words[end] == "coming":
+        end += 1
     if [words[end], words[end + 1]] == ["next", "week"]:
         return today + timedelta(days=7 - today.weekday() + DAYS[name]), end + 2, False
     return today + timedelta(days=ahead), end, False
@@ -104,7 +110,7 @@ def _later(
     tokens: Sequence[Token], words: Words, at: int, today: date
 ) -> tuple[date, int, bool] | None:
     """ "in three days", "two weeks from now", "a week ago"."""
-    begin = at + 1 if words[at] == "in" else at
+    begin = at + 1 if words[at] in {"in", "ago"} else at  # "ago three days" is the Spanish order
     if words[begin] in {"a", "an", "one"} and words[begin + 1] in _UNITS:
         count, end = 1, begin + 1
     else:
@@ -117,7 +123,9 @@ def _later(
         return None
     end += 1
     sign = 1
-    if words[end] == "ago":
+    if words[at] == "ago":
+        sign = -1
+    elif words[end] == "ago":
         sign, end = -1, end + 1
     elif words[end] == "from" and words[end + 1] in {"now", "today"}:
         end += 2
@@ -147,7 +155,9 @@ def _of_month(
         return None
     end = day[1] + 1 if words[day[1]] == "of" else day[1]
     if words[end] in MONTHS:
-        return (*_with_year(tokens, end + 1, today, MONTHS[words[end]], day[0]), False)
+        year_at = end + 2 if words[end + 1] == "of" else end + 1
+        until = _with_year(tokens, year_at, today, MONTHS[words[end]], day[0])
+        return until[0], max(end + 1, until[1] if until[1] > year_at else end + 1), False
     is_ordinal = ordinal(tokens, begin) is not None
     if begin == at or not is_ordinal or words[day[1]] in {"one", "option", "choice"}:
         return None

@@ -33,7 +33,8 @@ WORST = 0.42
 STOP_WORDS = word_set(
     "a an the i i'd i'm i'll it it's is to of for with and or my me you your he she we they "
     "do did can could would will like want need have has get got give make may please "
-    "in on at that this be was are am so if what when how just"
+    "in on at that this be was are am so if what when how just "
+    "el la los las un una de del y que en por para con mi su es al lo le se favor quiero quisiera"
 )
 """Words that a recogniser rarely gets wrong and that carry no value by themselves."""
 WEAK = "R"

@@ -19,7 +19,7 @@ from voicebot.nlu.segmenter import (
     segment,
 )
 from voicebot.nlu.similarity import STOP_WORDS, Heard
-from voicebot.nlu.text import Token, tokenize
+from voicebot.nlu.text import Token
 
 FOCUS = 0.4
 """Gain for filling the slot that was asked for."""
@@ -52,10 +52,14 @@ class Understanding:
 
     def words_of(self, start: int, end: int) -> str:
         """The written words behind a span of sounds."""
+        return " ".join(token.raw for token in self.tokens_of(start, end))
+
+    def tokens_of(self, start: int, end: int) -> tuple[Token, ...]:
+        """The tokens behind a span of sounds."""
         if end <= start:
-            return ""
+            return ()
         first, last = (self.heard.token_of[self.heard.word_at[at]] for at in (start, end - 1))
-        return " ".join(token.raw for token in self.tokens[first : last + 1])
+        return self.tokens[first : last + 1]
 
     @property
     def is_explained(self) -> bool:
@@ -68,7 +72,7 @@ class Understanding:
 
 def understand(text: str, compiled: CompiledExpectation, today: date) -> Understanding:
     """All readings of one text."""
-    tokens = tokenize(text)
+    tokens = compiled.tokens(text)
     spoken = [(word, i) for i, token in enumerate(tokens) for word in token.words]
     heard = Heard([word for word, _ in spoken], [i for _, i in spoken])
     if not heard.sounds:
