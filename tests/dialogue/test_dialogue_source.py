@@ -58,7 +58,7 @@ def test_duplicate_key() -> None:
         ("a:\n\tb: 1\n", "p.yaml:2: not valid YAML: a tab cannot indent YAML; use spaces"),
         ("a: b: c\n", "p.yaml:1: not valid YAML: a ': ' too many; put text that holds a colon in"),
         ("a: [1, 2\nb: 3\n", "p.yaml:2: not valid YAML: "),
-        ("a: 'x\n", "p.yaml:2: not valid YAML: "),
+        ("a: 'x\n", "p.yaml:1: not valid YAML: "),
         ("- a\n- b\n", "p.yaml:1: a plan is a mapping of keys; it begins with 'forms:'"),
         ("just text", "p.yaml:1: a plan is a mapping of keys"),
         ("? [a, b]\n: c\n", "p.yaml:1: a key must be plain text"),

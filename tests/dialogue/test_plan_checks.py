@@ -301,7 +301,7 @@ def test_warnings_do_not_stop_a_plan(tmp_path: Path) -> None:
         ),
         (
             "forms:\n  a: {enter: [{when: true}, {disconnect: x}]}\n",
-            "p.yaml:2: form 'a': 'when' must be text, not True",
+            "p.yaml:2: form 'a': 'when' must be text, not true",
         ),
         (
             "forms:\n  a: {enter: [{goto: a, disconnect: x}]}\n",

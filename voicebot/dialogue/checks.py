@@ -13,6 +13,7 @@ import re
 import types
 from collections.abc import Callable, Collection, Iterable
 from typing import Annotated, Any, Union, get_args, get_origin
+from zoneinfo import available_timezones
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -37,6 +38,7 @@ class Checker:
         self.source = source
         self.data = source.data
         self.broken: set[Key] = set()
+        """Places where something is reported that then was left out."""
 
     def report(self, key: Iterable[str | int], message: str, *, is_warning: bool = False) -> None:
         """Add a problem, named after the form, field, ... it stands in."""
@@ -44,6 +46,10 @@ class Checker:
         subject = _subject(loc)
         at = locate(self.data, loc)
         self.source.report(at, f"{subject}{message}", is_warning=is_warning)
+
+    def is_broken(self, names: Collection[str]) -> bool:
+        """Whether something by one of these names is left out: what that entails is no news."""
+        return any(str(key[-1]) in names for key in self.broken if key)
 
     def report_missing(self, key: Key, name: str, message: str) -> None:
         """Report that `name` is missing at `key`, unless what stands there is reported already."""
@@ -165,6 +171,8 @@ def _report_detail(checker: Checker, detail: ErrorDetails) -> None:
         checker.report(loc, f"unknown key '{name}'{hint}")
     elif detail["loc"] and detail["loc"][-1] == "[key]":
         checker.report(loc, _key_message(name, detail))
+    elif len(loc) == 2 and loc[0] == "forms" and name in key_names(loc):
+        checker.report(loc, f"'{name}' is a key of forms; indent it further, below its form")
     else:
         checker.report(loc, _value_message(name, detail))
 
@@ -185,9 +193,14 @@ def _value_message(name: str, detail: ErrorDetails) -> str:
     if kind == "string_pattern_mismatch":
         return f"'{name}': {value!r} {_PATTERNS.get(name, 'is not a name')}"
     if kind in _WANTED:
-        return f"'{name}' must be {_WANTED[kind]}, not {_describe(value)}"
+        wanted = "text, or a list of texts" if name in _TEXTS else _WANTED[kind]
+        return f"'{name}' must be {wanted}, not {_describe(value)}"
     message = detail["msg"].removeprefix("Value error, ")
-    return f"'{name}': {message[:1].lower()}{message[1:]}, not {_describe(value)}"
+    text = f"'{name}': {message[:1].lower()}{message[1:]}"
+    if isinstance(value, dict):  # the message quotes what is wrong in it
+        return text
+    near = did_you_mean(str(value), available_timezones()) if name == "timezone" else ""
+    return f"{text}, not {_describe(value)}{near}"
 
 
 _VOICEXML = {
@@ -216,6 +229,10 @@ _WANTED = {
     "bool_type": "true or false",
     "bool_parsing": "true or false",
 }
+_TEXTS = frozenset(
+    {"welcome", "prompt", "reprompt", "say", "help", "resume", "change", "correction", "filler"}
+    | {"noinput", "nomatch", "phrases", "examples", "hints"}
+)
 _PATTERNS = {
     "python": "is not 'module:function'",
     "webhook": "is not a URL; it begins with https://",
@@ -242,6 +259,8 @@ def _describe(value: object) -> str:
         return "a mapping"
     if isinstance(value, list):
         return "a list"
+    if isinstance(value, bool):
+        return str(value).lower()
     text = repr(value)
     return text if len(text) <= 40 else f"{text[:37]}..."
 

@@ -13,15 +13,19 @@ from voicebot import patterns
 from voicebot.dialogue import inherit, texts
 from voicebot.dialogue.checks import Checker, locate
 from voicebot.dialogue.meaning import has_operator, levels
+from voicebot.dialogue.phrasing import prompt_parts
 from voicebot.dialogue.schema import Choices, PlanKeys
 from voicebot.dialogue.source import Key
 
 Words = tuple[str, ...]
 
 _FILLERS = frozenset(
-    "a an and am are at can could do does for hello hi how i i'd i'll i'm in is it it's like me my "
-    "need of on please some that the there this to uh um want we what what's will with would you "
-    "your".split()  # noqa: SIM905  # words read better than quotes
+    re.findall(
+        r"\S+",
+        "a an and am are at can could do does for hello hi how i i'd i'll i'm in is it it's like "
+        "me my need of on please some that the there this to uh um want we what what's will with "
+        "would you your",
+    )
 )
 """Words that do not tell one request from another."""
 
@@ -53,6 +57,7 @@ def check(checker: Checker, keys: PlanKeys) -> None:
         _check_fields(checker, keys, form_name)
     _check_menu_keys(checker, keys)
     _check_ladders(checker, keys)
+    _check_braces(checker, keys)
 
 
 def split(text: str) -> Words:
@@ -254,6 +259,18 @@ def _check_menu_keys(checker: Checker, keys: PlanKeys) -> None:
                     f"key {entry.dtmf} stands for {taken[entry.dtmf]} already; take another one",
                     is_warning=True,
                 )
+
+
+def _check_braces(checker: Checker, keys: PlanKeys) -> None:
+    """`{name}` belongs to phrases; in a prompt callers would hear it as it stands."""
+    for key, part in prompt_parts((), keys):
+        outside = re.sub(r"\{\{.*?\}\}", "", part.say)
+        if (found := re.search(r"\{\s*([A-Za-z_]\w*)\s*\}", outside)) is not None:
+            checker.report(
+                (*key, "say"),
+                f"'{found[0]}' is spoken as it stands; a value is written {{{{ {found[1]} }}}}",
+                is_warning=True,
+            )
 
 
 def _check_ladders(checker: Checker, keys: PlanKeys) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from voicebot.dialogue import defaults, inherit, texts
-from voicebot.dialogue.checks import Checker, did_you_mean
+from voicebot.dialogue.checks import Checker, did_you_mean, locate
 from voicebot.dialogue.expectations import intent_name, slot_spec
 from voicebot.dialogue.flow import all_steps, surely_leaves
 from voicebot.dialogue.schema import (
@@ -31,7 +31,7 @@ def check(checker: Checker, keys: PlanKeys) -> None:
     if not keys.forms:
         checker.report_missing((), "forms", "a plan needs 'forms:' with at least one form")
     if keys.start is not None and keys.start not in keys.forms:
-        hint = did_you_mean(keys.start, keys.forms)
+        hint = did_you_mean(keys.start, keys.forms) or f"; forms are {', '.join(keys.forms)}"
         checker.report(("start",), f"unknown form '{keys.start}'{hint}")
     for key, level in levels(keys):
         _check_level(checker, key, level)
@@ -99,6 +99,9 @@ def _check_form(checker: Checker, keys: PlanKeys, key: Key, form: FormKeys) -> N
         _check_llm(checker, keys, key, form, form.llm)
     if form.menu is not None:
         _check_menu(checker, keys, key, form)
+    parts = ("menu", "fields", "enter", "filled", "llm")
+    if any((*locate(checker.data, key), part) in checker.broken for part in parts):
+        asks = True  # what it asks is reported already
     if form.prompt and not asks:
         checker.report(
             (*key, "prompt"),
@@ -227,7 +230,7 @@ def _check_hours(checker: Checker, keys: PlanKeys) -> None:
     if hours.closed is not None and hours.closed not in keys.forms:
         hint = did_you_mean(hours.closed, keys.forms)
         checker.report(("hours", "closed"), f"unknown form '{hours.closed}'{hint}")
-    if keys.timezone is None:
+    if keys.timezone is None and ("timezone",) not in checker.broken:
         checker.report(
             ("hours",),
             "'hours' without 'timezone' follows the server's clock; add 'timezone:'",
@@ -274,7 +277,8 @@ def _check_reserved(checker: Checker, key: Key, name: str) -> None:
 
 
 def _check_service(checker: Checker, key: Key, service: Service) -> None:
-    if (service.python is None) == (service.webhook is None):
+    is_told = any((*key, name) in checker.broken for name in ("python", "webhook"))
+    if (service.python is None) == (service.webhook is None) and not is_told:
         checker.report_missing(key, "python", "needs either 'python: module:function' or 'webhook'")
     if service.python is not None and (service.retries or service.backoff is not None):
         checker.report(key, "'retries' and 'backoff' go with 'webhook'; a function is called once")

@@ -25,6 +25,8 @@ _DOING = (
     "call",
     "do",
 )
+_SIGNS = {"&&": "write 'and'", "||": "write 'or'", "!": "write 'not', or !="}
+"""How other languages write conditions."""
 _EXITS = ("return_", "goto", "transfer", "disconnect")
 _WITH = {
     "with_": ("call", "form", "task"),
@@ -43,7 +45,7 @@ def check(checker: Checker, keys: PlanKeys) -> None:
         for name, field in form.fields.items()
         if field.optional
     }
-    for key, part in _prompt_parts((), keys):
+    for key, part in prompt_parts((), keys):
         _check_template(
             checker, (*key, "say"), part.say, known, optional if not part.when else set()
         )
@@ -72,12 +74,13 @@ def variables(keys: PlanKeys) -> set[str]:
     return names
 
 
-def _prompt_parts(key: Key, value: object) -> Iterator[tuple[Key, PromptPart]]:
+def prompt_parts(key: Key, value: object) -> Iterator[tuple[Key, PromptPart]]:
+    """Every prompt part that stands in the file, with its place."""
     if isinstance(value, PromptPart):
         yield key, value
         return
     for name, item in _inside(value):
-        yield from _prompt_parts((*key, name), item)
+        yield from prompt_parts((*key, name), item)
 
 
 def check_patterns(
@@ -145,7 +148,8 @@ def _check_condition(checker: Checker, key: Key, text: str, known: set[str]) -> 
     try:
         expression = expressions.parse(text)
     except expressions.ExpressionError as error:
-        checker.report(key, f"condition {text!r}: {error}")
+        hint = next((f"; {hint}" for sign, hint in _SIGNS.items() if sign in text), "")
+        checker.report(key, f"condition {text!r}: {error}{hint}")
         return
     for name in expression.names:
         _check_name(checker, key, name, known, f"in {text!r}", may_be_text=True)

@@ -23,6 +23,13 @@ _DELIBERATE = {"menu", "step", "end"}
 """Edges that the plan's own course takes; ladders and universals are emergency exits."""
 
 
+_WAYS = frozenset(
+    {"menu", "goto", "next", "fields", "enter", "filled", "do", "error", "transfer", "disconnect"}
+    | {"return", "form", "anywhere", "phrases", "llm", "else", "forms"}
+)
+"""Keys by which forms are reached and left."""
+
+
 def check(checker: Checker, keys: PlanKeys) -> None:
     """Report what can never be reached, or never left."""
     ways = edges(keys)
@@ -38,6 +45,8 @@ def check(checker: Checker, keys: PlanKeys) -> None:
     reached = _closure(first, ways)
     inner = called(keys)
     _check_calls(checker, keys, ways)
+    if checker.is_broken(_WAYS):
+        return  # the way may be what is missing
     for name, form in keys.forms.items():
         if name not in reached:
             checker.report(("forms", name), "cannot be reached from the start", is_warning=True)
@@ -97,9 +106,10 @@ def _check_endless(checker: Checker, keys: PlanKeys, reached: set[str], ways: li
     endless = [name for name in keys.forms if name in reached and name not in ending]
     if endless:
         names = ", ".join(f"'{name}'" for name in endless)
+        come = "come" if len(endless) > 1 else "comes"
         checker.report(
             ("forms", endless[0]),
-            f"loop without exit: {names} never come to transfer or disconnect; add one",
+            f"loop without exit: {names} never {come} to transfer or disconnect; add one",
         )
 
 

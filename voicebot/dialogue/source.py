@@ -84,7 +84,7 @@ def parse_source(text: str, source: Source) -> Source:
     except _Refused as refused:
         source.problems.append(Problem(source.path, refused.line, str(refused)))
     except yaml.YAMLError as error:
-        source.problems.append(_yaml_problem(source.path, error))
+        source.problems.append(_yaml_problem(source.path, error, text))
     except RecursionError:
         source.problems.append(Problem(source.path, 1, f"nested deeper than {MAX_DEPTH} levels"))
     if not source.problems and not isinstance(source.data, dict):
@@ -132,18 +132,38 @@ def _check_size(text: str) -> None:
             depth -= 1
 
 
-def _yaml_problem(path: str, error: yaml.YAMLError) -> Problem:
+def _yaml_problem(path: str, error: yaml.YAMLError, text: str) -> Problem:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     line = mark.line + 1 if mark is not None else 1
     problem = str(getattr(error, "problem", None) or error).splitlines()[0]
+    written = (text.splitlines()[line - 1 : line] or [""])[0]
     if "'\\t'" in problem:
         problem = "a tab cannot indent YAML; use spaces"
     elif "mapping values are not allowed" in problem:
-        problem = "a ': ' too many; put text that holds a colon in quotes"
+        problem = (
+            "a ': ' too many; put text that holds a colon in quotes, or indent this key like its "
+            "neighbors"
+        )
     elif "but got '?'" in problem:
         problem = "text with '?' inside {...} or [...] must stand in quotes"
     elif "could not find expected ':'" in problem:
         problem = "a key without ':' (or text that continues without indentation)"
+    elif "unexpected end of stream" in problem:
+        context = getattr(error, "context_mark", None)
+        line = context.line + 1 if context is not None else line
+        problem = "a quote that is never closed; text with an apostrophe stands in double quotes"
+    elif "cannot start any token" in problem:
+        problem = f"text that begins with {problem.split()[2]} must stand in quotes"
+    elif "expected <block end>" in problem and re.search(r"(: |- )\{\{", written):
+        problem = "text that begins with '{{' must stand in quotes"
+    elif "expected <block end>" in problem and "<scalar>" in problem:
+        problem = "text goes on after its end; put all of it in quotes"
+    elif "expected <block end>" in problem:
+        problem = "this line is not indented like those that it belongs to"
+    elif "expected ',' or" in problem:
+        problem = "a quote, comma or bracket is missing here, or in the line before"
+    elif "undefined alias" in problem:
+        problem = f"{problem}; text that begins with '*' must stand in quotes"
     elif isinstance(error, yaml.reader.ReaderError):
         problem = "holds a character that is not allowed in YAML"
     return Problem(path, line, f"not valid YAML: {problem}")
