@@ -118,8 +118,14 @@ class Caller:
             (Reading(None, slots, 0.5), other) if self.one_of((True, False)) else (),
             "some words",
             denied=denied if self.one_of((False, False, True)) else (),
+            also=self._also(waits_for) if self.one_of((False, False, False, True)) else (),
             by="dtmf" if by_key else "speech",
         )
+
+    def _also(self, waits_for: Expectation) -> tuple[Reading, ...]:
+        names = [intent.name for intent in waits_for.intents] or ["unheard_of"]
+        slots = tuple(self._slot(spec) for spec in self._some(waits_for.slots))
+        return (Reading(str(self.one_of(names)), slots, 0.8),)
 
     def _some(self, specs: Sequence[SlotSpec]) -> list[SlotSpec]:
         how_many = self.one_of((1, 1, 1, 2, 3, 0))

@@ -12,14 +12,16 @@ from voicebot.dialogue.performer import Performer
 from voicebot.dialogue.schema import PromptPart
 from voicebot.dialogue.state import Frame
 from voicebot.dialogue.texts import Texts
+from voicebot.dialogue.wishes import Wishes
 
 
 class Interview:
     """Goes through the present form of a State."""
 
-    def __init__(self, performer: Performer, activations: Activations) -> None:
+    def __init__(self, performer: Performer, activations: Activations, wishes: Wishes) -> None:
         self._performer = performer
         self._activations = activations
+        self._wishes = wishes
         self._state = performer.state
 
     @property
@@ -38,6 +40,8 @@ class Interview:
         elif state.to_confirm:
             name = state.to_confirm[0]
             self.ask(Place(state.form, "confirm", name))
+        elif form.menu is not None and not state.stack and self._wishes.begin():
+            pass  # the caller has said already what comes next
         elif form.menu is not None:
             self.ask(Place(state.form, "menu"))
         elif form.llm is not None and not state.is_opened:
@@ -83,6 +87,10 @@ class Interview:
     def end_form(self, values: Mapping[str, object] | None = None) -> None:
         """The form is done: back to the one that waits for it, or on to the next."""
         if self._activations.come_back(values):
+            if self._state.is_resumed:
+                self._wishes.begin()
+            return
+        if self._wishes.begin():
             return
         follower = next_form(self._performer.keys, self._state.form)
         if follower is not None:

@@ -27,6 +27,7 @@ from voicebot.dialogue.taking import Taker
 from voicebot.dialogue.texts import Texts
 from voicebot.dialogue.understanding import understand
 from voicebot.dialogue.universals import Universals
+from voicebot.dialogue.wishes import Wishes
 from voicebot.events import (
     Action,
     BargeInMode,
@@ -42,6 +43,7 @@ from voicebot.events import (
     Play,
     PromptHeard,
     ServiceReply,
+    SlotValue,
 )
 
 if TYPE_CHECKING:
@@ -62,8 +64,9 @@ class Machine:
         self._performer = performer
         self._activations = Activations(performer)
         self._asking = Asking(performer)
-        self._interview = Interview(performer, self._activations)
         self._taker = Taker(performer, self._activations)
+        self._wishes = Wishes(performer, self._activations, self._taker)
+        self._interview = Interview(performer, self._activations, self._wishes)
         self._consulting = Consulting(performer, self._asking, self._taker)
         self._stepper = Stepper(performer, self._asking, self._activations, self._interview)
         self._universals = Universals(performer, self._activations, self._interview)
@@ -80,6 +83,11 @@ class Machine:
     def slots(self) -> dict[str, str]:
         """Filled slots, by name."""
         return {name: filled.value for name, filled in self._state.slots.items()}
+
+    @property
+    def recent(self) -> tuple[SlotValue, ...]:
+        """Values that the caller gave, the last one last: what "the same day" may point at."""
+        return tuple(SlotValue(name, value) for name, value in self._state.recent)
 
     @property
     def outcome(self) -> str | None:
@@ -261,6 +269,8 @@ class Machine:
         self._state.mode = "run"
         if self._taker.take(place, heard, by_key=event.by == "dtmf"):
             self._state.misses = 0
+            if self._state.mode == "run":
+                self._wishes.keep(place, waits_for, event)
         else:
             self._miss("nomatch")
 

@@ -31,7 +31,7 @@ def _fits(plan: Plan, state: State) -> bool:
     forms = plan.forms
     if state.language and state.language not in plan.languages:
         return False
-    waiting = [before.form for before in state.stack]
+    waiting = [*(one.form for one in state.stack), *(wish.form for wish in state.wishes)]
     if not {state.form, *waiting, *(visit.form for visit in state.history)} - {""} <= set(forms):
         return False
     visits = [*state.history, *([state.at] if state.at is not None else [])]

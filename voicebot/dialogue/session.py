@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from voicebot.events import (
@@ -14,14 +14,27 @@ from voicebot.events import (
     Interpretation,
     KeysEntered,
     Listen,
+    SlotValue,
 )
 
-Interpret = Callable[[Hypothesis, Expectation], Interpretation]
 InterpretKeys = Callable[[str, Expectation], Interpretation]
+
+
+class Interpret(Protocol):
+    """What the session needs of the room nlu."""
+
+    def __call__(
+        self, hypothesis: Hypothesis, expectation: Expectation, *, recent: Sequence[SlotValue]
+    ) -> Interpretation:
+        """What was said, by a caller who may point at `recent` values (last one last)."""
 
 
 class Dialogue(Protocol):
     """What the session needs of a machine."""
+
+    @property
+    def recent(self) -> Sequence[SlotValue]:
+        """Values that the caller gave."""
 
     def handle(self, event: DialogueEvent) -> list[Action]:
         """The actions that answer an event."""
@@ -49,7 +62,9 @@ class Session:
     ) -> list[Interpretation | Action]:
         """The interpretation of a turn or key sequence, then the actions that answer it."""
         if isinstance(event, CallerTurn):
-            event = self._interpret(event.hypothesis, self._expectation)
+            event = self._interpret(
+                event.hypothesis, self._expectation, recent=self._machine.recent
+            )
         elif isinstance(event, KeysEntered):
             event = self._interpret_keys(event.keys, self._expectation)
         answer: list[Interpretation | Action] = list(self._machine.handle(event))

@@ -11,6 +11,7 @@ from voicebot.dialogue.expectations import Kind, Place
 from voicebot.events import BargeInMode
 
 MAX_HISTORY = 20
+MAX_RECENT = 8
 
 
 class _Record(BaseModel):
@@ -76,6 +77,13 @@ class Activation(_Record):
     assign: dict[str, str] = {}
 
 
+class Wish(_Record):
+    """A form that the caller asked for beside another one: slots as (name, value, text, sure)."""
+
+    form: str
+    slots: list[tuple[str, str, str, float]] = []
+
+
 class State(_Record):
     """Everything that changes during a call."""
 
@@ -102,6 +110,8 @@ class State(_Record):
     misses: int = 0
     frames: list[Frame] = []
     stack: list[Activation] = []  # forms to return to, the innermost last
+    wishes: list[Wish] = []  # asked for in the same breath as another: begun after it
+    recent: list[tuple[str, str]] = []  # values given, the last one last: "the same day"
     history: list[Visit] = []
     pending: str = ""  # id of the service, message or model waited for
     asked: int = 0  # ids given out
@@ -133,6 +143,11 @@ class State(_Record):
         """Drop the noinput and nomatch counters of a place, but not that it was asked."""
         for kind in ("noinput", "nomatch"):
             self.counts.pop(f"{state}:{kind}", None)
+
+    def remember(self, name: str, value: str) -> None:
+        """A slot got a value: callers may point at it later, whatever became of the slot."""
+        kept = [one for one in self.recent if one[0] != name]
+        self.recent = [*kept, (name, value)][-MAX_RECENT:]
 
     def visit(self, place: Place) -> None:
         """Note where the dialogue waits now."""

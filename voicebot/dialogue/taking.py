@@ -104,6 +104,10 @@ class Taker:
 
     # ------------------------------------------------------------ values
 
+    def merge(self, slots: Iterable[SlotValue]) -> bool:
+        """Fill the present form's fields with what was said for it before."""
+        return self._merge(slots, by_key=False)
+
     def _merge(
         self,
         slots: Iterable[SlotValue],
@@ -160,6 +164,7 @@ class Taker:
             confidence=slot.confidence if 0.0 <= slot.confidence <= 1.0 else 0.0,  # NaN too
             others=[(other.value, other.confidence) for other in others],
         )
+        state.remember(name, slot.value)
         place = Place(state.form, "field", name)
         state.forget_misses(place.state)
         rule = inherit.confirm(self._performer.keys, place)
@@ -239,6 +244,7 @@ class Taker:
             if filled is None:
                 continue
             self._deny(name, filled.value)
+            state.recent = [one for one in state.recent if one != (name, filled.value)]
             self._performer.clear(name)
             place = Place(state.form, "field", name)
             if state.count(f"denied {state.form}/{name}:") > defaults.MAX_DENIALS:

@@ -17,6 +17,7 @@ from voicebot.events import (
 )
 from voicebot.nlu.compiled import CompiledExpectation, compile_expectation
 from voicebot.nlu.completeness import completeness
+from voicebot.nlu.coreference import resolve
 from voicebot.nlu.keys import interpret_keys
 from voicebot.nlu.segmenter import Segmentation
 from voicebot.nlu.several import parts
@@ -24,7 +25,7 @@ from voicebot.nlu.text import tokenize
 from voicebot.nlu.understanding import Understanding, understand, unexplained
 from voicebot.nlu.words import word_set
 
-__all__ = ["completeness", "interpret", "interpret_keys"]
+__all__ = ["completeness", "interpret", "interpret_keys", "prepare"]
 
 MAX_ALTERNATIVES = 8
 ALTERNATIVE = 1.5
@@ -39,15 +40,22 @@ MAX_READINGS = 5
 _TEXT_CARRIER = word_set("it's its is my name this i'm am i the uh um er called")
 
 
-def interpret(hypothesis: Hypothesis, expectation: Expectation, *, today: date) -> Interpretation:
+def interpret(
+    hypothesis: Hypothesis,
+    expectation: Expectation,
+    *,
+    today: date,
+    recent: Sequence[SlotValue] = (),
+) -> Interpretation:
     """Intent and slots of what was heard; nomatch when nothing expected was said.
 
     Every slot of the Expectation may be filled. Never raises, whatever the text. Alternatives
     of the recogniser count when the grammar explains them better than the first text. Where the
     grammar hears no intent, the classifier trained on the intents' examples may (intents_fallback);
-    wishes beyond the first are in `also`.
+    wishes beyond the first are in `also`. Where nothing was understood, the caller may have pointed
+    at one of the `recent` values, last one last ("the same day").
     """
-    understood = _one(hypothesis, expectation, today)
+    understood = _one(hypothesis, expectation, today, recent)
     if understood.intent is None or understood.is_universal:
         return understood
 
@@ -63,15 +71,44 @@ def interpret(hypothesis: Hypothesis, expectation: Expectation, *, today: date) 
     return replace(first, text=hypothesis.text, also=also)
 
 
-def _one(hypothesis: Hypothesis, expectation: Expectation, today: date) -> Interpretation:
-    """As one wish: by the grammar, else as learned from examples."""
+def prepare(expectation: Expectation) -> None:
+    """Do now what the first utterance would wait for: compile the phrases, learn the examples."""
+    compile_expectation(expectation)
+    if any(intent.examples for intent in expectation.intents):
+        from voicebot.nlu.intents_fallback import classifier_of
+
+        classifier_of(expectation)
+
+
+def _one(
+    hypothesis: Hypothesis,
+    expectation: Expectation,
+    today: date,
+    recent: Sequence[SlotValue] = (),
+) -> Interpretation:
+    """As one wish: by the grammar, else pointed at, else as learned from examples."""
     understood = _by_grammar(hypothesis, expectation, today)
+    if understood.is_nomatch and recent:
+        pointed = resolve(hypothesis.text, expectation, recent, today=today)
+        if pointed:
+            return _pointed(understood, pointed, hypothesis.confidence)
     if understood.intent is None and any(intent.examples for intent in expectation.intents):
         # Imported where examples ask for it: a second, and memory, that other plans save.
         from voicebot.nlu.intents_fallback import with_learned_intent
 
         return with_learned_intent(understood, expectation, hypothesis.confidence)
     return understood
+
+
+def _pointed(
+    understood: Interpretation, slots: tuple[SlotValue, ...], confidence: float
+) -> Interpretation:
+    """The interpretation with slots that were only referred to."""
+    slots = tuple(
+        replace(slot, confidence=round(combined(slot.confidence, confidence), 4)) for slot in slots
+    )
+    sure = min(slot.confidence for slot in slots)
+    return replace(understood, slots=slots, confidence=sure, nbest=(Reading(None, slots, sure),))
 
 
 def _by_grammar(hypothesis: Hypothesis, expectation: Expectation, today: date) -> Interpretation:

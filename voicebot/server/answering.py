@@ -28,7 +28,7 @@ from voicebot.server import models
 from voicebot.server.admission import AdmittedCall
 from voicebot.server.app import create_app
 from voicebot.server.asr_serve_use import loads_recogniser, open_engine
-from voicebot.server.call import CallParts, plan_folder, render_ahead, run_call
+from voicebot.server.call import CallParts, plan_folder, render_ahead, run_call, understand_ahead
 from voicebot.server.call_observer import CallObserver, Keeping
 from voicebot.server.directory import CallDecision
 from voicebot.server.media_socket import MediaSocket
@@ -95,7 +95,9 @@ class Answering:
             stack.push_async_callback(services.aclose)
             self._say("loading the recogniser and the voice ...")
             recogniser = await asyncio.to_thread(_load_recogniser, settings)
-            prompts, tts = await asyncio.to_thread(make_prompts, settings, plan.language, plan.languages[1:])
+            own, *others = plan.languages
+            prompts, tts = await asyncio.to_thread(make_prompts, settings, own, others)
+            await asyncio.to_thread(understand_ahead, plan)
             if tts is None:
                 await asyncio.to_thread(render_ahead, prompts, plan)
             spotter = make_spotter(

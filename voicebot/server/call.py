@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from voicebot.audio import mulaw
 from voicebot.audio.playout import Playout
 from voicebot.config import Settings
+from voicebot.dialogue.expectations import expectation, places
 from voicebot.dialogue.hours import local
 from voicebot.dialogue.machine import Machine
 from voicebot.dialogue.plan import Plan
@@ -29,7 +30,7 @@ from voicebot.events import (
     SpokenPrompt,
     Transfer,
 )
-from voicebot.nlu.interpreter import interpret, interpret_keys
+from voicebot.nlu.interpreter import interpret, interpret_keys, prepare
 from voicebot.pipeline.build import Decision, Parts, build
 from voicebot.pipeline.clock import CallClock
 from voicebot.pipeline.language_model import LanguageModel
@@ -174,6 +175,14 @@ def render_ahead(prompts: Prompts, plan: Plan) -> None:
     for language in ("", *plan.translations):
         for spoken in plan.static_prompts(language):
             prompts.render(spoken, language)
+
+
+def understand_ahead(plan: Plan) -> None:
+    """Compile and learn what the plan waits for, so that no caller waits for it."""
+    for language in plan.languages:
+        keys = plan.in_language(language)
+        for place in places(keys):
+            prepare(expectation(keys, place))
 
 
 def plan_folder(plan: Plan) -> Path:

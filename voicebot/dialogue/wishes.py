@@ -1,0 +1,64 @@
+"""Further wishes of one utterance: kept while the first is dealt with, then begun in order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from voicebot.dialogue import texts
+from voicebot.dialogue.activations import Activations
+from voicebot.dialogue.expectations import Place
+from voicebot.dialogue.performer import Performer
+from voicebot.dialogue.state import Wish
+from voicebot.dialogue.taking import Taker
+from voicebot.dialogue.understanding import understand
+from voicebot.events import Expectation, Interpretation, SlotValue
+
+MAX_WISHES = 4
+"""More in one breath are not kept."""
+
+
+class Wishes:
+    """The wishes that wait in a State."""
+
+    def __init__(self, performer: Performer, activations: Activations, taker: Taker) -> None:
+        self._performer = performer
+        self._activations = activations
+        self._taker = taker
+        self._state = performer.state
+
+    def keep(self, place: Place, waits_for: Expectation, heard: Interpretation) -> None:
+        """Keep what was asked for besides the first wish, and say so to the caller."""
+        kept = self._state.wishes
+        before = len(kept)
+        for reading in heard.also:
+            alone = replace(
+                heard, intent=reading.intent, slots=reading.slots, confidence=reading.confidence,
+                nbest=(), denied=(), also=(), is_universal=False,
+            )  # fmt: skip
+            found = understand(self._performer.keys, place, waits_for, alone, {})
+            if found.form is not None and len(kept) < MAX_WISHES:
+                slots = [(one.name, one.value, one.text, one.confidence) for one in found.values]
+                kept.append(Wish(form=found.form, slots=slots))
+        if len(kept) > before:
+            forms = [wish.form for wish in kept[before:]]
+            self._performer.note("further wishes", {"forms": forms})
+            self._performer.play(texts.of(self._performer.keys.language).also)
+
+    def begin(self) -> bool:
+        """Turn to the next wish, where one waits: False where none does."""
+        state, forms = self._state, self._performer.keys.forms
+        if not state.wishes:
+            return False
+        wish = state.wishes[0]
+        is_digression = bool(state.stack) or state.is_resumed
+        if is_digression and not forms[wish.form].anywhere:
+            return False  # the form that waits goes on first
+        state.wishes = state.wishes[1:]
+        self._performer.play(texts.of(self._performer.keys.language).then)
+        if is_digression:
+            self._activations.digress(wish.form)
+        else:
+            self._performer.enter(wish.form)
+        self._taker.merge([SlotValue(*slot) for slot in wish.slots])
+        state.is_opened = forms[wish.form].llm is None
+        return True
