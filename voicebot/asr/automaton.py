@@ -10,7 +10,7 @@ visited (subset construction with residual weights, Mohri 1997).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -24,6 +24,10 @@ MAX_STATES = 20_000
 """Beyond this the states found so far are forgotten: memory is bounded."""
 MAX_CONFIGS = 24
 """Ways followed at once from one state, best first."""
+MAX_GAINS = 1_000_000
+"""Beyond so many tokens in rows and gains they are forgotten too: 12 bytes each."""
+REACH = 8
+"""No token closes phrases of more units: 4 and three figures."""
 DEPTH_OF_RUNS = 12
 """No token has more characters that matter."""
 OTHER_WORD = Node(-1, -1, -1)
@@ -77,6 +81,10 @@ class Row:
     extras: NDArray[np.float32]
 
 
+Gains = tuple[NDArray[np.int64], NDArray[np.float32]]
+"""Tokens and what each gains."""
+
+
 class TokenNode:
     """A trie node of the tokens' normal forms."""
 
@@ -114,6 +122,10 @@ def _kind(text: str) -> int:
     return 2 if text == BREAK else 3
 
 
+def _best(scores: Iterable[float]) -> float:
+    return max(scores, default=FORBIDDEN)
+
+
 class Automaton:
     """Loops, read together; states are numbers, 0 the start. For one thread at a time."""
 
@@ -124,6 +136,8 @@ class Automaton:
     def _clear(self) -> None:
         self._states: list[_State] = []
         self._known: dict[tuple[tuple[Config, int], ...], int] = {}
+        self._known_gains: dict[tuple[Config, bool], Gains] = {}
+        self._size = 0
         start = {
             Config(index, 0, loop.lexicon.root): -loop.cost for index, loop in enumerate(self.loops)
         }
@@ -133,6 +147,10 @@ class Automaton:
         """Forget the states when there are too many; between searches only."""
         if len(self._states) > MAX_STATES:
             self._clear()
+        elif self._size > MAX_GAINS:
+            for state in self._states:
+                state.row = None
+            self._size = 0
 
     def advance(self, state: int, token: int) -> tuple[int, float]:
         """(next state, change of bonus) by a token."""
@@ -173,50 +191,84 @@ class Automaton:
         known = self._states[state]
         if known.row is None:
             known.row = self._row(state)
+            self._size += len(known.row.ids)
         return known.row
 
     # ------------------------------------------------------------ tokens
 
     def _row(self, state: int) -> Row:
-        broken, parted = self._step(state, BREAK)
-        inside, begins = self._other(state), parted + self._other(broken)
-        kinds = np.array([0.0, inside, parted, begins], np.float32)
-        ids: list[int] = [self.tokens.end]
-        gains: list[float] = [self.ending(state)]
-        for found, gain in self._matching(state, self.tokens.root, 0.0):
-            ids += found
-            gains += [gain] * len(found)
-        tokens = np.array(ids, np.int64)
-        extras = np.array(gains, np.float32) - kinds[self.tokens.kind[tokens]]
-        return Row(kinds, tokens, extras)
-
-    def _other(self, state: int) -> float:
-        """Change of bonus by the first letter of a word that is in no phrase."""
-        scores = [
-            score
-            for config, score in self._states[state].ways
-            if self.loops[config.loop].is_open and self._takes_others(config)
+        """The best over the ways: what each may gain is found once, wherever it occurs."""
+        ways = self._states[state].ways
+        starts = [
+            (score, after, bonus) for config, score in ways for after, bonus in self._parted(config)
         ]
-        return max(scores, default=FORBIDDEN)
+        inside = _best(score for config, score in ways if self._takes_others(config))
+        parted = _best(score + bonus + self._partial(after) for score, after, bonus in starts)
+        begins = _best(score + bonus for score, after, bonus in starts if self._takes_others(after))
+        kinds = np.array([0.0, inside, parted, begins], np.float32)
+        usual = kinds[self.tokens.kind]
+        gains = usual.copy()
+        found = [(score, self._gains(config, False)) for config, score in ways]
+        found += [(score + bonus, self._gains(after, True)) for score, after, bonus in starts]
+        for score, (ids, more) in found:
+            gains[ids] = np.maximum(gains[ids], more + np.float32(score))
+        gains[self.tokens.end] = self.ending(state)
+        tokens = np.flatnonzero(gains != usual)
+        return Row(kinds, tokens, gains[tokens] - usual[tokens])
 
     def _takes_others(self, config: Config) -> bool:
-        return config.node == OTHER_WORD or config.node.depth == 0
+        """Whether the first letter of a word that is in no phrase may come."""
+        is_free = config.node == OTHER_WORD or config.node.depth == 0
+        return is_free and self.loops[config.loop].is_open
 
-    def _matching(
-        self, state: int, node: TokenNode, gain: float
-    ) -> Iterator[tuple[list[int], float]]:
-        """Tokens along which some phrase goes on, and their gains."""
+    def _parted(self, config: Config) -> list[tuple[Config, float]]:
+        """What a way becomes by a break, and the bonus."""
+        return list(self._follow(config, BREAK))
+
+    def _gains(self, config: Config, has_parted: bool) -> Gains:
+        """The tokens along which a phrase goes on from there, and the gains by them.
+
+        `has_parted`: those that part words, behind the break. What counts units without coming
+        near their most gains alike wherever it is: it is found once.
+        """
+        most = self.loops[config.loop].most
+        units = 0 if most is None else max(config.units, most - REACH)
+        key = (config._replace(units=units), has_parted)
+        if key not in self._known_gains:
+            start = self.tokens.root.children.get(BREAK) if has_parted else self.tokens.root
+            ids: list[int] = []
+            gains: list[float] = []
+            if start is not None and config.node != OTHER_WORD:
+                self._match({key[0]: 0.0}, start, ids, gains, is_first=True)
+            self._known_gains[key] = np.array(ids, np.int64), np.array(gains, np.float32)
+        return self._known_gains[key]
+
+    def _match(
+        self,
+        ways: dict[Config, float],
+        node: TokenNode,
+        ids: list[int],
+        gains: list[float],
+        *,
+        is_first: bool = False,
+    ) -> None:
+        """Tokens below a node along which some way goes on, into `ids` and `gains`."""
         for character, child in node.children.items():
-            after, change = self._step(state, character)
-            if character != BREAK and self._is_lost(after):
+            if is_first and character == BREAK:
                 continue
-            if child.ids and character != BREAK:
-                yield child.ids, gain + change
+            after: dict[Config, float] = {}
+            for config, score in ways.items():
+                for place, more in self._follow(config, character):
+                    if place.node != OTHER_WORD and score + more > after.get(place, -np.inf):
+                        after[place] = score + more
+            if not after:
+                continue
+            if child.ids:
+                gain = max(score + self._partial(place) for place, score in after.items())
+                ids += child.ids
+                gains += [gain] * len(child.ids)
             if child.children:
-                yield from self._matching(after, child, gain + change)
-
-    def _is_lost(self, state: int) -> bool:
-        return all(config.node == OTHER_WORD for config, _ in self._states[state].ways)
+                self._match(after, child, ids, gains)
 
     # ------------------------------------------------------------ characters
 

@@ -27,16 +27,20 @@ MAX_KEPT = 64
 class Weights:
     """Bonuses and costs in nats, found on recordings for training (LOG.md).
 
-    `word`: for each word of a phrase; `unit`: for a word of what fills the slot asked for;
-    `name`: for a letter's name written out. `outside`: what other text pays where nothing but
-    phrases and `outside_grammar` where nothing but a grammar is waited for.
+    `word`: for each word of a phrase, wherever it is said. `unit`: for a word of what fills the
+    slot asked for, as the whole answer; 0, as every bonus there is a price on words that nobody
+    said. `name`: for a letter's name written out ("bee"). `mention`: for a word of what fills the
+    slot within other text. `outside`: what other text pays where nothing but phrases and
+    `outside_grammar` where nothing but a grammar is waited for: an expected answer is chosen if
+    it is not less probable than that.
     """
 
-    word: float = 1.5
-    unit: float = 1.5
-    name: float = 0.8
-    outside: float = 1.0
-    outside_grammar: float = 3.0
+    word: float = 0.7
+    unit: float = 0.0
+    name: float = -0.5
+    mention: float = 0.0
+    outside: float = 1.5
+    outside_grammar: float = 2.5
 
 
 class Biasing:
@@ -100,7 +104,8 @@ def loops_of(expectation: Expectation, weights: Weights) -> Iterator[Loop]:
         return
     has_digits = focus is not None and focus.type in {SlotType.DIGITS, SlotType.PHONE}
     cost = weights.outside_grammar if grammar or _asks_yes_no(focus) else weights.outside
-    everything = [*phrases, *(Entry(entry.text, entry.bonus) for entry in grammar)]
+    mentioned = (Entry(entry.text, weights.mention * entry.count) for entry in grammar)
+    everything = [*phrases, *mentioned]
     yield Loop(Lexicon(everything), cost=cost, is_open=True, joins_figures=has_digits)
     if phrases:
         fillers = (Entry(text, 0.0) for text in (*spoken.FILLERS, *spoken.CARRIERS))

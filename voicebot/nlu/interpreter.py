@@ -36,6 +36,8 @@ FLOOR = 1e-3
 AS_LIKELY = 0.9
 """An alternative that only adds words to a text that is understood must be as likely as this: a
 recogniser may break off early, but who said "two" did not say "two two"."""
+NEARLY = 0.85
+"""One that takes a value back for the sake of another slot must be as likely as this."""
 MAX_READINGS = 5
 _TEXT_CARRIER = word_set("it's its is my name this i'm am i the uh um er called")
 
@@ -124,9 +126,10 @@ def _best(
 ) -> tuple[Understanding, float]:
     """The text that the dialogue can use best, and the recogniser's confidence in it.
 
-    By gain, less what the recogniser thinks worse of it. An alternative that fills no other slots
-    overrules no value that the first text has in so many words. Where that text is understood
-    from end to end, only one that goes on where it breaks off, and is about as likely, counts.
+    By gain, less what the recogniser thinks worse of it. An alternative that fills no other slots,
+    or is less likely, overrules no value that the first text has in so many words. Where that text
+    is understood from end to end, only one that goes on where it breaks off, and is about as
+    likely, counts.
     """
     best, confidence = first, hypothesis.confidence
     best_gain = first.gain
@@ -143,7 +146,7 @@ def _best(
             continue
         other = understand(alternative.text, compiled, today)
         gain = other.gain - max(ALTERNATIVE * -log(ratio), LEAST_GAIN)
-        if gain > best_gain and not _overrules(other, first):
+        if gain > best_gain and not _overrules(other, first, is_likely=ratio >= NEARLY):
             best, best_gain = other, gain
             confidence = hypothesis.confidence * min(1.0, ratio)
     return best, confidence
@@ -168,11 +171,11 @@ def _values(understood: Understanding, least: float) -> dict[str, tuple[str, str
     }
 
 
-def _overrules(other: Understanding, first: Understanding) -> bool:
+def _overrules(other: Understanding, first: Understanding, *, is_likely: bool) -> bool:
     """Whether it gives another value to one of the same slots that was said in so many words, and
-    not by the same words and more."""
+    not by the same words and more. One that is about as likely may, if it fills another slot."""
     said, exact = _values(other, 0.0), _values(first, 1.0)
-    if said.keys() - _values(first, 0.0).keys():
+    if is_likely and said.keys() - _values(first, 0.0).keys():
         return False
     return any(
         slot in exact and exact[slot][0] != value and exact[slot][1] not in words
