@@ -14,6 +14,17 @@ from typing import TYPE_CHECKING
 
 from voicebot.dialogue import inherit
 from voicebot.dialogue.flow import PLAN, Edge, edges
+from voicebot.dialogue.graph_calls import (
+    EXTRA_WIDTH,
+    STYLE,
+    Calls,
+    CallWay,
+    arrow,
+    count,
+    row_bar,
+    row_figures,
+)
+from voicebot.dialogue.graph_calls import notes as call_notes
 from voicebot.dialogue.schema import FieldKeys, FormKeys, PlanKeys
 
 if TYPE_CHECKING:
@@ -55,23 +66,29 @@ class _Node:
     column: int = 0
     x: float = 0
     y: float = 0
+    extra: float = 0  # room for figures
 
     @property
     def width(self) -> float:
         longest = max([len(self.title), *(len(row.text) for row in self.rows)])
-        return max(90.0, min(longest, MAX_CHARS) * CHAR + 24)
+        return max(90.0, min(longest, MAX_CHARS) * CHAR + 24) + self.extra
 
     @property
     def height(self) -> float:
         return HEADER + ROW * len(self.rows)
 
 
-def draw(plan: Plan) -> str:
-    """The plan as an SVG document."""
+def draw(plan: Plan, ways: Iterable[CallWay] | None = None) -> str:
+    """The plan as an SVG document, with the calls that went these `ways` painted on it."""
     nodes = _nodes(plan)
+    calls = None
+    if ways is not None:
+        calls = count(plan.keys, ways, _drawn(nodes))
+        for node in nodes.values():
+            node.extra = EXTRA_WIDTH if node.name.startswith("form ") else 0
     _place(nodes, plan.start)
-    arrows, depth = _arrows(nodes)
-    notes = _notes(plan.keys)
+    arrows, depth = _arrows(nodes, calls)
+    notes = [*(call_notes(calls) if calls is not None else ()), *_notes(plan.keys)]
     width = max(node.x + node.width for node in nodes.values()) + MARGIN + 20
     width = max(width, *(len(note) * CHAR + 2 * MARGIN for note in [plan.name, *notes]))
     top = depth + MARGIN
@@ -79,13 +96,13 @@ def draw(plan: Plan) -> str:
     body = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
         f'viewBox="0 0 {width:.0f} {height:.0f}">',
-        f"<title>{escape(plan.name)}</title><style>{_STYLE}</style>",
+        f"<title>{escape(plan.name)}</title><style>{_STYLE}{STYLE}</style>",
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" '
         'markerHeight="7" orient="auto"><path d="M0,0L8,4L0,8z" fill="#7f93a8"/></marker></defs>',
         '<rect width="100%" height="100%" fill="#fbfcfd"/>',
         f'<text class="title" x="{MARGIN}" y="{MARGIN}">{escape(plan.name)}</text>',
         *arrows,
-        *(_box(node) for node in nodes.values()),
+        *(_box(node, calls) for node in nodes.values()),
         *(_text(note, MARGIN, top + ROW * row, "exit", 200) for row, note in enumerate(notes, 1)),
         "</svg>",
     ]
@@ -203,7 +220,7 @@ def _mean_height(node: _Node, nodes: dict[str, _Node]) -> float:
     return sum(heights) / len(heights) if heights else 0.0
 
 
-def _arrows(nodes: dict[str, _Node]) -> tuple[list[str], float]:
+def _arrows(nodes: dict[str, _Node], calls: Calls | None) -> tuple[list[str], float]:
     """Paths, and how far down the picture reaches."""
     bottom = max(node.y + node.height for node in nodes.values())
     lane = bottom + 10
@@ -218,27 +235,53 @@ def _arrows(nodes: dict[str, _Node]) -> tuple[list[str], float]:
             if target.column > node.column:
                 bend = max(40.0, (x2 - x1) / 2)
                 d = f"M{x1:.0f},{y1:.0f}C{x1 + bend:.0f},{y1:.0f} {x2 - bend:.0f},{y2:.0f} "
-                paths.append(_path(d + f"{x2:.0f},{y2:.0f}", row.kind))
+                d += f"{x2:.0f},{y2:.0f}"
+                paths.append(_path(d, row.kind, node, target, calls, (x1, y1)))
                 continue
             lane += LANE
             out, back = x1 + 12 + lane % 30, max(8.0, x2 - 12 - lane % 24)
-            paths.append(
-                _path(
-                    f"M{x1:.0f},{y1:.0f}H{out:.0f}V{lane:.0f}H{back:.0f}V{y2:.0f}H{x2:.0f}",
-                    row.kind,
-                )
-            )
+            d = f"M{x1:.0f},{y1:.0f}H{out:.0f}V{lane:.0f}H{back:.0f}V{y2:.0f}H{x2:.0f}"
+            paths.append(_path(d, row.kind, node, target, calls, (x1, y1)))
     return paths, lane
 
 
-def _path(d: str, kind: str) -> str:
-    return f'<path class="way {kind}" d="{d}" marker-end="url(#tip)"/>'
+def _path(
+    d: str,
+    kind: str,
+    node: _Node,
+    target: _Node,
+    calls: Calls | None,
+    start: tuple[float, float],
+) -> str:
+    plain = f'<path class="way {kind}" d="{d}" marker-end="url(#tip)"/>'
+    if calls is None:
+        return plain
+    css, taken = arrow(calls, node.name.removeprefix("form "), _goal(target))
+    if not taken:
+        return plain.replace(f"way {kind}", f"way {css}")
+    x, y = start
+    number = f'<text class="calls" x="{x + 5:.0f}" y="{y - 4:.0f}">{taken}</text>'
+    return f'<path class="{css}" d="{d}"/>{plain}{number}'
+
+
+def _goal(node: _Node) -> str:
+    """A node as the ways of calls name it."""
+    if node.name.startswith("form "):
+        return node.name.removeprefix("form ")
+    return node.name.rpartition(" ")[0]  # "end OUTCOME", without whether that is a goal
+
+
+def _drawn(nodes: dict[str, _Node]) -> set[str]:
+    forms = [node for node in nodes.values() if node.name.startswith("form ")]
+    return {node.name.removeprefix("form ") for node in forms} | {
+        row.state for node in forms for row in node.rows if row.state
+    }
 
 
 # ---------------------------------------------------------------- shapes
 
 
-def _box(node: _Node) -> str:
+def _box(node: _Node, calls: Calls | None) -> str:
     x, y, width = node.x, node.y, node.width
     if not node.rows and node.css in {"end", "goal"}:
         return (
@@ -253,6 +296,9 @@ def _box(node: _Node) -> str:
         f'<rect class="bar" x="{x:.0f}" y="{y:.0f}" width="{width:.0f}" height="{HEADER}" rx="4"/>',
         _text(node.title, x + 12, y + 17, "head"),
     ]
+    has_own_row = any(row.state == state for row in node.rows)
+    if calls is not None and not has_own_row:
+        parts.append(row_figures(calls, state, x + width - 8, y + 17, css=" head"))
     for index, row in enumerate(node.rows):
         top = y + HEADER + ROW * index
         if row.kind == "field" and not row.target:
@@ -260,6 +306,9 @@ def _box(node: _Node) -> str:
                 f'<rect class="field" data-state="{escape(row.state)}" x="{x + 1:.0f}" '
                 f'y="{top + 1:.0f}" width="{width - 2:.0f}" height="{ROW - 2}"/>'
             )
+        if calls is not None and row.state and not row.target:
+            parts.append(row_bar(calls, row.state, x + 1, top + ROW - 4, width - 2))
+            parts.append(row_figures(calls, row.state, x + width - 8, top + 13))
         parts.append(_text(row.text, x + 12, top + 14, "exit" if row.target else ""))
     return "".join([*parts, "</g>"])
 

@@ -31,6 +31,7 @@ from voicebot.store.journal import Journal
 from voicebot.store.recordings import StereoRecording
 from voicebot.store.records import CallEnd, CallStart, NoteRecord, ServiceRecord, TurnRecord
 from voicebot.store.timeline import Timeline
+from voicebot.store.visits import LEFT
 from voicebot.telephony.media_stream import Fault
 
 log = structlog.get_logger(__name__)
@@ -153,6 +154,9 @@ class CallObserver:
         if self._keeping.timeline is not None:
             self._keeping.timeline.append(self._at, "call_ended", outcome=outcome, reason=reason)
             self._keeping.timeline.close()
+        if outcome == "hung_up" and self._record.state:
+            where = {"state": self._record.state}
+            self._writes.put_nowait(NoteRecord(self._start.call_sid, LEFT, self._at, where))
         end = CallEnd(self._start.call_sid, outcome, is_goal, _now(), slots, reason)
         self._writes.put_nowait(end)  # after the last turn: who sees the end sees all
         self._keeping.metrics.outcome(outcome, self._at / SAMPLE_RATE_HZ)

@@ -112,6 +112,11 @@ class CallRecord:
                 self._state = event.expectation.state
         return None
 
+    @property
+    def state(self) -> str:
+        """Where the dialogue waits, or waited last."""
+        return self._state
+
     def close(self) -> Turn:
         """The call is over: the turn that was open."""
         return self._turn

@@ -103,7 +103,22 @@ def graph(options: argparse.Namespace) -> int:
     from voicebot.dialogue.graph import draw
     from voicebot.dialogue.plan import load_plan
 
-    svg = draw(load_plan(options.plan))
+    plan = load_plan(options.plan)
+    ways = None
+    if options.calls is not None:
+        from voicebot.dialogue.graph_calls import CallWay
+        from voicebot.store.visits import read_ways
+
+        ways = [
+            CallWay(way.outcome, way.is_goal, way.turns, way.left_at)
+            for way in read_ways(options.calls, plan.name)
+        ]
+        if not ways:
+            print(
+                f"voicebot: {options.calls} holds no calls of {plan.name!r} that have ended",
+                file=sys.stderr,
+            )
+    svg = draw(plan, ways)
     if str(options.output) == "-":
         print(svg)
         return OK
