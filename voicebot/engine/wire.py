@@ -9,8 +9,9 @@ call's inbound clock:
       0x01 open       u32 stream, u64 at         its audio begins at that position
       0x02 audio      u32 stream, u64 at, mu-law one byte a sample, gapless from `open` on
       0x03 expect     u32 stream, u32 number, JSON of an events.Expectation
-      0x04 ask        u32 stream, u32 request, u8 kind (scheduler.JobKind), u32 number of the
-                      expectation (0: none), u64 start_at, u64 end_at: within what was sent
+      0x04 ask        u32 stream, u32 request, u32 utterance, u8 kind (scheduler.JobKind), u32
+                      number of the expectation (0: none), u64 start_at, u64 end_at: within what
+                      was sent; a newer partial replaces one that waits
       0x05 close      u32 stream
       0x06 ping       u32 nonce                  a heartbeat; answered by `load`
     from the recogniser
@@ -47,7 +48,7 @@ MAX_AT = 2**48
 _HEAD = struct.Struct("!IB")
 _OPEN = struct.Struct("!IQ")
 _EXPECT = struct.Struct("!II")
-_ASK = struct.Struct("!IIBIQQ")
+_ASK = struct.Struct("!IIIBIQQ")
 _STREAM = struct.Struct("!I")
 _CLOSED = struct.Struct("!IB")
 _ANSWER = struct.Struct("!II")
@@ -111,6 +112,7 @@ class Ask:
 
     stream: int
     request: int
+    utterance: int
     kind: JobKind
     expectation: int
     start_at: int
@@ -194,6 +196,7 @@ def _body(message: FromFrontEnd | FromRecogniser) -> tuple[int, bytes]:
             return 0x04, _ASK.pack(
                 message.stream,
                 message.request,
+                message.utterance,
                 message.kind,
                 message.expectation,
                 message.start_at,
@@ -303,13 +306,19 @@ def _front_end(kind: int, body: bytes) -> FromFrontEnd | Fault:
 
 
 def _asked(
-    stream: int, request: int, kind: int, expectation: int, start_at: int, end_at: int
+    stream: int,
+    request: int,
+    utterance: int,
+    kind: int,
+    expectation: int,
+    start_at: int,
+    end_at: int,
 ) -> Ask | Fault:
     if kind not in set(JobKind):
         return Fault("a request of no known kind")
     if not 0 <= end_at - start_at <= MAX_SPAN_SAMPLES or end_at > MAX_AT:
         return Fault("a request for no audio, or too much")
-    return Ask(stream, request, JobKind(kind), expectation, start_at, end_at)
+    return Ask(stream, request, utterance, JobKind(kind), expectation, start_at, end_at)
 
 
 def _recogniser(kind: int, body: bytes) -> FromRecogniser | Fault:

@@ -45,6 +45,8 @@ SILENT_S = 5.0
 gone."""
 MESSAGES_PER_S, MESSAGES_AHEAD = 400.0, 2000.0
 """A front end gathers what it has to say every few milliseconds."""
+MOST_ASKED = 16
+"""Requests of a stream that wait or run: one of each kind does each."""
 SHED_BYTES = 256 * 1024
 """Waiting to be sent: beyond, partials are dropped."""
 SLOW_BYTES = 4 * 1024 * 1024
@@ -188,7 +190,7 @@ class FrontEnd:
 
     # ------------------------------------------------------------ out
 
-    def answer(self, stream: int, result: Recognised) -> None:
+    def answer(self, stream: int, request: int, result: Recognised) -> None:
         """The engine's answer to a request."""
         kind = result.job.kind
         if kind is JobKind.FINAL:
@@ -196,7 +198,7 @@ class FrontEnd:
         if kind is JobKind.PARTIAL and self._out_bytes > SHED_BYTES:
             self._counts.shed()
             return
-        self._send(Answer(stream, result.job.utterance, result.hypothesis))
+        self._send(Answer(stream, request, result.hypothesis))
 
     def tell_load(self) -> None:
         """Unasked: the state has changed."""
@@ -244,6 +246,7 @@ class _Stream:
         self._engine = engine
         self._written = at
         self._waiting: dict[JobKind, tuple[Ask, Expectation | None]] = {}
+        self._asked: dict[tuple[JobKind, int, int, int], int] = {}  # request by what is asked
         self.handle: CallHandle = engine.open_call(self)
 
     def ask(self, ask: Ask, expectation: Expectation | None) -> None:
@@ -267,12 +270,18 @@ class _Stream:
 
     def on_recognised(self, result: Recognised) -> None:
         """An answer."""
-        self._front_end.answer(self._number, result)
+        job = result.job
+        request = self._asked.pop((job.kind, job.utterance, job.start_at, job.end_at), None)
+        if request is not None:
+            self._front_end.answer(self._number, request, result)
 
     def _submit(self, ask: Ask, expectation: Expectation | None) -> None:
+        self._asked[ask.kind, ask.utterance, ask.start_at, ask.end_at] = ask.request
+        if len(self._asked) > MOST_ASKED:  # the oldest was shed
+            del self._asked[next(iter(self._asked))]
         self._engine.recognise(
             self.handle,
-            ask.request,
+            ask.utterance,
             ask.kind,
             ask.start_at,
             ask.end_at,

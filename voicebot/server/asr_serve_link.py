@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+from collections.abc import Sequence
 from typing import Protocol
 
 import structlog
@@ -42,8 +43,8 @@ GATHER_S = 0.01
 BATCH_BYTES = MAX_MESSAGE_BYTES // 2
 
 
-class RemoteCall(Protocol):
-    """What a link knows of a call; see asr_serve_client."""
+class LinkedCall(Protocol):
+    """What a link knows of a call; see asr_serve_call."""
 
     @property
     def stream(self) -> int:
@@ -55,6 +56,9 @@ class RemoteCall(Protocol):
 
     def frames(self) -> bytes:
         """What the replica should be told now; b"" when nothing."""
+
+    def bereaved(self) -> None:
+        """The replica is lost."""
 
     def opened(self) -> None:
         """The replica has a place for it."""
@@ -72,7 +76,7 @@ class Owner(Protocol):
     def connected(self, link: Link) -> None:
         """It can be used from now on."""
 
-    def lost(self, link: Link, calls: list[RemoteCall], why: str) -> None:
+    def lost(self, link: Link, calls: Sequence[LinkedCall], why: str) -> None:
         """It cannot be used any more; these calls need another."""
 
     def draining(self, link: Link) -> None:
@@ -88,8 +92,8 @@ class Link:
         self.is_connected = False
         self._token = token
         self._owner = owner
-        self._calls: dict[int, RemoteCall] = {}
-        self._dirty: dict[int, RemoteCall] = {}
+        self._calls: dict[int, LinkedCall] = {}
+        self._dirty: dict[int, LinkedCall] = {}
         self._wake = asyncio.Event()
         self._now_or_never = asyncio.Event()
         self._full_until = 0.0
@@ -118,7 +122,7 @@ class Link:
             return False
         return self.load.state is State.OPEN
 
-    def add(self, call: RemoteCall) -> int:
+    def add(self, call: LinkedCall) -> int:
         """The call speaks to this replica from now on, as the stream returned."""
         self._last_stream = self._last_stream % (2**32 - 1) + 1
         self._calls[self._last_stream] = call
@@ -132,8 +136,8 @@ class Link:
             self._parting.append(parting)
             self._wake.set()
 
-    def wake(self, call: RemoteCall) -> None:
-        """The call has something to say; see RemoteCall.frames."""
+    def wake(self, call: LinkedCall) -> None:
+        """The call has something to say; see LinkedCall.frames."""
         self._dirty[call.stream] = call
         self._wake.set()
         if call.is_urgent:

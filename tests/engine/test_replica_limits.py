@@ -1,0 +1,136 @@
+"""What a front end may do, when a recogniser is full, and how many replicas a cluster runs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from voicebot.audio import mulaw
+from voicebot.engine.kept_audio import ReplicaRunner
+from voicebot.engine.replica_load import ReplicaLoad
+from voicebot.engine.runner import Chunk, VadResult
+from voicebot.engine.scheduler import JobKind
+from voicebot.engine.wire import Ask, Audio, Close, Closed, Expect, Open, Reason, State
+from voicebot.engine.wire_session import KEPT_EXPECTATIONS, Session
+from voicebot.events import Expectation
+from voicebot.server.cluster_plan import IDLE_S, Health, Scaling
+
+pytestmark = pytest.mark.unit
+
+SECOND = bytes(8000)
+
+
+def open_session() -> Session:
+    session = Session(2)
+    assert session.take(Open(1, 160), 0.0) == Open(1, 160)
+    return session
+
+
+def test_half_a_minute_at_once_and_then_as_fast_as_time_passes() -> None:
+    session = open_session()
+    at = 160
+    for _ in range(34):
+        assert isinstance(session.take(Audio(1, at, SECOND), 0.0), Audio)
+        at += 8000
+    for now in range(1, 120):
+        assert isinstance(session.take(Audio(1, at, SECOND), float(now)), Audio)
+        at += 8000
+    extra = [session.take(Audio(1, at + 8000 * n, SECOND), 119.0) for n in range(34)]
+    assert Closed(1, Reason.TOO_FAST) in extra
+    assert session.take(Audio(1, at, SECOND), 200.0) is None  # it is closed
+    assert session.unknown > 0
+
+
+def test_a_clock_that_goes_back_gives_nothing() -> None:
+    session = open_session()
+    session.take(Audio(1, 160, SECOND), 10.0)
+    assert isinstance(session.take(Audio(1, 8160, SECOND), 5.0), Audio)
+
+
+def test_streams_of_one_connection_are_counted() -> None:
+    session = open_session()
+    assert session.take(Open(2, 0), 0.0) == Open(2, 0)
+    assert session.take(Open(3, 0), 0.0) == Closed(3, Reason.TOO_MANY)
+    assert session.take(Close(1), 0.0) == Close(1)
+    assert session.take(Close(1), 0.0) is None
+    assert session.take(Open(3, 0), 0.0) == Open(3, 0)
+    assert len(session) == 2
+
+
+def test_the_last_expectations_are_kept() -> None:
+    session = open_session()
+    session.take(Audio(1, 160, SECOND), 0.0)
+    for number in range(1, KEPT_EXPECTATIONS + 2):
+        session.take(Expect(1, number, b'{"state":"s%d"}' % number), 0.0)
+    ask = Ask(1, 1, 1, JobKind.FINAL, KEPT_EXPECTATIONS + 1, 160, 8000)
+    assert session.take(ask, 0.0) == ask
+    assert session.expectation(ask) == Expectation(f"s{KEPT_EXPECTATIONS + 1}")
+    gone = Ask(1, 2, 1, JobKind.FINAL, 1, 160, 8000)
+    assert session.take(gone, 0.0) == Closed(1, Reason.BAD_EXPECTATION)
+
+
+def test_silent_streams_are_named_once() -> None:
+    session = open_session()
+    session.take(Open(2, 0), 50.0)
+    assert session.idle(61.0) == [Closed(1, Reason.IDLE)]
+    assert session.idle(61.0) == []
+
+
+# ---------------------------------------------------------------- load
+
+
+def test_full_by_places_or_by_late_finals_and_open_again() -> None:
+    load = ReplicaLoad(2)
+    assert load.state(0.0) is State.OPEN
+    load.live = 2
+    assert load.state(0.0) is State.FULL
+    load.live = 1
+    for n in range(19):
+        load.final(0.9, n * 0.01)
+    assert load.state(0.2) is State.OPEN  # too few to tell
+    load.final(0.9, 0.2)
+    assert load.state(0.2) is State.FULL
+    assert load.final_p95_s(0.2) == 0.9
+    assert load.state(11.0) is State.OPEN
+    load.is_draining = True
+    assert load.state(11.0) is State.DRAINING
+
+
+def test_scaling_follows_the_load_one_replica_at_a_time() -> None:
+    scaling = Scaling(1, 3)
+    assert scaling.wanted(0, [], 0.0) == 1
+    assert scaling.wanted(1, [], 1.0) == 1  # still loading
+    busy = [Health("a", 8, 10)]
+    assert scaling.wanted(1, busy, 2.0) == 2
+    assert scaling.wanted(2, busy, 3.0) == 2  # the second still loads
+    both = [Health("a", 8, 10, True), Health("b", 9, 10, True)]
+    assert scaling.wanted(2, both, 4.0) == 3
+    three = [*both, Health("c", 10, 10, True)]
+    assert scaling.wanted(3, three, 5.0) == 3  # no more than that
+    idle = [Health("a", 2, 10), Health("b", 1, 10), Health("c", 0, 10)]
+    assert scaling.wanted(3, idle, 10.0) == 3
+    assert scaling.wanted(3, idle, 9.0 + IDLE_S) == 3
+    assert scaling.wanted(3, idle, 10.0 + IDLE_S) == 2
+    assert scaling.wanted(2, idle[:2], 11.0 + IDLE_S) == 2  # counts anew
+
+
+def test_one_slow_replica_is_not_a_full_cluster() -> None:
+    scaling = Scaling(2, 4)
+    assert scaling.wanted(2, [Health("a", 1, 10, True), Health("b", 1, 10)], 0.0) == 2
+
+
+# ---------------------------------------------------------------- kept audio
+
+
+def test_kept_audio_is_what_was_sent_wherever_it_begins() -> None:
+    runner = ReplicaRunner(2, None)  # type: ignore[arg-type]  # nothing is recognised here
+    samples = (np.arange(3000) % 255 * 100).astype(np.int16)
+    sent = mulaw.encode(samples)
+    at = 10_000_000
+    told = runner.hear([Chunk(1, at, sent[:1024]), Chunk(1, at + 1024, sent[1024:])])
+    assert [r.at for r in told if isinstance(r, VadResult)] == [at + 1024 - 256, at + 3000 - 256]
+    assert (runner.span(1, at, at + 3000) == mulaw.decode(sent)).all()
+    assert (runner.span(1, at + 1000, at + 9999) == mulaw.decode(sent)[1000:]).all()
+    runner.reset(1)
+    runner.hear([Chunk(1, 0, sent[:100])])
+    assert (runner.span(1, 0, 3000) == mulaw.decode(sent)[:100]).all()

@@ -1,0 +1,130 @@
+"""Two real recogniser processes on loopback, and one of them killed in the middle of a word."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from fakes import LoudnessVad
+from prometheus_client import CollectorRegistry
+from server.replicas import Caller, eventually
+
+from voicebot.engine.runner import Runner
+from voicebot.engine.scheduler import JobKind
+from voicebot.events import Expectation
+from voicebot.monitoring.recogniser_metrics import FrontEndMetrics
+from voicebot.server.asr_serve_client import RemoteEngine
+
+pytestmark = pytest.mark.e2e
+
+TOKEN = "a-secret-of-this-test"
+CHUNK = 160
+
+
+@pytest.fixture
+async def processes(tmp_path: Path) -> AsyncIterator[dict[str, Process]]:
+    """Two of them, by URL."""
+    cache = os.environ.get("VOICEBOT_ASR__CACHE_DIR", str(tmp_path))
+    environment = {
+        **os.environ,
+        "VOICEBOT_RECOGNISER__TOKEN": TOKEN,
+        "VOICEBOT_ASR__CACHE_DIR": cache,
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(Path(__file__).parents[2]),  # also where it is not installed
+    }
+    command = [sys.executable, "-m", "voicebot.cli", "asr-serve", "--port", "0", "--threads", "1"]
+    started = [
+        await asyncio.create_subprocess_exec(
+            *command, env=environment, cwd=tmp_path, stdout=asyncio.subprocess.PIPE
+        )
+        for _ in range(2)
+    ]
+    found = {}
+    try:
+        async with asyncio.timeout(120):
+            for process in started:
+                assert process.stdout is not None
+                line = (await process.stdout.readline()).decode()
+                found[line.split()[-1]] = process
+        yield found
+    finally:
+        for process in started:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+
+
+def speech() -> bytes:
+    from voicebot.speech.telephone import to_telephone
+    from voicebot.speech.voices import EspeakVoice
+
+    text = "I would like to transfer two hundred dollars to my savings account."
+    return to_telephone(text, EspeakVoice().render(text)).mulaw
+
+
+async def test_a_replica_killed_in_the_middle_of_a_word_costs_no_word(
+    processes: dict[str, Process],
+) -> None:
+    said = speech()
+    registry = CollectorRegistry()
+    engine = RemoteEngine(
+        Runner(2, LoudnessVad(), None),  # type: ignore[arg-type]
+        slots=2,
+        urls=list(processes),
+        token=TOKEN,
+        counts=FrontEndMetrics(registry),
+        has_local=False,
+    )
+    engine.start()
+    assert await engine.connect()
+    await eventually(lambda: all(link.is_connected for link in engine._links))
+    try:
+        whole = await undisturbed(engine, said)
+        assert len(whole.split()) > 8
+        assert await killed_at_half(engine, said, processes) == whole
+    finally:
+        await engine.close()
+    count = registry.get_sample_value
+    assert count("voicebot_recogniser_moves_total") == 1
+    # A call that finds no replica for 1.5 s is answered without: this one found it sooner.
+    assert not count("voicebot_recogniser_fallbacks_total", {"to": "keys"})
+    assert count("voicebot_recogniser_resume_seconds_count") == 1
+
+
+async def undisturbed(engine: RemoteEngine, said: bytes) -> str:
+    caller = Caller()
+    handle = engine.open_call(caller)
+    for at in range(0, len(said), CHUNK):
+        engine.push(handle, at, said[at : at + CHUNK])
+    await caller.heard(len(said))
+    engine.recognise(handle, 1, JobKind.FINAL, 0, len(said), expectation=Expectation("here"))
+    text = await caller.answer()
+    engine.release(handle)
+    return text
+
+
+async def killed_at_half(engine: RemoteEngine, said: bytes, processes: dict[str, Process]) -> str:
+    caller = Caller()
+    handle = engine.open_call(caller)
+    half = len(said) // 2 // CHUNK * CHUNK
+    for at in range(0, half, CHUNK):
+        engine.push(handle, at, said[at : at + CHUNK])
+    await caller.heard(half)
+    engine.recognise(handle, 1, JobKind.PARTIAL, 0, half)
+    assert await caller.answer()  # the replica has heard half of it
+    link = engine._calls[handle.slot].link
+    assert link is not None
+    processes[link.url].send_signal(signal.SIGKILL)
+    for at in range(half, len(said), CHUNK):
+        engine.push(handle, at, said[at : at + CHUNK])
+    await caller.heard(len(said))
+    engine.recognise(handle, 1, JobKind.FINAL, 0, len(said), expectation=Expectation("here"))
+    text = await caller.answer()
+    engine.release(handle)
+    return text
