@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -14,7 +15,7 @@ from voicebot.dialogue.plan import check
 from voicebot.nlu.grammar import problem
 from voicebot.server.scenario_report import lines
 from voicebot.server.scenario_runs import Run, run_text
-from voicebot.server.scenarios import Suite, load_suite, read_suite
+from voicebot.server.scenarios import TURN_KEYS, Suite, load_suite, read_suite
 
 pytestmark = pytest.mark.unit
 
@@ -81,6 +82,20 @@ def test_shipped_scenarios_hold(file: str, name: str) -> None:
     scenario = next(one for one in suite.scenarios if one.name == name)
     run = asyncio.run(run_text(suite.plan, scenario))
     assert run.is_good, "\n".join(lines(run))
+
+
+def test_every_key_of_a_turn_is_documented() -> None:
+    readme = (DIALPLANS / "README.md").read_text()
+    section = readme.split("## Scenarios")[1].split("\n## ")[0]
+    assert dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", section, re.MULTILINE)) == TURN_KEYS
+
+
+def test_the_example_of_the_documentation_holds(tmp_path: Path) -> None:
+    readme = (DIALPLANS / "README.md").read_text()
+    plan = re.findall(r"```yaml\n(.*?)```", readme, re.DOTALL)[0]
+    scenarios = readme.split("## Scenarios")[1].split("```yaml\n")[1].split("```")[0]
+    for run in runs_of(load_suite(suite_of(tmp_path, scenarios, plan))):
+        assert run.is_good, "\n".join(lines(run))
 
 
 @pytest.mark.parametrize("file", SHIPPED)

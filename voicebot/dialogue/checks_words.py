@@ -14,7 +14,7 @@ from voicebot.dialogue import inherit, texts
 from voicebot.dialogue.checks import Checker, locate
 from voicebot.dialogue.meaning import has_operator, levels
 from voicebot.dialogue.phrasing import prompt_parts
-from voicebot.dialogue.schema import Choices, PlanKeys
+from voicebot.dialogue.schema import Choices, PlanKeys, Universal
 from voicebot.dialogue.source import Key
 
 Words = tuple[str, ...]
@@ -168,7 +168,7 @@ def _check_example(
 
 
 def _check_universals(checker: Checker, keys: PlanKeys, entries: list[_Entry]) -> None:
-    own = keys.universals or {}
+    own: dict[str, Universal | None] = dict((keys.universals or {}).items())
     known: dict[Words, str] = {}
     for name, default in texts.of(keys.language).universals.items():
         if name in own and own[name] is None:
