@@ -50,6 +50,7 @@ class ScriptedRecogniser:
         nbest: int = 1,
         judge: object = None,
         expectations: Sequence[Expectation | None] | None = None,
+        drafts: object = None,
     ) -> list[Hypothesis]:
         self.batches.append(len(batch))
         self.expectations = expectations

@@ -169,7 +169,7 @@ class Encoder(nn.Module):
         (k1, s1), (k2, s2), (k3, s3) = STEM
         self.conv1 = nn.Conv1d(1, dims.width, k1, s1, bias=False)
         self.stem_norm = nn.GroupNorm(1, dims.width)
-        self.conv2 = nn.Conv1d(dims.width, 2 * dims.width, k2, s2)
+        self.conv2: nn.Module = nn.Conv1d(dims.width, 2 * dims.width, k2, s2)
         self.conv3 = nn.Conv1d(2 * dims.width, dims.width, k3, s3)
         self.layers = nn.ModuleList(EncoderLayer(dims) for _ in range(dims.encoder_layers))
         self.norm = nn.LayerNorm(dims.width, bias=False)
@@ -178,7 +178,7 @@ class Encoder(nn.Module):
         """samples [B, N] at 16 kHz, zero beyond each length (>= MIN_SAMPLES)."""
         lengths = lengths or [samples.shape[1]] * samples.shape[0]
         counts = [_conv_lengths(length) for length in lengths]
-        x = torch.tanh(self.conv1(samples[:, None]))
+        x = 2 * torch.sigmoid(2 * self.conv1(samples[:, None])) - 1  # torch's tanh: 10 x as long
         x = self._normalised(x, [count[0] for count in counts])
         x = F.gelu(self.conv3(F.gelu(self.conv2(x)))).transpose(1, 2)
         valid = tuple(count[-1] for count in counts)
@@ -246,12 +246,17 @@ class DecoderState:
         self.memory_mask = memory_mask
         self.length = 0
         self._rotations: Tensor | None = None
+        self._gaps: Tensor | None = None  # [R], tokens forgotten by each row
+        self._seen: Tensor | None = None  # [R, capacity], False for those
 
     def rotations(self, dims: Dimensions, end: int) -> Tensor:
         """Those of the positions from `length` to `end`, out of one table for all steps."""
         if self._rotations is None or len(self._rotations) < end:
             self._rotations = rotations(dims, max(end, self.capacity), self.cache.device)
-        return self._rotations[self.length : end]
+        if self._gaps is None:
+            return self._rotations[self.length : end]
+        at = torch.arange(self.length, end, device=self._gaps.device) - self._gaps[:, None]
+        return self._rotations[at]
 
     def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Store the new k and v [R, H, T, D]; return all of the layer's, [R, H, length + T, D]."""
@@ -264,16 +269,28 @@ class DecoderState:
         return keys[:, :, :end], values[:, :, :end]
 
     def causal_mask(self, tokens: int) -> Tensor | None:
-        """[tokens, length + tokens]; None for a single token, which sees all before it."""
+        """[tokens, length + tokens]; None for a single token, which sees all before it.
+
+        [R, 1, 1, length + 1] once tokens were forgotten: a single token may follow those.
+        """
         if tokens == 1:
-            return None
+            return None if self._seen is None else self._seen[:, None, None, : self.length + 1]
         seen = torch.ones(tokens, self.length + tokens, dtype=torch.bool, device=self.cache.device)
         return seen.tril(self.length)
+
+    def forget(self, counts: Tensor) -> None:
+        """Each row goes on, token by token, as if its last counts [R] tokens had not been."""
+        self._gaps = counts
+        self._seen = torch.ones(len(counts), self.capacity, dtype=torch.bool, device=counts.device)
+        at = torch.arange(self.length, device=counts.device)
+        self._seen[:, : self.length] = at < (self.length - counts)[:, None]
 
     def reorder(self, rows: Tensor) -> None:
         """Go on with these rows of the cache (int64 indices, repeats allowed) in this order."""
         self.cache[:, :, : len(rows), :, : self.length] = self.cache[:, :, rows, :, : self.length]
         self.cache = self.cache[:, :, : len(rows)]
+        if self._gaps is not None and self._seen is not None:
+            self._gaps, self._seen = self._gaps[rows], self._seen[rows]
 
     def keep(self, utterances: Tensor) -> None:
         """Go on with the memory of these utterances (ascending int64 indices)."""

@@ -27,7 +27,9 @@ from voicebot.asr.confidence import (
     mean_probability,
 )
 from voicebot.asr.decoder import Decoded, search, token_limit
+from voicebot.asr.greedy import greedy
 from voicebot.asr.moonshine import SAMPLE_RATE_HZ, Dimensions, Encoded, Moonshine
+from voicebot.asr.stream import Draft
 from voicebot.asr.utterance import Samples, prepare
 from voicebot.asr.vocabulary import Vocabulary
 from voicebot.events import Alternative, Expectation, Hypothesis, Word
@@ -100,6 +102,7 @@ class Recogniser:
         max_tokens: int | None = None,
         judge: JudgeEnd | None = None,
         expectations: Sequence[Expectation | None] | None = None,
+        drafts: Sequence[Draft | None] | None = None,
     ) -> list[Hypothesis]:
         """One hypothesis per array (float32 mono, 16 kHz), `at` fields 0.
 
@@ -110,7 +113,8 @@ class Recogniser:
         than 20 s is cut at a quiet point and joined again. Samples that are not finite count
         as zero. `judge` fills `Hypothesis.end_probability` from what was encoded anyway.
         `expectations`: what the dialogue waits for, one per array; the search with a beam prefers
-        it, and what would be heard without it is among the alternatives.
+        it, and what would be heard without it is among the alternatives. `drafts`: where greedy
+        decoding begins, one per array; they are renewed.
         """
         pieces = [prepare(samples) for samples in batch]
         flat = [piece for of_one in pieces for piece in of_one]
@@ -118,7 +122,12 @@ class Recogniser:
             return [Hypothesis("") for _ in batch]
         encoded = self._encode(flat)
         automata = self._automata(pieces, expectations) if nbest > 1 else None
-        decoded = iter(self._search(encoded, flat, nbest, max_tokens, automata))
+        begun = _of_pieces(drafts, pieces)
+        searched = self._search(encoded, flat, nbest, max_tokens, automata, begun)
+        for draft, [best, *_] in zip(begun, searched, strict=True):
+            if draft is not None:
+                draft.tokens = best.tokens
+        decoded = iter(searched)
         found = [[next(decoded) for _ in of_one] for of_one in pieces]
         heard = [
             self._hypothesis([self._piece(*one) for one in zip(*of_one, strict=True)], nbest)
@@ -205,12 +214,15 @@ class Recogniser:
         nbest: int,
         max_tokens: int | None,
         automata: Sequence[Automaton | None] | None = None,
+        drafts: Sequence[Draft | None] | None = None,
     ) -> list[list[Decoded]]:
         limits = [token_limit(len(piece) / SAMPLE_RATE_HZ) for piece in pieces]
         if max_tokens is not None:
             limits = [min(limit, max_tokens) for limit in limits]
-        beams = 1 if nbest <= 1 else max(nbest, BEAMS)
-        return search(self.model.decoder, encoded, limits, beams, automata)
+        if nbest <= 1:
+            begun = [draft.tokens if draft else () for draft in drafts or [None] * len(limits)]
+            return [[one] for one in greedy(self.model.decoder, encoded, limits, begun)]
+        return search(self.model.decoder, encoded, limits, max(nbest, BEAMS), automata)
 
     def _encode(self, pieces: list[Samples]) -> Encoded:
         """All pieces, those of similar length together, as one padded whole."""
@@ -251,6 +263,19 @@ class Recogniser:
 
 def _said(sentences: Sequence[Sentence]) -> list[str]:
     return [word for sentence in sentences for word in sentence.words]
+
+
+def _of_pieces(
+    drafts: Sequence[Draft | None] | None, pieces: Sequence[Sequence[Samples]]
+) -> list[Draft | None]:
+    """One for each piece; where it was cut may have moved in what is longer than one."""
+    if drafts is None:
+        return [None for of_one in pieces for _ in of_one]
+    return [
+        draft if len(of_one) == 1 else None
+        for of_one, draft in zip(pieces, drafts, strict=True)
+        for _ in of_one
+    ]
 
 
 def _of_last(encoded: Encoded, pieces: Sequence[Sequence[Samples]]) -> list[Frames]:

@@ -1,11 +1,18 @@
-"""From successive partial hypotheses of one utterance to words that no longer change."""
+"""Successive partial hypotheses of one utterance: what one takes from those before it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from voicebot.events import Alternative, Hypothesis, Word
+
+
+@dataclass(slots=True)
+class Draft:
+    """What was last heard of an utterance; greedy decoding begins with it and renews it."""
+
+    tokens: tuple[int, ...] = ()
 
 
 class LocalAgreement:

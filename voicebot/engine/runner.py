@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from voicebot.asr.stream import Draft
 from voicebot.audio.pcm import to_float
 from voicebot.audio.resample import resample
 from voicebot.engine.hearing import (
@@ -84,6 +85,7 @@ class Runner:
         self._hot_word = hot_word
         self._end_of_turn = end_of_turn
         self._smart_turn = smart_turn
+        self._drafts: dict[int, tuple[tuple[int, int, int], Draft]] = {}
 
     def reset(self, slot: int) -> None:
         """A new call takes the slot."""
@@ -119,14 +121,15 @@ class Runner:
         elif self._recogniser is None:
             heard = self._judge(jobs)
         else:
-            wanted = 1 if all(job.kind is JobKind.PARTIAL for job in jobs) else nbest
+            is_partial = all(job.kind is JobKind.PARTIAL for job in jobs)
             is_judged = jobs[0].kind is JobKind.SPECULATIVE
             judge = self._end_of_turn.probabilities if self._end_of_turn and is_judged else None
             heard = self._recogniser.transcribe(
                 self._audio(jobs),
-                nbest=wanted,
+                nbest=1 if is_partial else nbest,
                 judge=judge,
                 expectations=[job.expectation for job in jobs],
+                drafts=[self._draft(job) for job in jobs] if is_partial else None,
             )
         return [
             replace(
@@ -137,6 +140,15 @@ class Runner:
             )
             for job, hypothesis in zip(jobs, heard, strict=True)
         ]
+
+    def _draft(self, job: Job) -> Draft:
+        """What the last partial of the same utterance heard."""
+        of = (job.generation, job.utterance, job.start_at)
+        known, draft = self._drafts.get(job.slot, (of, Draft()))
+        if known != of:
+            draft = Draft()
+        self._drafts[job.slot] = (of, draft)
+        return draft
 
     def _audio(self, jobs: Sequence[Job]) -> list[NDArray[np.float32]]:
         spans = [to_float(self.span(job.slot, job.start_at, job.end_at)) for job in jobs]
