@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from voicebot.errors import UserMistake
+from voicebot.evaluation.asr_score import normalised
 from voicebot.evaluation.turns_files import read_labels, read_rows
 
 TRAINED = Path(__file__).parent / "asr_trained.json"
@@ -114,37 +115,41 @@ def _rows(index: Path) -> list[dict[str, Any]]:
     return [row for row in rows if (index.parent / row["file"]).is_file()]
 
 
+def _told(row: Mapping[str, Any], key: str, otherwise: str = "") -> str:
+    """What a line says; null is nothing."""
+    value = row.get(key)
+    return otherwise if value is None else str(value)
+
+
 def _clear(row: Mapping[str, Any]) -> str:
     """The text, "" where it is not certain."""
-    text = str(row.get("text", "")).strip()
+    text = _told(row, "text").strip()
     return "" if row.get("unclear") or _CUT.search(text) else text
 
 
 def _phone_calls(directory: Path) -> Iterator[Item]:
     index = directory / "phone_calls" / "transcripts.jsonl"
     rows = _rows(index)
-    names = {
-        row.get("session"): str(row.get("text", "")) for row in rows if row.get("kind") == "name"
-    }
+    names = {row.get("session"): _told(row, "text") for row in rows if row.get("kind") == "name"}
     for row in rows:
-        session = str(row.get("session", "?"))
+        session = _told(row, "session", "?")
         is_known = is_trained("phone_calls", session)
         traits: dict[str, str] = {}
         for key in ("phone", "gender", "dialect"):
-            if key in row:
-                traits[key] = str(row[key])
+            if value := _told(row, key):
+                traits[key] = value
         if not is_known and (name := names.get(row.get("session"))):
             met = f"{zlib.crc32(name.encode()):08x}" in trained_groups()["callers"]
             traits["caller"] = "heard in training" if met else "new"
-        kind = f"phone_{row.get('kind', 'sentence')}s"
+        kind = f"phone_{_told(row, 'kind', 'sentence')}s"
         yield Item(index.parent / row["file"], kind, session, _clear(row), traits, (), is_known)
 
 
 def _read_sentences(directory: Path) -> Iterator[Item]:
     index = directory / "read_sentences" / "transcripts.jsonl"
     for row in _rows(index):
-        speaker = str(row.get("speaker", "?"))
-        traits = {"gender": str(row["gender"])} if "gender" in row else {}
+        speaker = _told(row, "speaker", "?")
+        traits = {"gender": gender} if (gender := _told(row, "gender")) else {}
         if isinstance(age := row.get("age"), int | float):
             traits["age"] = "child" if age < 16 else "adult"
         known = is_trained("read_sentences", speaker)
@@ -155,7 +160,7 @@ def _read_sentences(directory: Path) -> Iterator[Item]:
 
 def _named(folder: Path) -> Iterator[tuple[Path, list[str]]]:
     for path in sorted(folder.glob("*_*")):
-        if path.suffix in SUFFIXES:
+        if path.suffix.lower() in SUFFIXES:
             yield path, path.stem.split("_")
 
 
@@ -176,9 +181,9 @@ def _alphanumeric(directory: Path) -> Iterator[Item]:
 def _barista(directory: Path) -> Iterator[Item]:
     index = directory / "barista" / "labels.json"
     for stem, label in sorted(read_labels(index).items()) if index.is_file() else []:
-        paths = [index.parent / f"{stem}{suffix}" for suffix in SUFFIXES]
+        paths = [index.parent / f"{stem}{suffix}" for suffix in ("", *SUFFIXES)]
         path = next((path for path in paths if path.is_file()), None)
         slots = label.get("slots")
         if path is not None and isinstance(slots, dict):
-            words = tuple(word for value in slots.values() for word in str(value).lower().split())
-            yield Item(path, "barista", stem, "", {}, words, is_trained("barista", stem))
+            words = tuple(word for value in slots.values() for word in normalised(str(value)))
+            yield Item(path, "barista", stem, "", {}, words, is_trained("barista", path.stem))
