@@ -215,6 +215,35 @@ def test_parts_may_be_missing_and_what_training_saw_is_known(tmp_path: Path) -> 
     assert len(asr_corpus.load(tmp_path, limit=1).items) == 1
 
 
+def test_what_a_line_leaves_open_is_nothing_said(folder: Path) -> None:
+    rows = [
+        {"file": "s1/a.wav", "kind": None, "text": "hello", "session": None, "phone": None},
+        {"file": "s1/b.wav", "text": None, "speaker": None},
+    ]
+    (folder / "phone_calls" / "transcripts.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    record(folder / "digits" / "9_nobody_0.WAV", 15)
+    labels = {"x.flac": {"slots": {"drink": "2 iced mocha"}}}
+    (folder / "barista" / "labels.json").write_text(json.dumps(labels))
+    found = asr_corpus.load(folder)
+    [sentence] = found.of("phone_sentences")
+    assert (sentence.text, sentence.group, sentence.traits) == ("hello", "?", {})
+    assert found.left_out == {"phone_sentences": 1}
+    assert {item.text for item in found.of("digits")} == {"seven", "two", "nine"}
+    assert [item.slot_words for item in found.of("barista")] == [("two", "iced", "mocha")]
+
+
+def test_utterances_without_a_turn_are_told() -> None:
+    timings = [
+        asr_latency.Timing(200.0, 150.0, 400.0, is_cut=False),
+        asr_latency.Timing(200.0, None, None, is_cut=True),
+        asr_latency.Timing(None, None, None, is_cut=False),
+    ]
+    load = asr_latency.Load(timings, 2, 1.0, 0.1, 3.0)
+    latency = AsrResult([], {}, 1.0, 0.1, load, {}, False).as_dict()["latency"]
+    assert (latency["utterances"], latency["cut"], latency["missed"]) == (3, 1, 1)
+    assert latency["final_p95_ms"] == 150.0
+
+
 def test_held_out_recordings_are_none_that_training_saw() -> None:
     splits = Path(asr_corpus.__file__).parents[1] / "learning" / "asr_splits.json"
     held_out = json.loads(splits.read_text())

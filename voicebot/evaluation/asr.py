@@ -5,7 +5,9 @@ Recordings laid out like shared/audio (see asr_corpus; any folder may be missing
 as words. Every recording is heard without help and, where a dialogue would know what it asked for
 (a digit, a letter, one of the keywords), again with that expectation; then what counts is the
 value that the dialogue gets. How soon words are known is asr_latency's matter, invented words
-asr_silence's. What the weights were trained on is marked; `--held-out` leaves it out.
+asr_silence's. What the weights were trained on is marked; `--held-out` leaves it out. Confidence is
+fitted to recordings held out from the weights (learning.asr_confidence): Brier scores of those
+flatter it a little, the model card has those of each half by models fitted to the other.
 
 Keys of --json (rates are shares of 1, times ms; null where nothing was measured):
 
@@ -29,9 +31,10 @@ Keys of --json (rates are shares of 1, times ms; null where nothing was measured
     rtf                 CPU seconds per second of audio, one pass with a beam, one thread
     decode_cpu_ms_per_s the same in ms
     cpu_ms_per_s        CPU of recognition per second of caller speech in calls: partials, finals
-    latency             {calls, talking, utterances, cut, partial_p50_ms, partial_p95_ms,
+    latency             {calls, talking, utterances, cut, missed, partial_p50_ms, partial_p95_ms,
                         final_p50_ms, final_p95_ms, turn_p50_ms, turn_p95_ms}: first words after
-                        the onset, the final known after the end of speech, the turn handed over
+                        the onset, the final known after the end of speech, the turn handed over;
+                        of the utterances neither cut off nor missed (no turn before the next one)
     hallucinated_words_per_minute     over all sounds in which nobody speaks
     hallucinated        kind of sound -> words per minute; hallucinated_texts: what was invented
     held_out_only       whether recordings that training saw were left out

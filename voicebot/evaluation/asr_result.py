@@ -180,6 +180,7 @@ def _latency(load: Load) -> dict[str, Any]:
         "talking": round(load.talking, 1),
         "utterances": len(load.timings),
         "cut": sum(timing.is_cut for timing in load.timings),
+        "missed": sum(t.turn_ms is None and not t.is_cut for t in load.timings),
     }
     for name in ("partial", "final", "turn"):
         values = [getattr(timing, f"{name}_ms") for timing in load.timings]

@@ -85,7 +85,8 @@ def _rest(of: Mapping[str, Any]) -> list[str]:
     if (late := of["latency"]) is not None:
         lines += [
             f"{late['calls']} calls, {late['talking']} callers talking at once, virtual time with "
-            f"the CPU time really taken; {late['utterances']} utterances, {late['cut']} cut off:",
+            f"the CPU time really taken; {late['utterances']} utterances, {late['cut']} cut off, "
+            f"{late['missed']} without a turn in time:",
             f"  recognition {of['cpu_ms_per_s']} ms of CPU per second of speech, partials and all "
             "(mark 60)",
             f"  first words after the onset: p50 {late['partial_p50_ms']} ms, "

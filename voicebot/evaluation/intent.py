@@ -9,7 +9,8 @@ the SNR alone, so that runs can be compared.
 
 The recogniser is given the Expectation with which the plan begins, the interpreter its n-best
 list; nothing else is known to either. `--held-out` leaves out the recordings that the weights were
-trained on (asr_trained.json), and the noise's first two thirds.
+trained on (asr_trained.json), and the noise's first two thirds; without it the noise may be some
+that training heard, of the recordings under `held_out` too.
 
 Keys of --json:
 
