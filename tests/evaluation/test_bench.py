@@ -155,6 +155,22 @@ def test_callers_of_the_telephone_model_speak_two_fifths_of_the_time(monkeypatch
     assert np.max(heard) <= 5.4 * 8000
 
 
+def test_chunks_that_newer_ones_replaced_count_as_late(monkeypatch):
+    clock = Instant()
+    monkeypatch.setattr(bench_pace.time, "sleep", clock.sleep)
+
+    def slow(batch, tokens: int) -> None:
+        clock.sleep(0.05 * len(batch))  # twice as long as there is time for
+
+    trial = bench_pace.UtteranceTrial(slow, 0.32, max_batch=8, clock=clock)
+    measured = trial(32, 12.0)
+    assert measured.shed > 100
+    machine = scripted(10)
+    in_time = [0.1] * 100
+    assert machine.holds(Measured(9, chunks=in_time, shed=1))
+    assert not machine.holds(Measured(9, chunks=in_time, shed=2))
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

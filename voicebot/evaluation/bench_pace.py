@@ -33,7 +33,10 @@ WARM_S = 1.0
 
 @dataclass(slots=True)
 class Measured:
-    """Latencies in seconds; `stage_s` sums over `steps`. `busy_s` of `wall_s` was computed."""
+    """Latencies in seconds; `stage_s` sums over `steps`. `busy_s` of `wall_s` was computed.
+
+    `shed`: chunks that newer ones replaced before they were computed; they have no latency.
+    """
 
     streams: int
     chunks: list[float] = field(default_factory=list)
@@ -43,6 +46,7 @@ class Measured:
     busy_s: float = 0.0
     wall_s: float = 0.0
     tokens: int = 0
+    shed: int = 0
     is_hopeless: bool = False
 
     def percentile_ms(self, of: str, share: float) -> float:
@@ -276,7 +280,7 @@ class UtteranceTrial:
             if done - min(job.asked_at for job in batch) > 4.0:
                 measured.is_hopeless = True
                 break
-        measured.wall_s = self._clock() - begin
+        measured.wall_s, measured.shed = self._clock() - begin, line.shed
         return measured
 
     def _run(self, batch: list[Job], audio: NDArray[np.int16], measured: Measured) -> None:
