@@ -199,6 +199,7 @@ class SlotSpec:
     choices: tuple[Choice, ...] = ()
     min_length: int | None = None
     max_length: int | None = None
+    check: Literal["", "luhn"] = ""  # what the digits must satisfy
 
 
 @dataclass(frozen=True, slots=True)

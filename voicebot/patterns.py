@@ -117,6 +117,15 @@ class _Parser:
             raise _too_many(self.pattern)
 
 
+def is_luhn(digits: str) -> bool:
+    """Whether the last of `digits` is right by Luhn's formula (ISO/IEC 7812-1), as on cards."""
+    if len(digits) < 2 or not (digits.isascii() and digits.isdigit()):
+        return False
+    doubled = (2 * int(digit) for digit in digits[-2::-2])
+    total = sum(map(int, digits[::-2])) + sum(two - 9 if two > 9 else two for two in doubled)
+    return total % 10 == 0
+
+
 # Yes and no in all their forms.
 YES = (
     "(yes|yeah|yep|yup|yah|ya|yea|aye) [please|sir|ma'am|indeed|of course|it is|i do|that's right|"
@@ -129,7 +138,7 @@ YES = (
     "(sounds|looks) (good|right|great|fine|correct)",
     "(go ahead|please do|i do|i would|i am|it is|it does|by all means|you got it|do it|why not)",
     "i (think|believe|guess|suppose) so",
-    "you bet",
+    "(you bet|go for it|roger|roger that)",
 )
 NO = (
     "(no|nope|nah|naw|nay|never|negative) [thanks|thank you|sir|ma'am|please|not really|it isn't|"
@@ -146,4 +155,13 @@ NO = (
     "of course not",
     "(absolutely|definitely|certainly) not",
     "i'd rather not",
+    "forget it",
 )
+UNSURE = (
+    "(i'm|i am|we're|i'm really|i'm still|i am still) (not|not really|not quite|not so) "
+    "(sure|certain|positive)",
+    "not (sure|certain|positive|so sure|really sure|quite sure)",
+    "i (don't|do not|wouldn't|really don't) (know|remember|recall)",
+    "(maybe|perhaps|possibly|no idea|i have no idea|it depends|that depends)",
+)
+"""Neither yes nor no, whatever they resemble."""

@@ -108,6 +108,7 @@ def slot_spec(keys: PlanKeys, name: str, field: FieldKeys) -> SlotSpec:
         ),
         field.length.min if field.length else None,
         field.length.max if field.length else None,
+        field.check or "",
     )
 
 

@@ -168,6 +168,8 @@ def _check_field(checker: Checker, keys: PlanKeys, key: Key, field: FieldKeys) -
         checker.report_missing(key, "choices", "a choice needs 'choices'")
     if slot_type is not SlotType.CHOICE and (field.choices or field.list):
         checker.report((*key, "type"), f"'choices' do not go with type '{slot_type.value}'")
+    if field.check is not None and slot_type is not SlotType.DIGITS:
+        checker.report((*key, "check"), f"'check' is for digits, not for {slot_type.value}")
     if field.length is not None and slot_type not in _WITH_LENGTH:
         checker.report((*key, "length"), "'length' goes with digits, letters and phone only")
     if field.length is not None and field.length.min > field.length.max:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
@@ -50,6 +50,9 @@ class FieldKeys(Inherited):
         Length | None,
         BeforeValidator(short_forms.length, json_schema_input_type=int | Length | None),
     ] = Field(None, description="how many digits or letters the slot holds")
+    check: Literal["luhn"] | None = Field(
+        None, description="what digits must satisfy; luhn: the check digit of a card's number"
+    )
     optional: bool = Field(False, description="taken when heard, never asked for")
     when: str | None = Field(None, description="condition under which the field is asked for")
     prompt: Prompt | None = Field(None, description="the question")

@@ -12,6 +12,7 @@ from voicebot.dialogue import inherit
 from voicebot.dialogue.expectations import Place, intent_name, offered_forms
 from voicebot.dialogue.schema import PlanKeys
 from voicebot.events import CONFIRM_SLOT, Expectation, Interpretation, SlotSpec, SlotType, SlotValue
+from voicebot.patterns import is_luhn
 
 _FORMS_OF = {
     SlotType.YES_NO: r"yes|no",
@@ -143,7 +144,8 @@ def is_well_formed(value: str, spec: SlotSpec) -> bool:
     if spec.type in {SlotType.NUMBER, SlotType.AMOUNT} and not _is_number(value):
         return False
     if spec.type in {SlotType.DIGITS, SlotType.PHONE, SlotType.LETTERS}:
-        return (spec.min_length or 1) <= len(value) <= (spec.max_length or 40)
+        is_right = spec.check != "luhn" or is_luhn(value)
+        return is_right and (spec.min_length or 1) <= len(value) <= (spec.max_length or 40)
     return 0 < len(value) <= 1000
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from voicebot.patterns import NO, YES
+from voicebot.patterns import NO, UNSURE, YES
 
 _YES_ES = (
     "(sí|sip|ajá|claro|claro que sí|cómo no|dale|vale|okay|ok|bueno|seguro|afirmativo|exacto|"
@@ -23,9 +23,17 @@ _NO_ES = (
     "(incorrecto|equivocado|está mal|es incorrecto|está equivocado|falso|es falso)",
     "(claro que no|por supuesto que no|desde luego que no|creo que no|mejor no|todavía no)",
 )
-ANSWERS = {"en": (YES, NO), "es": (_YES_ES, _NO_ES)}
+_UNSURE_ES = (
+    "no (sé|lo sé|estoy seguro|estoy segura|me acuerdo|recuerdo|tengo idea)",
+    "(quizás|quizá|tal vez|a lo mejor|depende|puede ser)",
+)
+Patterns = tuple[str, ...]
+ANSWERS: dict[str, tuple[Patterns, Patterns, Patterns]] = {
+    "en": (YES, NO, UNSURE),
+    "es": (_YES_ES, _NO_ES, _UNSURE_ES),
+}
 
 
-def answers(language: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The patterns of yes and of no in a language such as es-MX; English where there are none."""
+def answers(language: str) -> tuple[Patterns, Patterns, Patterns]:
+    """The patterns of yes, of no, and of neither in a language such as es-MX (default: English)."""
     return ANSWERS.get(re.split(r"[-_]", language.lower())[0], ANSWERS["en"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from voicebot.events import CONFIRM_SLOT, Expectation, IntentSpec, SlotSpec, SlotType
+from voicebot.nlu import names
 from voicebot.nlu.answers import answers
 from voicebot.nlu.grammar import Trie, expand_leniently
 from voicebot.nlu.matcher import Meaning, PhraseMatcher
@@ -14,6 +15,10 @@ from voicebot.nlu.text import Token, tokenize
 
 MAX_SLOTS = 30
 """Slots considered at once; more than any form has."""
+
+
+NEITHER = ""
+"""Value of a yes/no slot where the caller does not know: nothing is filled."""
 
 
 class CompiledExpectation:
@@ -83,11 +88,14 @@ class CompiledExpectation:
 def _values(slot: SlotSpec, language: str) -> list[tuple[str, tuple[str, ...]]]:
     """(value, phrases) of a slot that is filled by phrases."""
     if slot.type is SlotType.YES_NO:
-        yes, no = answers(language)
-        return [("yes", yes), ("no", no)]
+        yes, no, unsure = answers(language)
+        return [("yes", yes), ("no", no), (NEITHER, unsure)]
     if slot.type is not SlotType.CHOICE:
         return []
-    return [(c.value, (*c.phrases, *_as_phrase(c.value))) for c in slot.choices]
+    short = names.short_forms(choice.value for choice in slot.choices)
+    return [
+        (c.value, (*c.phrases, *_as_phrase(c.value), *short.get(c.value, ()))) for c in slot.choices
+    ]
 
 
 def _as_phrase(value: str) -> tuple[str, ...]:

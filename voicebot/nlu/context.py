@@ -79,16 +79,20 @@ def corrected(
 
     `answers` are the slots of yes and no: those words mark corrections themselves.
     """
-    marks = [
-        heard.starts[i]
+    said = [
+        (heard.starts[i], marker)
         for i in range(len(heard.words))
         for marker in _MARKERS
         if heard.words[i : i + len(marker)] == marker
     ]
-    if not marks:
+    if not said:
         return list(candidates)
+    marks = [at for at, _ in said]
+    turns = [at for at, marker in said if marker != ("no",)]
     out: list[Candidate] = []
     for candidate in candidates:
+        if _is_taken_back(candidate, candidates, turns, answers):
+            continue
         slots = {fill.slot for fill in candidate.fills} - answers
         is_corrected = bool(slots) and not candidate.is_denied and any(
             other.start >= mark >= candidate.end
@@ -100,6 +104,23 @@ def corrected(
         )  # fmt: skip
         out.append(replace(candidate, is_denied=True) if is_corrected else candidate)
     return out
+
+
+def _is_taken_back(
+    candidate: Candidate,
+    candidates: Sequence[Candidate],
+    turns: Sequence[int],
+    answers: frozenset[str],
+) -> bool:
+    """Whether it is the first answer of "yes, I mean no"."""
+    if not {fill.slot for fill in candidate.fills} & answers:
+        return False
+    return any(
+        candidate.end <= turn <= other.start
+        for turn in turns
+        for other in candidates
+        if other.quality >= SURE and {fill.slot for fill in other.fills} & answers
+    )
 
 
 def _first_word(heard: Heard, candidate: Candidate) -> int:

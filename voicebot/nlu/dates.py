@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 
+from voicebot.nlu import holidays
 from voicebot.nlu.entities import Span
 from voicebot.nlu.numbers import TENS, UNITS, cardinal, ordinal
 from voicebot.nlu.text import Token, Words
@@ -46,8 +47,10 @@ def _date(tokens: Sequence[Token], at: int, today: date) -> tuple[date, int, boo
     return (
         _written(tokens[at], at, today)
         or _near(words, at, today)
-        or _weekday(words, at, today)
         or _later(tokens, words, at, today)
+        or _weekday(words, at, today)
+        or _nth_weekday(tokens, words, at, today)
+        or holidays.holiday(words, at, today)
         or _of_month(tokens, words, at, today)
     )
 
@@ -101,6 +104,8 @@ def _weekday(words: Words, at: int, today: date) -> tuple[date, int, bool] | Non
         ahead, end = ahead - 7, end + 1
     elif not which and words[end] == "coming":
         end += 1
+    if words[end] == "week":  # "friday week": a week after friday
+        return today + timedelta(days=ahead + 7), end + 1, False
     if [words[end], words[end + 1]] == ["next", "week"]:
         return today + timedelta(days=7 - today.weekday() + DAYS[name]), end + 2, False
     return today + timedelta(days=ahead), end, False
@@ -127,8 +132,14 @@ def _later(
         sign = -1
     elif words[end] == "ago":
         sign, end = -1, end + 1
-    elif words[end] == "from" and words[end + 1] in {"now", "today"}:
+    elif words[end] == "from" and words[end + 1] == "now":
         end += 2
+    elif words[end] in {"from", "after"} and end + 1 < len(tokens):
+        base = _near(words, end + 1, today) or _weekday(words, end + 1, today)
+        base = base or _of_month(tokens, words, end + 1, today)
+        if base is None:
+            return None
+        today, end = base[0], base[1]
     elif begin == at:
         return None
     if _UNITS[unit]:
@@ -167,6 +178,25 @@ def _of_month(
         if day[0] <= last.day and month.replace(day=day[0]) >= today:
             return month.replace(day=day[0]), day[1], True
         month = last + timedelta(days=1)
+    return None
+
+
+def _nth_weekday(
+    tokens: Sequence[Token], words: Words, at: int, today: date
+) -> tuple[date, int, bool] | None:
+    """ "the first monday in december", "the last friday of may"."""
+    begin = at + 1 if words[at] == "the" else at
+    found = ordinal(tokens, begin) if begin < len(tokens) else None
+    count, end = found or ((-1, begin + 1) if words[begin] == "last" else (0, begin))
+    if not count or count > 5 or words[end] not in DAYS:
+        return None
+    if words[end + 1] not in {"in", "of"} or words[end + 2] not in MONTHS:
+        return None
+    month, weekday = MONTHS[words[end + 2]], DAYS[words[end]]
+    for year in (today.year, today.year + 1):
+        day = holidays.nth_weekday(year, month, weekday, count)
+        if day is not None and day >= today:
+            return day, end + 3, False
     return None
 
 

@@ -9,6 +9,7 @@ from voicebot.nlu.entities import ZERO, Span, digit
 from voicebot.nlu.numbers import TEENS, TENS, UNITS, cardinal
 from voicebot.nlu.text import Token
 from voicebot.nlu.words import word_set
+from voicebot.patterns import is_luhn
 
 SOUNDS_LIKE_DIGIT = {
     "to": "2", "too": "2", "for": "4", "won": "1", "ate": "8", "tree": "3", "free": "3",
@@ -78,11 +79,15 @@ def _piece(
     if digits and (is_money or tokens[at].kind in {"number", "time", "date"}):
         return (digits,), at + 1, True
     if text in UNITS or text in ZERO:
+        if following == "hundred" and _are_digits(tokens, at + 2):  # "eight hundred, 5 5 5 ..."
+            return (f"{digit(text)}00",), at + 2, True
         if following in {"hundred", "thousand"} or (text in UNITS and following == "and"):
             spoken = cardinal(tokens, at)
             if spoken is not None and spoken[1] > at + 1 and spoken[0] == int(spoken[0]):
                 return (str(int(spoken[0])),), spoken[1], True
         return (digit(text) or "",), at + 1, text != "o"
+    if (text in TEENS or text in TENS) and (scaled := _scaled(tokens, at)) is not None:
+        return scaled
     if text in TEENS:
         return (str(TEENS[text]),), at + 1, True
     if text in TENS:
@@ -96,12 +101,31 @@ def _piece(
     return None
 
 
-def fitting(run: DigitRun, shortest: int | None, longest: int | None) -> str | None:
-    """The likeliest reading whose length is allowed, or None."""
-    for reading in run.readings:
-        if (shortest or 1) <= len(reading) <= (longest or MAX_DIGITS):
-            return reading
-    return None
+def _are_digits(tokens: Sequence[Token], at: int) -> bool:
+    """Whether two digits, said one by one, stand there: no tail of a number such as 805."""
+    texts = [token.text for token in tokens[at : at + 2]]
+    return len(texts) == 2 and all(digit(text) or text in REPEATS for text in texts)
+
+
+def _scaled(tokens: Sequence[Token], at: int) -> tuple[tuple[str, ...], int, bool] | None:
+    """ "ninety thousand two hundred ten", "twelve hundred": numbers, where scales are said."""
+    spoken = cardinal(tokens, at)
+    if spoken is None or spoken[0] != int(spoken[0]):
+        return None
+    texts = {token.text for token in tokens[at : spoken[1]]}
+    if not texts & {"hundred", "thousand"}:
+        return None
+    return (str(int(spoken[0])),), spoken[1], True
+
+
+def fitting(
+    run: DigitRun, shortest: int | None, longest: int | None, *, has_check: bool = False
+) -> str | None:
+    """The likeliest reading whose length is allowed, or None; of several one whose check digit is
+    right goes first."""
+    fit = [one for one in run.readings if (shortest or 1) <= len(one) <= (longest or MAX_DIGITS)]
+    right = [one for one in fit if is_luhn(one)] if has_check else []
+    return next(iter(right or fit), None)
 
 
 def phones(tokens: Sequence[Token], shortest: int | None, longest: int | None) -> Iterator[Span]:

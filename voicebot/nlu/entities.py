@@ -28,6 +28,7 @@ class Span:
 CENT = Decimal("0.01")
 _MAJOR = word_set("dollar dollars buck bucks pound pounds euro euros quid usd")
 _MINOR = word_set("cent cents penny pennies pence")
+_NEGATIONS = word_set("not isn't wasn't")
 _PRONOUNS = word_set("that this which the a any another every each")
 
 ZERO = word_set("oh o zero nought naught")
@@ -49,7 +50,7 @@ def numbers(tokens: Sequence[Token]) -> Iterator[Span]:
     """Cardinals as plain decimals: "forty two" -> "42", "two and a half" -> "2.5"."""
     at = 0
     while at < len(tokens):
-        found = cardinal(tokens, at)
+        found = cardinal(tokens, at) or _pair(tokens, at)
         if found is None:
             at += 1
             continue
@@ -58,10 +59,22 @@ def numbers(tokens: Sequence[Token]) -> Iterator[Span]:
         at = end
 
 
+def _pair(tokens: Sequence[Token], at: int) -> tuple[Decimal, int] | None:
+    """ "a couple", "a pair"."""
+    texts = [token.text for token in tokens[at : at + 2]]
+    is_one = texts[:1] in (["a"], ["the"]) and texts[1:] in (["couple"], ["pair"])
+    return (Decimal(2), at + 2) if is_one else None
+
+
 def amounts(tokens: Sequence[Token]) -> Iterator[Span]:
     """Money with two places; without a currency word the span is bare."""
     at = 0
     while at < len(tokens):
+        contrast = _contrast(tokens, at)
+        if contrast is not None:
+            yield contrast
+            at = contrast.end
+            continue
         found = _amount(tokens, at)
         if found is None:
             at += 1
@@ -70,6 +83,21 @@ def amounts(tokens: Sequence[Token]) -> Iterator[Span]:
         if 0 <= value < MAX_NUMBER:
             yield Span(at, end, str(value.quantize(CENT)), is_bare)
         at = max(end, at + 1)
+
+
+def _contrast(tokens: Sequence[Token], at: int) -> Span | None:
+    """The first of "not fifty fifteen dollars", which are two amounts, not fifty fifteen; where a
+    third follows ("not fifteen fifty, sixteen fifty") the first two are one."""
+    if at == 0 or tokens[at - 1].text not in _NEGATIONS:
+        return None
+    first = cardinal(tokens, at)
+    if first is None or _bare_cents(tokens, first[1]) is None:
+        return None
+    second = cardinal(tokens, first[1])
+    behind = second[1] if second is not None else len(tokens)
+    if second is None or any(cardinal(tokens, later) for later in range(behind, len(tokens))):
+        return None
+    return Span(at, first[1], str(first[0].quantize(CENT)))
 
 
 def _amount(tokens: Sequence[Token], at: int) -> tuple[Decimal, int, bool] | None:
@@ -82,10 +110,15 @@ def _amount(tokens: Sequence[Token], at: int) -> tuple[Decimal, int, bool] | Non
         return (*_with_cents(value, tokens, end), False)
     if token.text in {"a", "one"} and at + 1 < len(tokens) and tokens[at + 1].text in _MAJOR:
         return (*_with_cents(Decimal(1), tokens, at + 2), False)
+    if [one.text for one in tokens[at : at + 2]] == ["half", "a"]:
+        is_money = at + 2 < len(tokens) and tokens[at + 2].text in _MAJOR
+        return (Decimal("0.5"), at + 3, False) if is_money else None
     found = cardinal(tokens, at)
     if found is None:
         return None
     value, end = found
+    if (with_cents := _named_cents(tokens, end)) is not None and value == int(value):
+        return value + with_cents[0], with_cents[1], False
     following = tokens[end].text if end < len(tokens) else ""
     if following in _MAJOR:
         return (*_with_cents(value, tokens, end + 1), False)
@@ -125,6 +158,16 @@ def _with_cents(value: Decimal, tokens: Sequence[Token], at: int) -> tuple[Decim
         return value, at
     has_break = tokens[begin - 1].breaks_after
     return (value + found[0] / 100, end) if found[0] >= 10 and not has_break else (value, at)
+
+
+def _named_cents(tokens: Sequence[Token], at: int) -> tuple[Decimal, int] | None:
+    """ "and ten cents" behind a number without a currency of its own."""
+    if at + 1 >= len(tokens) or tokens[at].text != "and":
+        return None
+    found = cardinal(tokens, at + 1)
+    if found is None or not 0 < found[0] < 100 or found[1] >= len(tokens):
+        return None
+    return (found[0] / 100, found[1] + 1) if tokens[found[1]].text in _MINOR else None
 
 
 def _bare_cents(tokens: Sequence[Token], at: int) -> tuple[Decimal, int] | None:

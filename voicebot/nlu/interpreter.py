@@ -15,7 +15,7 @@ from voicebot.events import (
     SlotType,
     SlotValue,
 )
-from voicebot.nlu.compiled import CompiledExpectation, compile_expectation
+from voicebot.nlu.compiled import NEITHER, CompiledExpectation, compile_expectation
 from voicebot.nlu.completeness import completeness
 from voicebot.nlu.coreference import resolve
 from voicebot.nlu.keys import interpret_keys
@@ -245,6 +245,8 @@ def _reading(
             intent, is_universal = candidate.intent, candidate.is_universal
             scores.append(combined(candidate.quality, confidence))
         for fill in candidate.fills:
+            if fill.value == NEITHER and compiled.slots[fill.slot].type is SlotType.YES_NO:
+                continue  # "I'm not sure"
             text = understood.words_of(fill.start, fill.end)
             value = fill.value
             if compiled.slots[fill.slot].type is SlotType.TEXT:

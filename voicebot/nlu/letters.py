@@ -57,6 +57,8 @@ def _letter_piece(tokens: Sequence[Token], at: int) -> tuple[str, int, bool] | N
         again = _letter_piece(tokens, at + 1) if at + 1 < len(tokens) else None
         return (again[0][0] + again[0], again[1], again[2]) if again else None
     heard = _letter(texts[0])
+    if texts[:2] == ["x", "ray"]:
+        return "x", at + 2, True
     if heard and texts[1] == "as" and texts[2] in {"in", "an"} and texts[3][:1].isalpha():
         return _initial(texts[3]) or heard, at + 4, True
     if heard and texts[1] in {"for", "like"} and len(texts[2]) > 2 and texts[2][:1] == heard:

@@ -112,13 +112,16 @@ class _Cardinal:
         if value is None:
             self.at = begin
             return None
+        if self.word() == "dozen" and 0 < value < 100:
+            self.at += 1
+            return value * 12
         if self.word() == "hundred" and 0 < value < 100:
             self.at += 1
             value *= 100
             skip = 1 if self.word() == "and" else 0
             here, self.at = self.at, self.at + skip
             rest = self._below_hundred()
-            if rest is None:
+            if rest is None or self.word() == "hundred":  # "two hundred three hundred" are two
                 self.at = here
             else:
                 value += rest
@@ -145,7 +148,7 @@ class _Cardinal:
         ):
             after = self.word(len(words))
             if all(self.word(i) == word for i, word in enumerate(words)) and (
-                after in SCALES or (after == "hundred" and value >= 1)
+                after in SCALES or after == "dozen" or (after == "hundred" and value >= 1)
             ):
                 self.at += len(words)
                 return value

@@ -60,6 +60,10 @@ def _relative(
     link = words[middle]
     if link not in {"past", "after", "to", "before", "till", "of"} or middle + 1 >= len(tokens):
         return None
+    whole = {"noon": 12, "midday": 12, "midnight": 24}.get(words[middle + 1])
+    if whole is not None:  # said in full: no afternoon is guessed
+        total = (whole * 60 + (minute if link in {"past", "after"} else -minute)) % (24 * 60)
+        return total // 60, total % 60, middle + 2, False, True
     hours = cardinal(tokens, middle + 1)
     if hours is None or not 1 <= hours[0] <= 12 or hours[0] != int(hours[0]):
         return None
@@ -77,6 +81,10 @@ def _clock(
         hour, minute = (int(p) for p in token.text.split(":"))
         is_24 = token.text[0] == "0" or hour > 12
         return (hour, minute, at + 1, False, is_24) if hour < 24 and minute < 60 else None
+    military = cardinal(tokens, at)
+    if military is not None and words[military[1]] == "hours" and 100 <= military[0] < 2400:
+        hour, minute = divmod(int(military[0]), 100)
+        return (hour, minute, military[1] + 1, False, True) if minute < 60 else None
     found = _hour(tokens, at)
     if found is None:
         return None

@@ -24,7 +24,7 @@ def spans(
     match slot.type:
         case SlotType.DIGITS:
             for run in digits.digit_runs(tokens, lenient=is_focus):
-                value = digits.fitting(run, shortest, longest)
+                value = digits.fitting(run, shortest, longest, has_check=slot.check == "luhn")
                 if value is not None:
                     yield Span(run.start, run.end, value, is_bare=True)
         case SlotType.NUMBER:

@@ -1,0 +1,70 @@
+"""Days that callers call by name: "christmas eve", "thanksgiving", "the end of the month"."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from voicebot.nlu.text import Words
+
+_FIXED: dict[tuple[str, ...], tuple[int, int]] = {
+    ("christmas", "eve"): (12, 24),
+    ("christmas", "day"): (12, 25),
+    ("christmas",): (12, 25),
+    ("new", "year's", "eve"): (12, 31),
+    ("new", "years", "eve"): (12, 31),
+    ("new", "year's", "day"): (1, 1),
+    ("new", "years", "day"): (1, 1),
+    ("new", "year's"): (1, 1),
+    ("valentine's", "day"): (2, 14),
+    ("valentines", "day"): (2, 14),
+    ("independence", "day"): (7, 4),
+    ("halloween",): (10, 31),
+    ("veterans", "day"): (11, 11),
+}
+_MOVING: dict[tuple[str, ...], tuple[int, int, int]] = {  # month, weekday, which of them
+    ("martin", "luther", "king", "day"): (1, 0, 3),
+    ("mother's", "day"): (5, 6, 2),
+    ("memorial", "day"): (5, 0, -1),
+    ("father's", "day"): (6, 6, 3),
+    ("labor", "day"): (9, 0, 1),
+    ("thanksgiving", "day"): (11, 3, 4),
+    ("thanksgiving",): (11, 3, 4),
+}
+"""Those of the United States, whose callers the recogniser understands."""
+_LONGEST = 4
+
+
+def holiday(words: Words, at: int, today: date) -> tuple[date, int, bool] | None:
+    """(day, end, False) of the next such day, today included."""
+    begin = at + 1 if words[at] == "the" else at
+    if [words[begin + i] for i in range(4)] == ["end", "of", "the", "month"]:
+        return _last_of_month(today), begin + 4, False
+    if words[at] in {"this", "the"} and words[at + 1] == "weekend":
+        return today + timedelta(days=(5 - today.weekday()) % 7), at + 2, False
+    for length in range(_LONGEST, 0, -1):
+        name = tuple(words[at + i] for i in range(length))
+        for year in (today.year, today.year + 1):
+            day = _in_year(name, year)
+            if day is not None and day >= today:
+                return day, at + length, False
+    return None
+
+
+def _in_year(name: tuple[str, ...], year: int) -> date | None:
+    if name in _FIXED:
+        return date(year, *_FIXED[name])
+    return nth_weekday(year, *_MOVING[name]) if name in _MOVING else None
+
+
+def nth_weekday(year: int, month: int, weekday: int, count: int) -> date | None:
+    """The count-th such weekday (0 is Monday) of a month, -1 the last; None where there is none."""
+    first = date(year, month, 1)
+    if count < 0:
+        last = _last_of_month(first)
+        return last - timedelta(days=(last.weekday() - weekday) % 7)
+    day = first + timedelta(days=(weekday - first.weekday()) % 7 + 7 * (count - 1))
+    return day if day.month == month else None
+
+
+def _last_of_month(day: date) -> date:
+    return (day.replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)
