@@ -12,7 +12,7 @@ from voicebot.errors import ModelUnavailable
 from voicebot.events import SAMPLE_RATE_HZ
 from voicebot.learning import asr_nonspeech
 from voicebot.learning.asr_channel import Chain, Telephone, clipped
-from voicebot.learning.asr_confidence import over_telephone
+from voicebot.learning.asr_trial import over_telephone
 from voicebot.speech.voices import EspeakVoice
 
 pytestmark = pytest.mark.unit

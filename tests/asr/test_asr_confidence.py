@@ -22,8 +22,8 @@ from voicebot.asr.confidence import (
     word_shares,
 )
 from voicebot.asr.decoder import Decoded
-from voicebot.learning.asr_confidence import half_of
 from voicebot.learning.asr_confidence_fit import Observed, as_dict, crossed, figures, fit, truth
+from voicebot.learning.asr_confidence_material import half_of
 
 pytestmark = pytest.mark.unit
 SOUND = Sound(1.0, -20.0, 30.0)

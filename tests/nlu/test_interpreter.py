@@ -34,7 +34,7 @@ def test_one_utterance_fills_every_slot() -> None:
         "sugarAmount": "a little bit of brown sugar",
     }
     assert found.intent == "orderDrink"
-    assert found.confidence == pytest.approx(0.95)
+    assert found.confidence == pytest.approx(0.9)  # as sure as the recogniser is
     assert not found.is_universal
 
 

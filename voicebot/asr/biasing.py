@@ -40,7 +40,7 @@ class Weights:
     name: float = -0.5
     mention: float = 0.0
     outside: float = 1.5
-    outside_grammar: float = 2.5
+    outside_grammar: float = 6.0
 
 
 class Biasing:

@@ -14,21 +14,16 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from zlib import crc32
 
 import numpy as np
 import platformdirs
 
 from voicebot.asr import confidence
 from voicebot.asr.recogniser import Recogniser
-from voicebot.audio.resample import resample
 from voicebot.errors import ModelUnavailable, UserMistake
-from voicebot.events import SAMPLE_RATE_HZ, Choice, Expectation, SlotSpec, SlotType
-from voicebot.learning import asr_corpora, asr_nonspeech, asr_phrases, asr_speech, asr_splits
-from voicebot.learning.asr_channel import Chain, Signal, Telephone
 from voicebot.learning.asr_confidence_fit import (
     Answered,
     Observed,
@@ -39,44 +34,13 @@ from voicebot.learning.asr_confidence_fit import (
     reliability,
     truth,
 )
-from voicebot.learning.asr_corpora import RATE_HZ, Item
+from voicebot.learning.asr_confidence_material import HALVES, PLAIN, Heard, material
 from voicebot.learning.asr_transcripts import words_of
-from voicebot.learning.asr_trial import over_telephone
 
 Tell = Callable[[str], None]
 
-HALVES = ("half 0", "half 1")
-PLAIN, ROUGH = "plain", "rough"
-CHAIN = Chain(room=0.4, noise=0.7, codec=0.6, loss=0.25, clipping=0.12)
-"""Rougher than in training: mistakes are what a confidence is fitted to."""
 SEARCHES: Mapping[confidence.Search, int] = {"greedy": 1, "beam": 8, "expected": 8}
-FOREIGN = ("de", "fr-fr", "es", "it", "pl", "tr", "sv", "cmn")
-_SYNTHETIC = ("digits", "letters", "names", "answers", "orders", "requests", "general", "numbers")
-_SENTENCES = (
-    "Guten Tag, ich möchte meinen Kontostand wissen und etwas überweisen.",
-    "Bonjour, je voudrais parler à quelqu'un du service clientèle, s'il vous plaît.",
-    "Buenos días, necesito cambiar la fecha de mi cita para el jueves.",
-    "Buongiorno, vorrei un caffè macchiato e un cornetto, grazie.",
-    "Dzień dobry, chciałbym zapytać o moje zamówienie.",
-    "Merhaba, siparişimi iptal etmek istiyorum.",
-    "Hej, jag skulle vilja boka ett bord för fyra personer.",
-    "你好,我想查询我的账户余额。",
-)
 _BATCH = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """Audio to recognise (16 kHz) and what is said in it. `text` None: `slot_words` alone are
-    known."""
-
-    kind: str
-    part: str
-    condition: str
-    samples: Signal
-    text: str | None
-    slot_words: tuple[str, ...] = ()
-    expectation: Expectation | None = None
 
 
 def observe(ear: Recogniser, heard: Sequence[Heard], tell: Tell) -> list[tuple[Heard, Observed]]:
@@ -108,102 +72,6 @@ def _observed(one: Heard, search: str, pieces: tuple[confidence.Piece, ...]) -> 
         return Observed(one.kind, one.part, search, pieces, (), is_all_right)
     is_right, is_all_right = truth(words, one.text)
     return Observed(one.kind, one.part, search, pieces, is_right, is_all_right)
-
-
-# ---------------------------------------------------------------- what is heard
-
-
-def material(folder: Path, limit: int, texts: Path | None, tokens: list[bytes]) -> list[Heard]:
-    """At most `limit` recordings of each set and half, as they come and over rough telephones;
-    synthetic speech, foreign speech, sounds."""
-    splits = asr_splits.load()
-    items = asr_corpora.part(asr_corpora.load(folder), splits, held_out=True)
-    noises = asr_corpora.kitchen(folder, held_out=True)
-    telephone = Telephone(CHAIN, noises, [])
-    heard = [*_recorded(items, limit, telephone)]
-    voices = sorted(splits.held_out["synthetic"])
-    unseen = asr_phrases.collect(texts, tokens, held_out=True)
-    heard += _synthetic(unseen, voices, limit // 3, telephone)
-    return [*heard, *_foreign(limit // 2, telephone), *_sounds(limit // 6, telephone, noises)]
-
-
-def _recorded(items: Sequence[Item], limit: int, telephone: Telephone) -> Iterator[Heard]:
-    sets: dict[tuple[str, str], list[Item]] = {}
-    for item in sorted(items, key=lambda item: crc32(item.key.encode())):
-        if item.is_clear and (item.text or item.slots):
-            sets.setdefault((item.kind, half_of(item.group)), []).append(item)
-    expected = _expectations(items)
-    for (kind, part), chosen in sets.items():
-        for number, item in enumerate(chosen[:limit]):
-            samples = asr_corpora.read(item)
-            slot_words = tuple(word for value in item.slots.values() for word in words_of(value))
-            said = (item.text, slot_words, expected.get(kind))
-            yield Heard(kind, part, PLAIN, over_telephone(samples), *said)
-            if number % 2 == 0:
-                rng = np.random.default_rng(crc32(item.key.encode()))
-                was_telephone = item.corpus == "phone_calls"
-                narrow = resample(samples, RATE_HZ, SAMPLE_RATE_HZ)
-                rough = telephone.carry(narrow, rng, was_telephone=was_telephone)
-                yield Heard(kind, part, ROUGH, _wide(rough), *said)
-
-
-def half_of(group: str) -> str:
-    """Which half a session or speaker belongs to."""
-    return HALVES[crc32(f"half {group}".encode()) % 2]
-
-
-def _expectations(items: Sequence[Item]) -> dict[str, Expectation]:
-    """What a dialogue would wait for, of the sets where that is plain."""
-    keywords = sorted(
-        {" ".join(words_of(item.text or "")) for item in items if item.kind == "phone keywords"}
-    )
-    choices = tuple(Choice(word, (word,)) for word in keywords if word.count(" ") < 2)
-    digit = SlotSpec("digit", SlotType.DIGITS, min_length=1, max_length=1)
-    letter = SlotSpec("letter", SlotType.LETTERS, min_length=1, max_length=1)
-    slots = {
-        "digits": digit,
-        "spoken digits": digit,
-        "letters": letter,
-        "phone keywords": SlotSpec("keyword", SlotType.CHOICE, choices),
-    }
-    return {kind: Expectation("fit", slot.name, (slot,)) for kind, slot in slots.items()}
-
-
-def _synthetic(
-    texts: asr_phrases.Texts, voices: Sequence[str], count: int, telephone: Telephone
-) -> Iterator[Heard]:
-    for kind in _SYNTHETIC:
-        for number in range(count):
-            rng = np.random.default_rng((7, crc32(kind.encode()), number))
-            phrase = asr_speech.phrase(kind, rng, texts)
-            samples = asr_speech.speak(phrase.spoken, voices[number % len(voices)], rng)
-            heard = _wide(telephone.carry(resample(samples, RATE_HZ, SAMPLE_RATE_HZ), rng))
-            yield Heard(f"synthetic {kind}", "synthetic", ROUGH, heard, phrase.written)
-
-
-def _foreign(count: int, telephone: Telephone) -> Iterator[Heard]:
-    """Speech in other languages: every English word in it is invented."""
-    for number in range(count):
-        rng = np.random.default_rng((8, number))
-        which = number % len(FOREIGN)
-        text = _SENTENCES[which]
-        if asr_speech.is_there(FOREIGN[which]):
-            samples = asr_speech.speak(text, FOREIGN[which], rng)
-            heard = _wide(telephone.carry(resample(samples, RATE_HZ, SAMPLE_RATE_HZ), rng))
-            yield Heard("foreign", "sounds", ROUGH, heard, "")
-
-
-def _sounds(count: int, telephone: Telephone, noises: Sequence[Signal]) -> Iterator[Heard]:
-    for number, sort in enumerate([*asr_nonspeech.MAKERS, *(["kitchen"] if noises else [])]):
-        for seed in range(count):
-            rng = np.random.default_rng((9, number, seed))
-            samples = int(rng.uniform(0.6, 5) * SAMPLE_RATE_HZ)
-            sound = asr_nonspeech.draw(sort, samples, rng, telephone, noises)
-            yield Heard("sounds", "sounds", ROUGH, _wide(sound), "")
-
-
-def _wide(narrow: Signal) -> Signal:
-    return resample(narrow, SAMPLE_RATE_HZ, RATE_HZ)
 
 
 # ---------------------------------------------------------------- what comes of it

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 from math import log
 
@@ -21,6 +22,7 @@ from voicebot.nlu.coreference import resolve
 from voicebot.nlu.keys import interpret_keys
 from voicebot.nlu.segmenter import Segmentation
 from voicebot.nlu.several import parts
+from voicebot.nlu.similarity import Heard
 from voicebot.nlu.text import tokenize
 from voicebot.nlu.understanding import Understanding, understand, unexplained
 from voicebot.nlu.words import word_set
@@ -198,11 +200,12 @@ def _interpretation(
     confidence: float,
 ) -> Interpretation:
     readings: list[Reading] = []
+    sure = _Sureness.of(hypothesis, understood, confidence)
     best = understood.gain
     denied: tuple[SlotValue, ...] = ()
     universal = False
     for segmentation in understood.segmentations:
-        reading, rejected, is_universal = _reading(segmentation, compiled, understood, confidence)
+        reading, rejected, is_universal = _reading(segmentation, compiled, understood, sure)
         share = 1.0 / (1.0 + max(0.0, best - segmentation.gain)) if readings else 1.0
         reading = Reading(reading.intent, reading.slots, round(reading.confidence * share, 4))
         if not readings:
@@ -235,7 +238,7 @@ def _reading(
     segmentation: Segmentation,
     compiled: CompiledExpectation,
     understood: Understanding,
-    confidence: float,
+    sureness: _Sureness,
 ) -> tuple[Reading, tuple[SlotValue, ...], bool]:
     slots: list[SlotValue] = []
     denied: list[SlotValue] = []
@@ -243,7 +246,8 @@ def _reading(
     for candidate in segmentation.candidates:
         if candidate.intent is not None:
             intent, is_universal = candidate.intent, candidate.is_universal
-            scores.append(combined(candidate.quality, confidence))
+            heard = sureness.between(candidate.start, candidate.end)
+            scores.append(combined(candidate.quality, heard))
         for fill in candidate.fills:
             if fill.value == NEITHER and compiled.slots[fill.slot].type is SlotType.YES_NO:
                 continue  # "I'm not sure"
@@ -251,7 +255,7 @@ def _reading(
             value = fill.value
             if compiled.slots[fill.slot].type is SlotType.TEXT:
                 value = text
-            sure = combined(fill.quality, confidence)
+            sure = combined(fill.quality, sureness.between(fill.start, fill.end))
             scores.append(sure)
             (denied if candidate.is_denied else slots).append(
                 SlotValue(fill.slot, value, text, round(sure, 4))
@@ -263,11 +267,53 @@ def _reading(
 
 
 def combined(quality: float, confidence: float) -> float:
-    """Confidence in a value: how well it matched, and how sure the recogniser was.
+    """Confidence in a value: how well it matched, and how sure the recogniser was of its words.
 
-    Half of the recogniser's doubt is lifted by the words being expected ones.
+    Both are shares of 1: the recogniser's confidence is calibrated with what was expected.
     """
-    return quality * (0.5 + 0.5 * min(1.0, max(0.0, confidence)))
+    return quality * min(1.0, max(0.0, confidence))
+
+
+@dataclass(frozen=True, slots=True)
+class _Sureness:
+    """How sure the recogniser was of each token of a text."""
+
+    heard: Heard
+    tokens: tuple[float, ...]
+
+    @classmethod
+    def of(cls, hypothesis: Hypothesis, understood: Understanding, confidence: float) -> _Sureness:
+        """Of the hypothesis' text or one of its alternatives; words that the recogniser says
+        nothing of are as sure as the text, `confidence`."""
+        text = understood.text
+        begins = [at for at, sign in enumerate(text) if sign != " " and text[at - 1 : at] in " "]
+        words = hypothesis.words
+        if text == hypothesis.text and len(words) == len(begins):
+            of_words = [word.confidence for word in words]
+        else:  # an alternative, or typed
+            known = {_folded(word.text): word.confidence for word in words}
+            of_words = [known.get(_folded(word), confidence) for word in text.split()]
+        found, at = [], 0
+        for token in understood.tokens:
+            begin = text.find(token.raw, at)
+            if begin < 0:
+                found.append(confidence)
+                continue
+            at = begin + len(token.raw)
+            found.append(of_words[bisect_right(begins, begin) - 1])
+        return cls(understood.heard, tuple(found))
+
+    def between(self, start: int, end: int) -> float:
+        """Mean over the tokens behind a span of sounds."""
+        token_of, word_at = self.heard.token_of, self.heard.word_at
+        if end <= start:
+            return sum(self.tokens) / max(1, len(self.tokens))
+        first, last = (token_of[word_at[at]] for at in (start, end - 1))
+        return sum(self.tokens[first : last + 1]) / (last + 1 - first)
+
+
+def _folded(word: str) -> str:
+    return "".join(sign for sign in word.casefold() if sign.isalnum())
 
 
 def _intent_of_slots(compiled: CompiledExpectation, filled: set[str]) -> str | None:
