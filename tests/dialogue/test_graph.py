@@ -14,7 +14,7 @@ DIALPLANS = Path(__file__).parents[2] / "dialplans"
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-@pytest.mark.parametrize("name", ["bank", "barista"])
+@pytest.mark.parametrize("name", ["bank", "barista", "clinic", "parcel", "voicemail"])
 def test_everything_is_drawn(name: str) -> None:
     plan = load_plan(DIALPLANS / f"{name}.yaml")
     root = ElementTree.fromstring(draw(plan))
@@ -22,7 +22,14 @@ def test_everything_is_drawn(name: str) -> None:
     assert states >= {f"{form}/{field}" for form in plan.forms for field in plan.forms[form].fields}
     assert states >= set(plan.forms)
     texts = {text.text for text in root.iter(f"{SVG}text")}
-    assert texts >= ({"served", "transfer: agent"} if name == "bank" else {"ordered"})
+    ends = {
+        "bank": {"served", "transfer: agent"},
+        "barista": {"ordered"},
+        "clinic": {"served", "transfer: emergency"},
+        "parcel": {"served", "callback"},
+        "voicemail": {"message", "no_message", "transfer: on_duty"},
+    }
+    assert texts >= ends[name]
     for rect in root.iter(f"{SVG}rect"):
         if rect.get("width") != "100%":
             assert float(rect.get("x", "-1")) >= 0

@@ -24,6 +24,9 @@ def lines(run: Run) -> Iterator[str]:
         if (miss.line, miss.turn) != last:
             yield f"  {where(run, miss)}"
             last = (miss.line, miss.turn)
+            heard = run.answers[miss.turn - 1].heard if miss.turn <= len(run.answers) else None
+            if heard is not None:
+                yield f"    heard: {heard!r}"
         yield f"    {miss.what} expected: {miss.expected}"
         yield f"    {' ' * len(miss.what)}     came: {miss.came}"
 
@@ -63,6 +66,7 @@ def _scenario(run: Run) -> dict[str, object]:
             {
                 "turn": turn.title,
                 "said": answer.text,
+                "heard": answer.heard,
                 "state": answer.state,
                 "slots": answer.slots,
                 "outcome": answer.outcome,

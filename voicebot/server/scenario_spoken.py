@@ -12,7 +12,7 @@ from voicebot.audio.files import read_mulaw
 from voicebot.config import Settings, load_settings
 from voicebot.dialogue.plan import Plan
 from voicebot.errors import VoicebotError
-from voicebot.events import Interpretation, Listen, Play, Transfer
+from voicebot.events import CallerTurn, Interpretation, Listen, Play, Transfer
 from voicebot.server.placing import (
     CALLER_VOICE,
     CALLER_WORDS_PER_MINUTE,
@@ -26,7 +26,7 @@ from voicebot.speech.telephone import to_telephone
 from voicebot.speech.verbalise import join
 from voicebot.speech.voices import EspeakVoice
 from voicebot.telephony.call_events import CallerSpeaks, CallEvent, KeySent
-from voicebot.telephony.simulator import CallerTurn
+from voicebot.telephony.simulator import CallerTurn as ScriptedTurn
 
 _SILENCE = b"\xff" * 4000
 """Half a second: the caller then waits until the bot has spoken again."""
@@ -75,18 +75,18 @@ async def _run(settings: Settings, plan: Plan, scenario: Scenario) -> Run:
     return run
 
 
-def _caller_turn(turn: Turn, scenario: Scenario) -> CallerTurn:
+def _caller_turn(turn: Turn, scenario: Scenario) -> ScriptedTurn:
     over_s = None if turn.over_ms is None else turn.over_ms / 1000
     if turn.kind == "keys":
-        return CallerTurn(keys=turn.value, over_s=over_s, label=turn.title)
+        return ScriptedTurn(keys=turn.value, over_s=over_s, label=turn.title)
     if turn.kind == "silence":
-        return CallerTurn(audio=_SILENCE, label=turn.title)
+        return ScriptedTurn(audio=_SILENCE, label=turn.title)
     if turn.kind == "audio":
         audio = read_mulaw(scenario.path.parent / turn.value)
     else:
         voice = EspeakVoice(scenario.voice or CALLER_VOICE, CALLER_WORDS_PER_MINUTE)
         audio = to_telephone(turn.value, voice.render(turn.value)).mulaw
-    return CallerTurn(audio=audio, over_s=over_s, label=turn.title)
+    return ScriptedTurn(audio=audio, over_s=over_s, label=turn.title)
 
 
 def _per_turn(scenario: Scenario, answers: list[Answer]) -> list[Answer]:
@@ -123,6 +123,8 @@ class _Watch:
             case Play():
                 text = join(event.parts, event.language or self.plan.language)
                 answer.said += [text] if text else []
+            case CallerTurn(hypothesis=said):
+                answer.heard = f"{answer.heard or ''} {said.text}".strip()
             case Listen():
                 answer.state = event.expectation.state
             case Interpretation():

@@ -56,6 +56,7 @@ class Answer:
     """What came of one turn; `state` is where the dialogue waits now, None where it does not."""
 
     said: list[str] = field(default_factory=list)
+    heard: str | None = None  # in a spoken call: what the recogniser made of it
     state: str | None = None
     slots: dict[str, str] = field(default_factory=dict)
     intent: str | None = None
