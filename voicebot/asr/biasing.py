@@ -53,6 +53,11 @@ class Biasing:
         self._kept: OrderedDict[object, Automaton | None] = OrderedDict()
         self._last: tuple[Expectation, Automaton | None] | None = None
 
+    def warm_up(self) -> None:
+        """Read the vocabulary now (a third of a second) and not at the first expectation."""
+        if self._tokens is None:
+            self._tokens = Tokens(self._vocabulary, END)
+
     def automaton(self, expectation: Expectation | None) -> Automaton | None:
         """For an expectation; None where it says nothing about the words."""
         if expectation is None:
@@ -74,8 +79,8 @@ class Biasing:
         loops = list(loops_of(expectation, self._weights))
         if not loops:
             return None
-        if self._tokens is None:
-            self._tokens = Tokens(self._vocabulary, END)
+        self.warm_up()
+        assert self._tokens is not None
         return Automaton(loops, self._tokens)
 
 

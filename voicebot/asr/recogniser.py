@@ -88,6 +88,7 @@ class Recogniser:
 
         What torch takes from the system here it keeps: memory hardly grows with calls after it.
         """
+        self._biasing.warm_up()
         noise = np.random.default_rng(0).normal(0, 0.05, 20 * SAMPLE_RATE_HZ).astype(np.float32)
         for seconds, size in WARM_UP_SHAPES:
             self._decode([noise[: seconds * SAMPLE_RATE_HZ]] * size, nbest=2, max_tokens=None)
