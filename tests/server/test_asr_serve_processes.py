@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
-from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -20,6 +18,8 @@ from voicebot.engine.scheduler import JobKind
 from voicebot.events import Expectation
 from voicebot.monitoring.recogniser_metrics import FrontEndMetrics
 from voicebot.server.asr_serve_client import RemoteEngine
+from voicebot.server.cluster_keeper import Keeper, ReplicaFailed
+from voicebot.server.cluster_plan import Health
 
 pytestmark = pytest.mark.e2e
 
@@ -28,36 +28,25 @@ CHUNK = 160
 
 
 @pytest.fixture
-async def processes(tmp_path: Path) -> AsyncIterator[dict[str, Process]]:
-    """Two of them, by URL."""
-    cache = os.environ.get("VOICEBOT_ASR__CACHE_DIR", str(tmp_path))
-    environment = {
-        **os.environ,
+async def processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[dict[str, Keeper]]:
+    """Two of them, by URL, as a cluster's actors keep them."""
+    monkeypatch.chdir(tmp_path)
+    added = {
         "VOICEBOT_RECOGNISER__TOKEN": TOKEN,
-        "VOICEBOT_ASR__CACHE_DIR": cache,
+        "VOICEBOT_ASR__CACHE_DIR": os.environ.get("VOICEBOT_ASR__CACHE_DIR", str(tmp_path)),
         "OMP_NUM_THREADS": "1",
         "PYTHONPATH": str(Path(__file__).parents[2]),  # also where it is not installed
     }
-    command = [sys.executable, "-m", "voicebot.cli", "asr-serve", "--port", "0", "--threads", "1"]
-    started = [
-        await asyncio.create_subprocess_exec(
-            *command, env=environment, cwd=tmp_path, stdout=asyncio.subprocess.PIPE
-        )
-        for _ in range(2)
-    ]
-    found = {}
+    arguments = ["--port", "0", "--threads", "1", "--max-streams", "3"]
+    starting = [asyncio.to_thread(Keeper, arguments, added) for _ in range(2)]
+    keepers = await asyncio.gather(*starting)
     try:
-        async with asyncio.timeout(120):
-            for process in started:
-                assert process.stdout is not None
-                line = (await process.stdout.readline()).decode()
-                found[line.split()[-1]] = process
-        yield found
+        yield {keeper.url: keeper for keeper in keepers}
     finally:
-        for process in started:
-            if process.returncode is None:
-                process.kill()
-            await process.wait()
+        for keeper in keepers:
+            await asyncio.to_thread(keeper.stop)
 
 
 def speech() -> bytes:
@@ -69,7 +58,7 @@ def speech() -> bytes:
 
 
 async def test_a_replica_killed_in_the_middle_of_a_word_costs_no_word(
-    processes: dict[str, Process],
+    processes: dict[str, Keeper],
 ) -> None:
     said = speech()
     registry = CollectorRegistry()
@@ -88,6 +77,7 @@ async def test_a_replica_killed_in_the_middle_of_a_word_costs_no_word(
         whole = await undisturbed(engine, said)
         assert len(whole.split()) > 8
         assert await killed_at_half(engine, said, processes) == whole
+        await told_by_keepers(processes)
     finally:
         await engine.close()
     count = registry.get_sample_value
@@ -95,6 +85,19 @@ async def test_a_replica_killed_in_the_middle_of_a_word_costs_no_word(
     # A call that finds no replica for 1.5 s is answered without: this one found it sooner.
     assert not count("voicebot_recogniser_fallbacks_total", {"to": "keys"})
     assert count("voicebot_recogniser_resume_seconds_count") == 1
+
+
+async def told_by_keepers(processes: dict[str, Keeper]) -> None:
+    """One has ended; the other has no call left and room for three."""
+    told: list[Health | ReplicaFailed] = []
+    for keeper in processes.values():
+        try:
+            told.append(await asyncio.to_thread(keeper.health))
+        except ReplicaFailed as failed:
+            told.append(failed)
+    (alive,) = [health for health in told if isinstance(health, Health)]
+    assert (alive.capacity, alive.is_full) == (3, False)
+    assert [str(t) for t in told if not isinstance(t, Health)] == ["asr-serve ended with code -9"]
 
 
 async def undisturbed(engine: RemoteEngine, said: bytes) -> str:
@@ -109,7 +112,7 @@ async def undisturbed(engine: RemoteEngine, said: bytes) -> str:
     return text
 
 
-async def killed_at_half(engine: RemoteEngine, said: bytes, processes: dict[str, Process]) -> str:
+async def killed_at_half(engine: RemoteEngine, said: bytes, processes: dict[str, Keeper]) -> str:
     caller = Caller()
     handle = engine.open_call(caller)
     half = len(said) // 2 // CHUNK * CHUNK
@@ -120,7 +123,7 @@ async def killed_at_half(engine: RemoteEngine, said: bytes, processes: dict[str,
     assert await caller.answer()  # the replica has heard half of it
     link = engine._calls[handle.slot].link
     assert link is not None
-    processes[link.url].send_signal(signal.SIGKILL)
+    os.kill(processes[link.url].pid, signal.SIGKILL)
     for at in range(half, len(said), CHUNK):
         engine.push(handle, at, said[at : at + CHUNK])
     await caller.heard(len(said))

@@ -216,6 +216,8 @@ class RemoteCall:
             log.warning("recogniser is late", url=self.link.url)
             self.link.avoid()
             self.move()
+        elif self.link.is_leaving and not self._pending:
+            self.move()
         elif any(not asked.is_sent for asked in self._pending.values()):
             self.link.wake(self)
 

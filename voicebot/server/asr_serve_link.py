@@ -116,6 +116,11 @@ class Link:
             return 1.0
         return max(self.load.live, len(self._calls)) / max(1, self.load.capacity)
 
+    @property
+    def is_leaving(self) -> bool:
+        """Whether the replica drains: calls should go elsewhere."""
+        return self.load is not None and self.load.state is State.DRAINING
+
     def takes_calls(self, now: float) -> bool:
         """Whether it is worth asking it for a place."""
         if not self.is_connected or self.load is None or now < self._full_until:

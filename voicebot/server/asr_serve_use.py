@@ -77,7 +77,10 @@ async def open_engine(
 
 
 def replicas(given: str) -> list[str]:
-    """The URLs that a setting names; SettingsError, one line, for what is none."""
+    """The URLs that a setting names; SettingsError, one line, for what is none.
+
+    A file may be empty: no replica runs at the moment.
+    """
     text = given
     if given.startswith(FILE):
         path = Path(given.removeprefix(FILE)).expanduser()
@@ -87,7 +90,7 @@ def replicas(given: str) -> list[str]:
             raise SettingsError(f"{WHERE}: {path} cannot be read ({error})") from None
     named = [url for url in text.replace("\n", ",").split(",") if url.strip()]
     urls = list(dict.fromkeys(_url(url.strip()) for url in named))
-    if not urls:
+    if not urls and not given.startswith(FILE):
         raise SettingsError(f"{WHERE}: {given!r} names no replica; give ws://host:port")
     return urls
 

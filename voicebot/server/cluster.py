@@ -200,8 +200,9 @@ class _Member:
             self.health = ray.get(self._asked)
         except ray.exceptions.RayActorError:
             # Ray starts it anew by itself.
-            self.health, self._begun_at = None, now
-            log.warning("replica lost", why="its actor died")
+            if self.health is not None:
+                self.health, self._begun_at = None, now
+                log.warning("replica lost", why="its actor died")
         except ray.exceptions.RayTaskError:
             self._restart(ray, now, "its process failed")
 

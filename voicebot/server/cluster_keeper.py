@@ -65,6 +65,7 @@ class Keeper:
         if " on ws://" not in line:
             self._process.kill()
             code = self._process.wait()
+            self._process.stdout.close()
             raise ReplicaFailed(f"asr-serve did not start (exit code {code}); see its log")
         return line.strip().rpartition(" ")[2]
 

@@ -1,0 +1,228 @@
+"""Replicas kept by actors: with a stand-in for Ray, and with Ray where VOICEBOT_TEST_RAY is set."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from voicebot.cli import main
+from voicebot.server.cluster import HEALTH_S, HUNG_LOOKS, Crew
+from voicebot.server.cluster_keeper import Keeper, ReplicaFailed
+from voicebot.server.cluster_plan import IDLE_S, Health
+
+pytestmark = pytest.mark.pipeline
+
+
+class ActorDied(Exception):
+    """ray.exceptions.RayActorError."""
+
+
+class TaskFailed(Exception):
+    """ray.exceptions.RayTaskError."""
+
+
+class Actor:
+    """What a handle of an actor does, as a test tells it to."""
+
+    def __init__(self, number: int, arguments: tuple[object, ...]) -> None:
+        self.arguments = arguments
+        self.answer: Health | Exception | None = Health(f"ws://10.0.0.{number}:1", 0, 10)
+        self.is_stopped = False
+        self.kills: list[bool] = []
+        self.health = SimpleNamespace(remote=lambda: self)
+        self.stop = SimpleNamespace(remote=self._stop)
+
+    def _stop(self) -> Actor:
+        self.is_stopped = True
+        return self
+
+
+class StandIn:
+    """As much of Ray's interface as the crew uses; Ray itself is tested below."""
+
+    exceptions = SimpleNamespace(RayActorError=ActorDied, RayTaskError=TaskFailed)
+
+    def __init__(self) -> None:
+        self.actors: list[Actor] = []
+        self.options: dict[str, object] = {}
+
+    def remote(self, **options: object) -> Any:
+        self.options = options
+
+        def make(*arguments: object) -> Actor:
+            self.actors.append(Actor(len(self.actors) + 1, arguments))
+            return self.actors[-1]
+
+        return lambda _: SimpleNamespace(remote=make)
+
+    def wait(self, asked: list[Actor], **_: object) -> tuple[list[Actor], list[Actor]]:
+        return [a for a in asked if a.answer is not None or a.is_stopped], []
+
+    def get(self, asked: Actor) -> Health:
+        if isinstance(asked.answer, Exception):
+            raise asked.answer
+        assert asked.answer is not None
+        return asked.answer
+
+    def kill(self, actor: Actor, *, no_restart: bool = True) -> None:
+        actor.kills.append(no_restart)
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> argparse.Namespace:
+    return argparse.Namespace(
+        ray=2, ray_most=3, ray_address=None, ray_gpus=0.5, host="127.0.0.1", threads=2,
+        max_streams=10, model="shipped", list=str(tmp_path / "list"),
+    )  # fmt: skip
+
+
+def looks(crew: Crew, since: float, count: int = 2) -> None:
+    for second in range(count):
+        crew.look(since + second)
+
+
+def test_replicas_are_placed_listed_and_told_what_to_do(
+    options: argparse.Namespace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ray = StandIn()
+    crew = Crew(ray, options, "secret")
+    looks(crew, 0.0, 3)
+    assert ray.options == {
+        "num_cpus": 2, "num_gpus": 0.5, "max_restarts": -1, "scheduling_strategy": "SPREAD",
+    }  # fmt: skip
+    assert [actor.arguments for actor in ray.actors] == [
+        ("127.0.0.1", ["--max-streams", "10", "--threads", "2", "--model", "shipped"], "secret")
+    ] * 2
+    assert (tmp_path / "list").read_text() == "ws://10.0.0.1:1\nws://10.0.0.2:1\n"
+    printed = capsys.readouterr().out
+    assert "recogniser.url: ws://10.0.0.1:1,ws://10.0.0.2:1" in printed
+    assert "secret" not in printed
+    crew.stop()
+    assert all(actor.is_stopped and actor.kills == [True] for actor in ray.actors)
+    assert (tmp_path / "list").read_text() == ""
+
+
+def test_one_that_died_failed_or_hangs_leaves_the_list_and_is_started_anew(
+    options: argparse.Namespace, tmp_path: Path
+) -> None:
+    ray = StandIn()
+    crew = Crew(ray, options, "")
+    looks(crew, 0.0, 3)
+    first = ray.actors[0]
+    second_only = ["ws://10.0.0.2:1"]
+
+    first.answer = ActorDied()  # Ray starts it anew by itself
+    looks(crew, 10.0)
+    assert (crew.urls, first.kills) == (second_only, [])
+    first.answer = Health("ws://10.0.0.1:2", 0, 10)
+    looks(crew, 20.0)
+    assert crew.urls == ["ws://10.0.0.1:2", *second_only]
+
+    first.answer = TaskFailed()  # the process in it is gone
+    looks(crew, 30.0)
+    assert (crew.urls, first.kills) == (second_only, [False])
+    first.answer = Health("ws://10.0.0.1:3", 0, 10)
+    looks(crew, 40.0)
+
+    first.answer = None  # it hangs
+    looks(crew, 50.0)
+    assert len(crew.urls) == 2
+    crew.look(52.0 + HEALTH_S * HUNG_LOOKS)
+    assert (crew.urls, first.kills) == (second_only, [False, False])
+    assert (tmp_path / "list").read_text() == "ws://10.0.0.2:1\n"
+    assert len(ray.actors) == 2
+
+
+def test_a_busy_crew_grows_and_an_idle_one_lets_the_idlest_go(options: argparse.Namespace) -> None:
+    ray = StandIn()
+    crew = Crew(ray, options, "")
+    looks(crew, 0.0, 3)
+    for number, actor in enumerate(ray.actors, 1):
+        actor.answer = Health(f"ws://10.0.0.{number}:1", 9, 10)
+    looks(crew, 10.0, 6)
+    assert len(ray.actors) == 3  # no more than three
+    for number, actor in enumerate(ray.actors, 1):
+        actor.answer = Health(f"ws://10.0.0.{number}:1", 3 - number, 10)
+    looks(crew, 20.0, 3)
+    looks(crew, 30.0 + IDLE_S, 6)
+    assert [actor.is_stopped for actor in ray.actors] == [False, False, True]
+    assert len(crew.urls) == 2
+
+
+def test_a_process_that_does_not_start_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ReplicaFailed, match=r"did not start \(exit code 2\)"):
+        Keeper(["--port", "0", "--model", "nobody"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--host", "0.0.0.0"], "VOICEBOT_RECOGNISER__TOKEN"),
+        (["--port", "70000"], "70000"),
+        (["--max-streams", "0"], "whole number"),
+        (["--list", "x"], "--list needs --ray"),
+        (["--model", "nobody"], "nobody"),
+    ],
+)
+def test_mistakes_of_asr_serve(
+    arguments: list[str],
+    told: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    try:
+        code: object = main(["asr-serve", "--port", "0", *arguments])
+    except SystemExit as left:
+        code = left.code
+    error = capsys.readouterr().err
+    assert code == 2
+    assert told in error
+    assert "Traceback" not in error
+
+
+@pytest.mark.e2e
+@pytest.mark.skipif("VOICEBOT_TEST_RAY" not in os.environ, reason="starts a Ray cluster")
+def test_ray_restarts_a_replica_whose_process_was_killed(
+    options: argparse.Namespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import signal
+    import subprocess
+    import sys
+    import time
+
+    monkeypatch.chdir(tmp_path)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    listed = tmp_path / "list"
+    arguments = ["asr-serve", "--ray", "1", "--threads", "1", "--list", str(listed)]
+    command = [sys.executable, "-m", "voicebot.cli", *arguments]
+
+    def await_replica(other_than: str) -> str:
+        until = time.monotonic() + 120
+        while time.monotonic() < until:
+            text = listed.read_text() if listed.exists() else ""
+            if text and text != other_than:
+                return text
+            time.sleep(0.2)
+        raise AssertionError("no replica came")
+
+    with subprocess.Popen(command, env=environment) as supervisor:
+        try:
+            first = await_replica("")
+            port = first.strip().rpartition(":")[2]
+            sockets = subprocess.check_output(["ss", "-Hltnp", f"sport = :{port}"], text=True)
+            os.kill(int(sockets.partition("pid=")[2].partition(",")[0]), signal.SIGKILL)
+            assert await_replica(first)
+        finally:
+            supervisor.send_signal(signal.SIGTERM)
+            assert supervisor.wait(60) == 0
