@@ -81,7 +81,7 @@ def _step_edges(form: str, field: str, steps: list[Step], key: Key) -> Iterator[
             yield _edge(form, field, "step", label, here, step)
         for branch, inner in (("error", step.error), ("do", step.do)):
             for edge in _step_edges(form, field, inner or [], (*here, branch)):
-                outer = f"{step.call} failed" if branch == "error" else label
+                outer = f"{step.call or 'voicemail'} failed" if branch == "error" else label
                 yield _relabel(edge, " and ".join(part for part in (outer, edge.label) if part))
 
 

@@ -86,7 +86,7 @@ def draw(plan: Plan, ways: Iterable[CallWay] | None = None) -> str:
         calls = count(plan.keys, ways, _drawn(nodes))
         for node in nodes.values():
             node.extra = EXTRA_WIDTH if node.name.startswith("form ") else 0
-    _place(nodes, plan.start)
+    _place(nodes, _starts(plan))
     arrows, depth = _arrows(nodes, calls)
     notes = [*(call_notes(calls) if calls is not None else ()), *_notes(plan.keys)]
     width = max(node.x + node.width for node in nodes.values()) + MARGIN + 20
@@ -127,7 +127,7 @@ def _nodes(plan: Plan) -> dict[str, _Node]:
 
 
 def _form_node(plan: Plan, name: str, form: FormKeys, ways: list[Edge]) -> _Node:
-    css = "form start" if name == plan.start else "form"
+    css = "form start" if name in _starts(plan) else "form"
     node = _Node(f"form {name}", f"{name} (anywhere)" if form.anywhere else name, css)
     if form.prompt and form.fields:
         node.rows.append(_Row("open question", name, kind="field"))
@@ -177,8 +177,14 @@ def _notes(keys: PlanKeys) -> list[str]:
 # ---------------------------------------------------------------- where it is drawn
 
 
-def _place(nodes: dict[str, _Node], start: str) -> None:
-    _set_columns(nodes, f"form {start}")
+def _starts(plan: Plan) -> list[str]:
+    """Where calls begin: by day, and when closed."""
+    hours = plan.keys.hours
+    return [plan.start, *([hours.closed] if hours is not None and hours.closed else [])]
+
+
+def _place(nodes: dict[str, _Node], starts: list[str]) -> None:
+    _set_columns(nodes, [f"form {start}" for start in starts])
     columns: dict[int, list[_Node]] = {}
     for node in nodes.values():
         columns.setdefault(node.column, []).append(node)
@@ -194,9 +200,9 @@ def _place(nodes: dict[str, _Node], start: str) -> None:
         x += max(node.width for node in column) + COLUMN_GAP
 
 
-def _set_columns(nodes: dict[str, _Node], start: str) -> None:
-    distance = {start: 0}
-    queue = [start]
+def _set_columns(nodes: dict[str, _Node], starts: list[str]) -> None:
+    distance = dict.fromkeys(starts, 0)
+    queue = list(starts)
     while queue:
         name = queue.pop(0)
         for row in nodes[name].rows:
