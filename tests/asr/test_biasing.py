@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from voicebot.asr import written
-from voicebot.asr.automaton import FORBIDDEN, Automaton, Tokens
+from voicebot.asr.automaton import FORBIDDEN, Automaton
 from voicebot.asr.biasing import MAX_KEPT, Biasing, Weights
-from voicebot.asr.lexicon import Entry, Lexicon
+from voicebot.asr.lexicon import Entry, Lexicon, Tokens
 from voicebot.asr.moonshine import END
 from voicebot.events import Choice, Expectation, IntentSpec, SlotSpec, SlotType
 
@@ -146,6 +146,30 @@ def test_a_row_gives_what_walking_the_token_gives() -> None:
         for token in range(3, len(TOKENS)):
             assert gains[token] == pytest.approx(found.advance(state, token)[1], abs=1e-4)
         assert gains[END] == pytest.approx(found.ending(state), abs=1e-4)
+
+
+def test_places_in_a_long_number_share_what_they_gain() -> None:
+    found = automaton(slot(SlotType.DIGITS, min_length=10, max_length=16))
+    four, state, counts = TOKENS.index(f"{SPACE}four".encode()), 0, []
+    for _ in range(17):
+        state, _ = found.advance(state, four)
+        row = found.row(state)
+        gains = row.kinds[found.tokens.kind]
+        gains[row.ids] += row.extras
+        for token in (four, TOKENS.index(f"{SPACE}double".encode()), TOKENS.index(b"4"), END):
+            assert gains[token] == pytest.approx(found.advance(state, token)[1], abs=1e-4)
+        counts.append(len(found._known_gains))
+    assert counts[2] == counts[6] < counts[-1]
+
+
+def test_rows_are_forgotten_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voicebot.asr.automaton.MAX_GAINS", 3)
+    found = automaton(menu("small latte"))
+    before = found.row(0)
+    found.trim()
+    after = found.row(0)
+    assert after is not before
+    assert after.extras.tolist() == before.extras.tolist()
 
 
 def test_letters_are_spelled_in_many_ways() -> None:

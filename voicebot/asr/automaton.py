@@ -17,8 +17,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from voicebot.asr.lexicon import Lexicon, Node
-from voicebot.asr.written import BREAK, of_token
+from voicebot.asr.lexicon import Lexicon, Node, TokenNode, Tokens
+from voicebot.asr.written import BREAK
 
 MAX_STATES = 20_000
 """Beyond this the states found so far are forgotten: memory is bounded."""
@@ -28,8 +28,6 @@ MAX_GAINS = 1_000_000
 """Beyond so many tokens in rows and gains they are forgotten too: 12 bytes each."""
 REACH = 8
 """No token closes phrases of more units: 4 and three figures."""
-DEPTH_OF_RUNS = 12
-"""No token has more characters that matter."""
 OTHER_WORD = Node(-1, -1, -1)
 """Inside a word that no phrase has; the open loop alone."""
 FORBIDDEN = -30.0
@@ -83,43 +81,6 @@ class Row:
 
 Gains = tuple[NDArray[np.int64], NDArray[np.float32]]
 """Tokens and what each gains."""
-
-
-class TokenNode:
-    """A trie node of the tokens' normal forms."""
-
-    __slots__ = ("children", "ids")
-
-    def __init__(self) -> None:
-        self.children: dict[str, TokenNode] = {}
-        self.ids: list[int] = []
-
-
-class Tokens:
-    """The vocabulary in normal form, once per vocabulary.
-
-    kind: int64[V]: 0 says nothing, 1 goes on with a word, 2 parts words, 3 begins a word.
-    """
-
-    def __init__(self, tokens: Sequence[bytes], end: int) -> None:
-        self.texts = [of_token(token) for token in tokens]
-        self.end = end
-        self.kind = np.array([_kind(text) for text in self.texts], np.int64)
-        self.root = TokenNode()
-        for token, text in enumerate(self.texts):
-            node = self.root
-            for character in text[:DEPTH_OF_RUNS]:
-                node = node.children.setdefault(character, TokenNode())
-            if text:
-                node.ids.append(token)
-
-
-def _kind(text: str) -> int:
-    if not text:
-        return 0
-    if text[0] != BREAK:
-        return 1
-    return 2 if text == BREAK else 3
 
 
 def _best(scores: Iterable[float]) -> float:

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from voicebot.asr import spoken, written
-from voicebot.asr.automaton import Automaton, Loop, Tokens
-from voicebot.asr.lexicon import Entry, Lexicon
+from voicebot.asr.automaton import Automaton, Loop
+from voicebot.asr.lexicon import Entry, Lexicon, Tokens
 from voicebot.asr.moonshine import END
 from voicebot.events import CONFIRM_SLOT, Expectation, SlotSpec, SlotType
 from voicebot.patterns import NO, YES, expand_leniently
