@@ -66,7 +66,8 @@ _UNIVERSALS: dict[str, Universal] = {
     "operator": Universal(
         phrases=[
             "[I want to|I'd like to|I need to|can I|could I|let me] (speak|talk) (to|with) "
-            "(an operator|the operator|an agent|a human|a person|someone|somebody)",
+            "(an operator|the operator|an agent|a human|a person|a human being|someone|somebody)",
+            "(get|give) me (an operator|the operator|an agent|a human|a person|a human being)",
             "[a|the] (operator|agent|representative|customer service|real person) [please]",
         ],
     ),

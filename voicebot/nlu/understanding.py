@@ -30,6 +30,8 @@ UNSURE_ANSWER = 0.3
 something always resembles them."""
 UNIVERSAL_REST = 0.3
 """Price of each other telling word beside a universal: "help" in a long sentence is no cry."""
+OPERATOR = "operator"
+"""Whoever ends by asking for a person wants one, whatever came before: a number broken off."""
 MAX_READINGS = 15
 CROWD, FEW = 0.2, 3
 """Added to the price of a guess for each telling word beyond a few that was not understood."""
@@ -157,9 +159,18 @@ def _readings(
     for candidate in universals:
         rest = len(unexplained(heard, (candidate,)))
         gain = gain_of(candidate) - UNIVERSAL_REST * rest
+        if candidate.intent == OPERATOR and _is_last_word(candidate, heard):
+            others = (reading.gain + LATER for reading in readings)
+            gain = max([gain_of(candidate), *others])
         if gain > 0:
             readings.append(Segmentation((candidate,), gain))
     return sorted(readings, key=lambda r: -r.gain)[:MAX_READINGS]
+
+
+def _is_last_word(candidate: Candidate, heard: Heard) -> bool:
+    """Whether it was said in so many words, at the end: "two hundred and, oh, operator please"."""
+    behind = [word for i, word in enumerate(heard.words) if heard.starts[i] >= candidate.end]
+    return candidate.cost == 0 and all(word in STOP_WORDS or word in FILLERS for word in behind)
 
 
 def _terms(candidates: Sequence[Candidate], compiled: CompiledExpectation, heard: Heard) -> Terms:
