@@ -135,6 +135,24 @@ def test_broken_transcripts_and_empty_folders_are_mistakes(folder: Path, tmp_pat
         asr_corpora.load(tmp_path / "digits")
 
 
+def test_what_lines_and_labels_leave_out_is_nothing_said(folder: Path) -> None:
+    calls, barista = folder / "phone_calls", folder / "barista"
+    rows = [
+        {"file": "00001/0.wav", "text": "hello there"},
+        {"file": "00001/1.wav", "text": None, "kind": None},
+    ]
+    (calls / "transcripts.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    soundfile.write(folder / "alphanumeric" / "nameless.flac", tone(0.3), 16000)
+    (barista / "labels.json").write_text('{"x": {}, "y": {"slots": null}}')
+    items = asr_corpora.load(folder)
+    [call] = [item for item in items if item.corpus == "phone_calls"]
+    assert (call.kind, call.group, call.is_clear) == ("phone sentences", "?", True)
+    assert "nameless" not in {item.path.stem for item in items}
+    (barista / "labels.json").write_text('{"x"')
+    with pytest.raises(UserMistake, match=r"labels\.json"):
+        asr_corpora.load(folder)
+
+
 def test_readings_of_the_wheel_are_held_out() -> None:
     splits = asr_splits.load()
     for item in asr_corpora.librivox():

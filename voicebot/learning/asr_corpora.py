@@ -109,30 +109,37 @@ def _rows(path: Path) -> Iterator[dict[str, object]]:
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         try:
             row = json.loads(line)
-            row["file"], row["text"]
+            is_there = (path.parent / row["file"]).is_file()
         except (ValueError, KeyError, TypeError) as error:
             raise UserMistake(f"{path}:{number}: not a transcript line ({error})") from None
-        if (path.parent / row["file"]).is_file():
+        if is_there and row.get("text") is not None:
             yield row
+
+
+def _told(row: Mapping[str, object], key: str, otherwise: str) -> str:
+    """What a line says; a key that is missing, or null, says nothing."""
+    value = row.get(key)
+    return otherwise if value is None else str(value)
 
 
 def _phone_calls(folder: Path) -> Iterator[Item]:
     index = folder / "phone_calls" / "transcripts.jsonl"
     rows = list(_rows(index))
-    callers = {row["session"]: str(row["text"]) for row in rows if row["kind"] == "name"}
+    callers = {row.get("session"): str(row["text"]) for row in rows if row.get("kind") == "name"}
     for row in rows:
-        text, is_styled, is_clear = spoken_text(str(row["transcription"]), str(row["text"]))
-        if row["kind"] == "name":
+        kind, plain = _told(row, "kind", "sentence"), str(row["text"])
+        text, is_styled, is_clear = spoken_text(_told(row, "transcription", plain), plain)
+        if kind == "name":
             text, is_styled = finished(_capitalised(text)), True
         yield Item(
             index.parent / str(row["file"]),
             "phone_calls",
-            f"phone {row['kind']}s",
-            str(row["session"]),
+            f"phone {kind}s",
+            _told(row, "session", "?"),
             text,
             is_styled,
-            is_clear and not row["unclear"],
-            callers.get(row["session"], ""),
+            is_clear and not row.get("unclear"),
+            callers.get(row.get("session"), ""),
         )
 
 
@@ -143,7 +150,7 @@ def _capitalised(name: str) -> str:
 def _read_sentences(folder: Path) -> Iterator[Item]:
     index = folder / "read_sentences" / "transcripts.jsonl"
     for row in _rows(index):
-        path, speaker = index.parent / str(row["file"]), str(row["speaker"])
+        path, speaker = index.parent / str(row["file"]), _told(row, "speaker", "?")
         yield Item(path, "read_sentences", "learners", speaker, str(row["text"]))
 
 
@@ -156,7 +163,10 @@ def _digits(folder: Path) -> Iterator[Item]:
 
 def _alphanumeric(folder: Path) -> Iterator[Item]:
     for path in sorted(folder.glob("alphanumeric/*.flac")):
-        word, speaker, *_ = path.stem.split("_")
+        word, _, rest = path.stem.partition("_")
+        if not rest:
+            continue
+        speaker = rest.partition("_")[0]
         kind = "letters" if len(word) == 1 else "spoken digits"
         text = word.capitalize() + "."
         yield Item(path, "alphanumeric", kind, speaker, text, is_styled=True)
@@ -164,11 +174,15 @@ def _alphanumeric(folder: Path) -> Iterator[Item]:
 
 def _barista(folder: Path) -> Iterator[Item]:
     index = folder / "barista" / "labels.json"
-    labels = json.loads(index.read_text()) if index.is_file() else {}
-    for stem, label in sorted(labels.items()):
+    try:
+        labels = json.loads(index.read_text(encoding="utf-8")) if index.is_file() else {}
+        slots = {stem: label.get("slots", {}) for stem, label in sorted(labels.items())}
+    except (ValueError, AttributeError) as error:
+        raise UserMistake(f"{index}: not recordings with intent and slots ({error})") from None
+    for stem, wanted in slots.items():
         path = index.parent / f"{stem}.flac"
-        if path.is_file():
-            yield Item(path, "barista", "barista", stem, None, slots=label["slots"])
+        if path.is_file() and isinstance(wanted, dict):
+            yield Item(path, "barista", "barista", stem, None, slots=wanted)
 
 
 _READERS: tuple[Callable[[Path], Iterator[Item]], ...] = (
