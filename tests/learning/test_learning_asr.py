@@ -78,6 +78,8 @@ def test_resumed_run_gives_the_very_weights_of_an_unbroken_one(tmp_path: Path) -
     broken = smoke(tmp_path / "broken", steps=7, data=data)
     assert asr.run(broken, tell=quiet, stop_after=4).model is None
     torch.rand(3)  # what happens between does not matter
+    with (tmp_path / "broken" / asr.LOG).open("a") as log:
+        log.write('{"step": 5, "aud\n')  # a call that was killed while it wrote
     resumed = asr.run(broken, tell=quiet)
     assert whole.model is not None
     assert resumed.model is not None

@@ -14,7 +14,7 @@ import copy
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -249,12 +249,15 @@ class _Run:
             file.write(json.dumps(content) + "\n")
 
     def _logged(self, key: str) -> float:
-        """Sum over all updates of the log, earlier calls included."""
-        total = {}
-        for line in (self.out / LOG).read_text(encoding="utf-8").splitlines():
-            row = json.loads(line)
-            if key in row:
-                total[row["step"]] = float(row[key])
+        """Sum over all updates of the log, earlier calls included; a call that was killed may
+        have left half a line."""
+        total, log = {}, self.out / LOG
+        text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
+        for line in text.splitlines():
+            with suppress(ValueError):
+                row = json.loads(line)
+                if isinstance(row, dict) and key in row:
+                    total[row["step"]] = float(row[key])
         return sum(total.values())
 
 
