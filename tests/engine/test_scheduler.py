@@ -44,9 +44,24 @@ def test_partials_of_one_batch_have_similar_lengths() -> None:
     scheduler = Scheduler(length_ratio=2)
     for slot, seconds in enumerate((1.0, 5.0, 1.9, 0.4)):
         scheduler.submit(job(slot, JobKind.PARTIAL, seconds))
+    assert [item.slot for item in scheduler.next_batch()] == [3]
     assert [item.slot for item in scheduler.next_batch()] == [0, 2]
     assert [item.slot for item in scheduler.next_batch()] == [1]
-    assert [item.slot for item in scheduler.next_batch()] == [3]
+
+
+def test_beginnings_go_before_longer_partials() -> None:
+    scheduler = Scheduler()
+    for slot, seconds in enumerate((5.0, 4.0, 0.5, 0.7)):
+        scheduler.submit(job(slot, JobKind.PARTIAL, seconds))
+    assert [item.slot for item in scheduler.next_batch()] == [2, 3]
+    assert [item.slot for item in scheduler.next_batch()] == [0]
+
+
+def test_batches_of_partials_are_small() -> None:
+    scheduler = Scheduler(max_partial_samples=6 * 8000)
+    for slot in range(5):  # what is short counts as 1.5 s
+        scheduler.submit(job(slot, JobKind.PARTIAL, 0.5))
+    assert [len(scheduler.next_batch()) for _ in range(3)] == [4, 1, 0]
 
 
 def test_batch_size_is_bounded_and_nobody_starves() -> None:

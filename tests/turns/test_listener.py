@@ -554,6 +554,18 @@ def test_partials_come_while_the_caller_speaks_and_grow_rarer() -> None:
     assert all(event.text == "on and on" for event in room.of(Hypothesis))
 
 
+def test_the_next_partial_comes_soon_after_one_without_words() -> None:
+    gaps = {}
+    for says in ("", "on and on"):
+        room = Room(says=says)
+        room.expect()
+        room.prompt_ends()
+        room.speech(1)
+        partials = [request for request in room.requests if request.kind == "partial"]
+        gaps[says] = partials[1].end_at - partials[0].end_at
+    assert gaps[""] < 1100 < 3000 < gaps["on and on"]
+
+
 def test_an_external_recogniser_may_answer_before_or_after_the_turn_ends() -> None:
     room = Room(answers=False)
     room.expect()

@@ -2,7 +2,8 @@
 
 Finals go first, by deadline; partials fill what is left and are the first to be shed: of
 one call only the newest partial waits, and none runs while a final waits. Utterances of
-one batch have similar lengths, because a batch costs what its longest member costs.
+one batch have similar lengths, because a batch costs what its longest member costs. Beginnings go
+before longer partials: they cost least, and the first words are what is waited for most.
 """
 
 from __future__ import annotations
@@ -11,6 +12,11 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from voicebot.events import SAMPLE_RATE_HZ, Expectation
+
+SHORTEST_SAMPLES = SAMPLE_RATE_HZ * 3 // 2
+"""What is shorter costs as much: the recogniser sets it in quiet."""
+BEGINNING_SAMPLES = SAMPLE_RATE_HZ * 4 // 5
+"""Partials up to here are beginnings: 300 ms before the onset, half a second after it."""
 
 
 class JobKind(IntEnum):
@@ -52,14 +58,18 @@ class Scheduler:
         *,
         max_batch: int = 8,
         max_batch_samples: int = 24 * SAMPLE_RATE_HZ,
+        max_partial_samples: int = 6 * SAMPLE_RATE_HZ,
         length_ratio: float = 2.0,
     ) -> None:
         """`max_batch_samples`: utterances times the longest of them (one alone may exceed it):
         it bounds memory, and the time that an urgent job waits for the batch before it.
+        `max_partial_samples`: the same for a batch of partials, which nothing may interrupt:
+        larger ones hardly cost less per utterance.
         `length_ratio`: longest over shortest utterance in one batch of partials.
         """
         self._max_batch = max_batch
         self._max_batch_samples = max_batch_samples
+        self._max_partial_samples = max_partial_samples
         self._length_ratio = length_ratio
         self._waiting: dict[tuple[int, JobKind], Job] = {}
         self.shed = 0
@@ -92,13 +102,16 @@ class Scheduler:
             return []
         urgent = min(job.kind for job in self._waiting.values())
         line = [job for job in self._waiting.values() if job.kind is urgent]
+        most = self._max_batch_samples
         if urgent is JobKind.PARTIAL:
+            line.sort(key=lambda job: job.length > BEGINNING_SAMPLES)  # else as they came
             line = self._similar(line)
+            most = self._max_partial_samples
         batch = line[:1]
-        longest = line[0].length
+        longest = max(SHORTEST_SAMPLES, line[0].length)
         for job in line[1 : self._max_batch]:
             longest = max(longest, job.length)
-            if (len(batch) + 1) * longest > self._max_batch_samples:
+            if (len(batch) + 1) * longest > most:
                 break
             batch.append(job)
         for job in batch:

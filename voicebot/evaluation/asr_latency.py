@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +27,7 @@ from voicebot.evaluation.turns_trace import TracedCall, TracedTelephone
 from voicebot.evaluation.turns_track import line_noise, say, seconds, whole_chunks
 from voicebot.evaluation.virtual_call import BotTurn, VirtualCall, VirtualCalls
 from voicebot.events import (
+    CHUNK_SAMPLES,
     SAMPLE_RATE_HZ,
     CallerTurn,
     Expectation,
@@ -96,6 +97,8 @@ class QueuedCalls(VirtualCalls):
         self._line = Scheduler()
         self._requests: dict[tuple[int, JobKind, int], Recognise] = {}
         self._running: list[_Answer] = []
+        self._free_at = 0
+        self._asked_now: list[Job] = []
         self.answers: list[_Answer] = []
         self.cpu_s = 0.0
 
@@ -104,29 +107,45 @@ class QueuedCalls(VirtualCalls):
             if request.kind not in KINDS:
                 continue
             kind, span = KINDS[request.kind], (request.start_at, request.end_at)
-            self._line.submit(Job(slot, 0, request.utterance, kind, *span, expectation=OPEN))
+            job = Job(slot, 0, request.utterance, kind, *span, expectation=OPEN)
+            self._asked_now.append(job)
             self._requests[slot, kind, request.end_at] = request
 
     def _answer(self, now: int) -> None:
-        if self._running and self._running[0].done <= now:
-            ready, self._running = self._running, []
-            for answer in ready:
-                self.answers.append(answer)
-                call, of = self.calls[answer.job.slot], answer.request
-                told = (of.utterance, of.kind, of.end_at, answer.heard)
-                asked = call.take(call.listener.recognised(*told, answer.done), now)
-                self._ask(answer.job.slot, asked, now)
+        """What was done by `now`. The next batch begins when one is done, with what waited then;
+        requests of this step come at its end."""
+        before = max(self._free_at, now - CHUNK_SAMPLES)
+        while self._running and self._free_at <= now:
+            self._deliver(now)
+            before = max(before, self._free_at)
+            if len(self._line):
+                self._begin(before)
+        for job in self._asked_now:
+            self._line.submit(job)
+        self._asked_now = []
         if not self._running and len(self._line):
-            batch = self._line.next_batch()
-            began = time.process_time()
-            found = self.runner.recognise(batch)
-            took_s = time.process_time() - began
-            self.cpu_s += took_s
-            done = now + seconds(took_s)
-            self._running = [
-                _Answer(done, job, self._requests[job.slot, job.kind, job.end_at], replace(heard))
-                for job, heard in zip(batch, found, strict=True)
-            ]
+            self._begin(now)
+
+    def _deliver(self, now: int) -> None:
+        ready, self._running = self._running, []
+        for answer in ready:
+            self.answers.append(answer)
+            call, of = self.calls[answer.job.slot], answer.request
+            told = (of.utterance, of.kind, of.end_at, answer.heard)
+            asked = call.take(call.listener.recognised(*told, answer.done), now)
+            self._ask(answer.job.slot, asked, now)
+
+    def _begin(self, at: int) -> None:
+        batch = self._line.next_batch()
+        began = time.process_time()
+        found = self.runner.recognise(batch)
+        took_s = time.process_time() - began
+        self.cpu_s += took_s
+        self._free_at = at + seconds(took_s)
+        self._running = [
+            _Answer(self._free_at, job, self._requests[job.slot, job.kind, job.end_at], heard)
+            for job, heard in zip(batch, found, strict=True)
+        ]
 
 
 @dataclass(frozen=True, slots=True)

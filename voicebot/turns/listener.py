@@ -260,6 +260,7 @@ class Listener:
         if utterance != self._utterance.number or not self._utterance.is_open:
             return []
         if kind == "partial":
+            self._utterance.take_partial(hypothesis)
             return self._partial(hypothesis, at)
         final = self._utterance.take(end_at, hypothesis)
         if final is None:

@@ -13,6 +13,8 @@ PARTIAL_GROWTH = 0.25
 """A partial re-encodes all of the utterance: long ones are repeated more rarely."""
 FIRST_PARTIAL_SAMPLES = SAMPLE_RATE_HZ // 8
 """After the onset: sooner, half of the partials are empty (voicebot/asr/LOG.md)."""
+EMPTY_PARTIAL_SAMPLES = SAMPLE_RATE_HZ // 10
+"""After one in which there was no word yet."""
 
 Kind = Literal["partial", "speculative", "final", "hotword"]
 
@@ -37,6 +39,7 @@ class Utterance:
         self._start_at: int | None = None
         self._partial_at = 0
         self._has_partial = False  # asked for, in this utterance
+        self._is_wordless = False  # the last partial was answered, and had no words
         self._asked_until: int | None = None  # end of the final that is being computed
         self._early: Hypothesis | None = None  # the speculative final, while it holds
         self._transcript: Hypothesis | None = None  # finals of an external recogniser so far
@@ -56,6 +59,7 @@ class Utterance:
         self.number += 1
         self._start_at = max(0, onset_at - PREROLL_SAMPLES)
         self._partial_at, self._has_partial = onset_at, False
+        self._is_wordless = False
         return True
 
     def forget(self) -> None:
@@ -72,9 +76,11 @@ class Utterance:
         wait = max(self._partial_interval, int((at - self._start_at) * PARTIAL_GROWTH))
         if is_early and not self._has_partial:
             wait = min(wait, FIRST_PARTIAL_SAMPLES)
+        elif is_early and self._is_wordless:
+            wait = min(wait, EMPTY_PARTIAL_SAMPLES)
         if at - self._partial_at < wait:
             return []
-        self._partial_at, self._has_partial = at, True
+        self._partial_at, self._has_partial, self._is_wordless = at, True, False
         return [Recognise(self.number, "partial", self._start_at, at)]
 
     def whole(self, kind: Literal["speculative", "final"], until: int) -> list[Recognise]:
@@ -92,6 +98,10 @@ class Utterance:
             return None
         self._early = replace(hypothesis or Hypothesis(""), is_final=True)
         return self._early
+
+    def take_partial(self, hypothesis: Hypothesis | None) -> None:
+        """The answer to `partial`."""
+        self._is_wordless = hypothesis is not None and not hypothesis.text
 
     def transcribe(self, hypothesis: Hypothesis, *, is_silent: bool) -> Hypothesis:
         """An external recogniser's piece; returns the whole of what was said so far.
