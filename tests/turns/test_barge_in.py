@@ -132,12 +132,47 @@ def test_a_nod_may_answer_the_question() -> None:
     assert judge("Yeah.", SlotType.TEXT, Completeness.COMPLETE) == "backchannel"
 
 
-def test_a_word_or_two_prove_nothing_while_the_echo_is_not_removed() -> None:
-    none, choice = Completeness.NONE, SlotType.CHOICE
-    assert judge("Well.", choice, none, is_locked=False) == "echo"
-    assert judge("Well.", choice, none) == "floor"
-    assert judge("I want to pay", choice, none, is_locked=False) == "floor"
-    assert judge("Checking.", choice, Completeness.COMPLETE, is_locked=False) == "floor"
+def test_unsure_words_prove_nothing_while_an_echo_may_come() -> None:
+    none, choice, said = Completeness.NONE, SlotType.CHOICE, "Which account do you mean?"
+    for is_locked in (True, False):
+        known = {"bot_text": said, "is_locked": is_locked}
+        assert judge("Well.", choice, none, confidence=0.3, **known) == "echo"
+        assert judge("I guess so", choice, none, confidence=0.1, **known) == "echo"
+        begun = judge("I guess so", choice, none, confidence=0.1, spoken_ms=None, **known)
+        assert begun is None, "what comes next may tell"
+        assert judge("Well.", choice, none, confidence=0.9, **known) == "floor"
+        assert judge("I want to pay", choice, none, confidence=0.9, **known) == "floor"
+        assert judge("Checking.", choice, Completeness.COMPLETE, **known) == "floor"
+    assert judge("I guess so", choice, none, confidence=0.1) == "floor", "no echo can be heard"
+
+
+def test_a_short_sound_that_is_hardly_a_word_is_a_nod() -> None:
+    none, text = Completeness.NONE, SlotType.TEXT
+    assert judge("Four.", text, none, confidence=0.2, spoken_ms=600.0) == "backchannel"
+    assert judge("Four.", text, none, confidence=0.9, spoken_ms=600.0) == "floor"
+
+
+def test_few_words_that_the_bot_says_too_are_its_own_unless_surely_heard() -> None:
+    none, choice, said = Completeness.NONE, SlotType.CHOICE, "I am sorry, please say operator."
+    assert judge("Sorry.", choice, none, bot_text=said, confidence=0.7) == "echo"
+    assert judge("Sorry.", choice, none, bot_text=said, confidence=0.9) == "floor"
+    unlocked = {"bot_text": said, "is_locked": False, "confidence": 0.9}
+    assert judge("Sorry.", choice, none, **unlocked) == "echo"
+    assert judge("Operator.", choice, Completeness.COMPLETE, **unlocked) == "floor"
+
+
+def test_a_command_that_is_always_understood_answers_an_open_question() -> None:
+    assert judge("Operator.", SlotType.TEXT, Completeness.COMPLETE, spoken_ms=None) == "floor"
+
+
+def test_doubtful_words_need_longer_speech_to_take_the_floor() -> None:
+    def yields_at(*, is_doubtful: bool) -> int:
+        made = policy()
+        hear(made, STARTED, 8768)
+        made.judged(None, 12000, is_final=False, is_doubtful=is_doubtful)
+        return next(at for at in range(12000, 40000, 256) if hear(made, STARTED, at))
+
+    assert yields_at(is_doubtful=True) > yields_at(is_doubtful=False)
 
 
 def test_what_is_too_short_to_be_of_use_does_not_stop_the_prompt() -> None:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from voicebot.engine.scheduler import Job, JobKind
 from voicebot.evaluation import turns_expectations as expectations
 from voicebot.evaluation.turns_corpus import Clip, Corpus
 from voicebot.evaluation.turns_trace import ROUND_TRIP, TracedCall, TracedTelephone
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 
 FIRST_S, AFTER_S = 0.5, 3.5
 ANSWERS_AFTER_S = (0.3, 1.0)
-KINDS = {"partial": JobKind.PARTIAL, "speculative": JobKind.SPECULATIVE, "final": JobKind.FINAL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +52,9 @@ class TimedCalls(VirtualCalls):
 
     def _ask(self, slot: int, requests: Iterable[Recognise], now: int) -> None:
         for request in requests:
-            if request.kind not in KINDS:
+            if request.kind == "hotword":
                 continue
-            span = (request.start_at, request.end_at)
-            job = Job(slot, 0, request.utterance, KINDS[request.kind], *span)
+            job = self.calls[slot].job(slot, request)
             began = time.perf_counter()
             heard = self.runner.recognise([job])[0]
             took_s = time.perf_counter() - began

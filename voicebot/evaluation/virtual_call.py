@@ -37,7 +37,7 @@ __all__ = ["NETWORK_MS", "BotTurn", "Noted", "Telephone", "VirtualCall", "Virtua
 RECOGNITION_MS = 200
 """From a request to its answer: what a busy CPU takes for a short utterance."""
 RECOGNITION_BATCH = 8
-_KINDS: dict[Kind, JobKind] = {
+KINDS: dict[Kind, JobKind] = {
     "hotword": JobKind.HOTWORD,
     "partial": JobKind.PARTIAL,
     "speculative": JobKind.SPECULATIVE,
@@ -78,6 +78,7 @@ class VirtualCall:
         self.playout = playout or Playout()
         self.listener, self.telephone = make_listener(self.playout), telephone
         self.notes: list[Noted] = []
+        self.expectation: Expectation | None = None
         self._turns = deque(sorted(turns, key=lambda turn: turn.at))
         self._react = react
         self._waits_for_end = False
@@ -88,6 +89,7 @@ class VirtualCall:
         for prompt in prompts:
             self.playout.enqueue(prompt, expectation.barge_in)
         self._waits_for_end = True
+        self.expectation = expectation
         self.take(self.listener.expect(expectation, now), now)
 
     @property
@@ -135,6 +137,12 @@ class VirtualCall:
             if self._react is not None:
                 self._react(self, event, now)
         return asked
+
+    def job(self, slot: int, request: Recognise) -> Job:
+        """The request as the engine would take it, with what the dialogue waits for."""
+        span = (request.start_at, request.end_at)
+        kind = KINDS[request.kind]
+        return Job(slot, 0, request.utterance, kind, *span, expectation=self.expectation)
 
     def returned(self, marks: Iterable[tuple[int, str, bool]]) -> None:
         """Marks came back."""
@@ -221,15 +229,14 @@ class VirtualCalls:
 
     def _ask(self, slot: int, requests: Iterable[Recognise], now: int) -> None:
         for request in requests:
-            span = (request.start_at, request.end_at)
-            job = Job(slot, 0, request.utterance, _KINDS[request.kind], *span)
+            job = self.calls[slot].job(slot, request)
             self._asked.append((now + self._patience, job, request))
 
     def _answer(self, now: int) -> None:
         ready: list[tuple[int, Job, Recognise]] = []
         while self._asked and self._asked[0][0] <= now:
             ready.append(self._asked.popleft())
-        for kind in _KINDS.values():  # a batch is of one kind
+        for kind in KINDS.values():  # a batch is of one kind
             of_kind = [item for item in ready if item[1].kind is kind]
             for begin in range(0, len(of_kind), RECOGNITION_BATCH):
                 self._recognise_batch(of_kind[begin : begin + RECOGNITION_BATCH], now)

@@ -31,12 +31,27 @@ HALLUCINATIONS = frozenset(
     ["you", "thank you", "thank you for watching", "thanks for watching", "thank you very much"]
 )
 """What the recogniser hears in hums and music; from a caller, nothing to stop a prompt for."""
-PHRASES = ("i see", "i know", "got it", "go on", "all right", "of course", "uh huh", "mm hmm")
+PHRASES = (
+    "i see",
+    "i c",
+    "i know",
+    "got it",
+    "go on",
+    "all right",
+    "of course",
+    "uh huh",
+    "mm hmm",
+)
 ECHOED_WORDS_UNLOCKED, ECHOED_WORDS = 2, 4
 """So many of the bot's own words in a row are its echo. A caller may repeat one or two of them
 (a menu's choice), which is why it takes more where the canceller removes the echo."""
 ECHO_LIKENESS_UNLOCKED, ECHO_LIKENESS = 0.6, 0.75
 """How like them (difflib's ratio of the letters): echo is recognised with errors."""
+DOUBTFUL = 0.4
+"""So unsure is the recogniser of what is left of an echo (0 to 0.4 on the echo matrix), of hums,
+and of sentences broken off in a word; of short answers it hardly ever is."""
+OWN_LIKENESS, OWN_CONFIDENCE = 0.8, 0.8
+"""Few words that the bot says too, heard no more surely than this, are its own."""
 MAX_WORDS, MAX_BOT_WORDS = 8, 60
 """More is not compared."""
 CERTAIN_WORDS, CERTAIN_LIKENESS = 4, 0.85
@@ -60,36 +75,52 @@ def verdict(
     is_locked: bool = True,
     spoken_ms: float | None = None,
     may_be_nod: bool = False,
+    confidence: float = 1.0,
 ) -> Verdict | None:
     """What `text`, heard over a prompt, is; None: it may be the begin of anything.
 
     `bot_text`: what the prompt says; "" where no echo is possible. `is_locked`: whether the
     canceller removes the echo. `spoken_ms`: how long the caller spoke, None while he goes on.
-    `may_be_nod`: whether another hypothesis of the same speech was a nod.
+    `may_be_nod`: whether another hypothesis of the same speech was a nod. `confidence`: the
+    recogniser's, in all of the text.
     """
     words = _words(text)
     if not words or " ".join(words) in HALLUCINATIONS:
         return "noise"
-    needed = ECHOED_WORDS if is_locked else ECHOED_WORDS_UNLOCKED
-    if len(words) >= needed:
-        likeness = ECHO_LIKENESS if is_locked else ECHO_LIKENESS_UNLOCKED
-        if _likeness(_words(bot_text), words) >= likeness:
-            return "echo"
-    if _answers(completeness, expectation):
+    answers = _answers(text, completeness, expectation)
+    if _is_own(words, _words(bot_text), confidence, is_locked=is_locked, answers=answers):
+        return "echo"
+    is_doubtful = confidence < DOUBTFUL
+    may_be_echo = is_doubtful and bool(bot_text)
+    if answers and not may_be_echo:
         return "floor"
     if is_backchannel(text):
         return "backchannel"
-    if len(words) >= UNDOUBTED_WORDS:
+    if len(words) >= UNDOUBTED_WORDS and not may_be_echo:
         return "floor"
     if spoken_ms is None:
         return None
-    if spoken_ms <= NOD_MS and may_be_nod:
-        return "backchannel"
-    if not is_locked:
-        # A scrap of echo is recognised as any short word; nobody can tell it from a caller's.
+    if may_be_echo:
         return "echo"
+    if spoken_ms <= NOD_MS and (may_be_nod or is_doubtful):
+        return "backchannel"
     is_grunt = spoken_ms <= GRUNT_MS and completeness is Completeness.NONE
     return "backchannel" if is_grunt else "floor"
+
+
+def _is_own(
+    words: list[str], said: list[str], confidence: float, *, is_locked: bool, answers: bool
+) -> bool:
+    """Whether the bot says these words itself, and the caller hardly does."""
+    if not said:
+        return False
+    likeness = _likeness(said, words)
+    needed = ECHOED_WORDS if is_locked else ECHOED_WORDS_UNLOCKED
+    if len(words) >= needed:
+        return likeness >= (ECHO_LIKENESS if is_locked else ECHO_LIKENESS_UNLOCKED)
+    if likeness < OWN_LIKENESS:
+        return False
+    return confidence < OWN_CONFIDENCE or not (is_locked or answers)
 
 
 def is_echo(text: str, bot_text: str) -> bool:
@@ -117,10 +148,11 @@ def is_backchannel(text: str) -> bool:
     return bool(words) and all(word in BACKCHANNELS for word in words)
 
 
-def _answers(completeness: Completeness, expectation: Expectation) -> bool:
-    """Whether a nod answers: any text fills a free text slot, but a nod is not meant to."""
+def _answers(text: str, completeness: Completeness, expectation: Expectation) -> bool:
+    """Whether it answers: any text fills a free text slot, but a nod is not meant to."""
     focus = next((slot.type for slot in expectation.slots if slot.name == expectation.focus), None)
-    return completeness is Completeness.COMPLETE and focus is not SlotType.TEXT
+    is_meant = focus is not SlotType.TEXT or not is_backchannel(text)
+    return completeness is Completeness.COMPLETE and is_meant
 
 
 def _words(text: str) -> list[str]:

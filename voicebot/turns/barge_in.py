@@ -25,7 +25,8 @@ CANDIDATE_MS, UNLOCKED_MS = 96, 128
 delay is not known, for echo comes in pieces before the canceller has it."""
 PERSISTENT_MS, PERSISTENT_UNLOCKED_MS = 900, 1600
 """Speech that goes on for so long, though the prompt has paused, is neither a nod nor an echo:
-nods last 0.2 to 0.7 s, and the echo of what was sent ends as long after it as it is late."""
+nods last 0.2 to 0.7 s, and the echo of what was sent ends as long after it as it is late. More
+is asked while the echo's delay is not known, and of words that may be an echo."""
 WORDLESS_MS = 2500
 """Whoever goes on for so long without a word (a hum, music) does not want the floor; the prompt
 goes on over it."""
@@ -50,6 +51,7 @@ class BargeInPolicy:
         self._onset_at: int | None = None  # of the candidate
         self._ended_at: int | None = None
         self._verdict: Rejection | None = None  # on what was recognised so far
+        self._is_doubtful = False  # it may be an echo
 
     def prompt(self, mode: BargeInMode, *, is_guarded: bool = False) -> None:
         """Prompts begin that `mode` may interrupt, unless one of them has a mode of its own.
@@ -60,6 +62,7 @@ class BargeInPolicy:
         self._has_yielded = False
         self._rejected = 0
         self._ignored_at = self._onset_at = self._ended_at = self._verdict = None
+        self._is_doubtful = False
 
     @property
     def is_pending(self) -> bool:
@@ -115,8 +118,8 @@ class BargeInPolicy:
     ) -> BargeIn | BargeInRejected | None:
         if speech is not None:
             self._ended_at = None
-            is_unlocked = echo is EchoState.UNLOCKED
-            patience_ms = PERSISTENT_UNLOCKED_MS if is_unlocked else PERSISTENT_MS
+            is_longer = self._is_doubtful or echo is EchoState.UNLOCKED
+            patience_ms = PERSISTENT_UNLOCKED_MS if is_longer else PERSISTENT_MS
             if self._verdict is not None:
                 patience_ms = WORDLESS_MS
             if at - onset_at < _samples(patience_ms):
@@ -132,15 +135,18 @@ class BargeInPolicy:
         return self.judged("floor" if is_long else "noise", at, is_final=True)
 
     def judged(
-        self, verdict: Verdict | None, at: int, *, is_final: bool
+        self, verdict: Verdict | None, at: int, *, is_final: bool, is_doubtful: bool = False
     ) -> BargeIn | BargeInRejected | None:
-        """What was recognised so far is a `verdict`, if any; `is_final`: the caller is silent."""
+        """What was recognised so far is a `verdict`, if any; `is_final`: the caller is silent.
+
+        `is_doubtful`: the words are so unsure that they may be an echo.
+        """
         onset_at = self._onset_at
         if onset_at is None:
             return None
         if verdict == "floor":
             return self._yield(BargeIn(onset_at, "speech"))
-        self._verdict = verdict
+        self._verdict, self._is_doubtful = verdict, is_doubtful
         if verdict is None or not is_final:
             return None
         return self._reject(onset_at, verdict, at, None)
@@ -155,6 +161,7 @@ class BargeInPolicy:
         self._rejected += 1
         self._ignored_at = onset_at if speech is None else speech.at
         self._onset_at = self._ended_at = self._verdict = None
+        self._is_doubtful = False
         return BargeInRejected(at, verdict)
 
     def digit(self, digit: Digit, of_prompt: BargeInMode | None = None) -> BargeIn | None:
@@ -170,6 +177,7 @@ class BargeInPolicy:
     def _yield(self, barge_in: BargeIn) -> BargeIn:
         self._has_yielded = True
         self._onset_at = self._ended_at = self._verdict = None
+        self._is_doubtful = False
         return barge_in
 
 

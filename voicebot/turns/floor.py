@@ -17,7 +17,7 @@ from voicebot.events import (
     Hypothesis,
     SpeechStarted,
 )
-from voicebot.turns.backchannel import is_backchannel, is_echo, verdict
+from voicebot.turns.backchannel import DOUBTFUL, is_backchannel, is_echo, verdict
 from voicebot.turns.barge_in import BargeInPolicy
 from voicebot.turns.hotword_head import HotWordWatch
 
@@ -109,8 +109,11 @@ class Floor:
             is_locked=self._echo is not EchoState.UNLOCKED,
             spoken_ms=spoken_ms,
             may_be_nod=self._may_be_nod,
+            confidence=heard.confidence,
         )
-        return self._policy.judged(found, at, is_final=ended_at is not None)
+        is_doubtful = is_echo_possible and heard.confidence < DOUBTFUL
+        is_final = ended_at is not None
+        return self._policy.judged(found, at, is_final=is_final, is_doubtful=is_doubtful)
 
     def is_own_echo(self, heard: Hypothesis) -> bool:
         """Whether an answer is what is left of the prompt before it: no answer, then."""
