@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from nlu_expectations import COFFEE, TODAY
 
-from voicebot.events import Alternative, Hypothesis
+from voicebot.events import Alternative, Hypothesis, Word
 from voicebot.nlu.interpreter import interpret
 
 pytestmark = pytest.mark.unit
@@ -52,3 +52,35 @@ def test_what_fills_more_of_what_was_asked_may_change_a_value() -> None:
     found = understood(twice, ("I'd like a latte with sugar and a bit of whole milk.", 0.62))
     assert found["milkAmount"] == "a bit of whole milk"
     assert found["sugarAmount"] == "sugar"
+
+
+def test_a_value_taken_back_for_the_sake_of_another_needs_a_likely_text() -> None:
+    first = ("Brew an iced mocha with some sweetener.", 0.62)
+    assert understood(first, ("Brew an iced mocha with small sweetener.", 0.5)) == {
+        "coffeeDrink": "iced mocha",
+        "sugarAmount": "some sweetener",
+    }
+
+
+def test_values_are_as_sure_as_their_own_words() -> None:
+    said = [
+        ("A", 0.9),
+        ("large", 0.3),
+        ("latte", 0.8),
+        ("with", 0.1),
+        ("some", 1.0),
+        ("milk.", 0.6),
+    ]
+    text = " ".join(word for word, _ in said)
+    heard = Hypothesis(text, tuple(Word(*one) for one in said), confidence=0.25)
+    sure = {slot.name: slot.confidence for slot in interpret(heard, COFFEE, today=TODAY).slots}
+    assert sure == pytest.approx({"size": 0.3, "coffeeDrink": 0.8, "milkAmount": 0.8}, abs=1e-3)
+
+
+def test_words_of_an_alternative_are_as_sure_as_where_the_first_text_has_them() -> None:
+    first = "I want a latte with sky milk"
+    words = tuple(Word(word, 0.9 if word == "latte" else 0.5) for word in first.split())
+    nbest = (Alternative(first, 0.5), Alternative("I want a latte with skim milk", 0.4))
+    heard = Hypothesis(first, words, 0.5, nbest)
+    sure = {slot.name: slot.confidence for slot in interpret(heard, COFFEE, today=TODAY).slots}
+    assert sure["coffeeDrink"] == pytest.approx(0.9)
