@@ -25,7 +25,7 @@ pytestmark = pytest.mark.unit
 
 
 def record() -> CallRecord:
-    return CallRecord(lambda parts: "".join(str(part) for part in parts))
+    return CallRecord(lambda parts, language="": "".join(str(part) for part in parts))
 
 
 def turns_of(events: list[object]) -> list[Turn]:
@@ -101,7 +101,9 @@ def test_a_call_that_ends_at_once_has_one_empty_turn() -> None:
 
 
 def test_the_record_shows_what_was_said_as_it_is_written():
-    written = CallRecord(lambda parts: "", {"two dollars": "$2", "to dollars": "T"}.__getitem__)
+    written = CallRecord(
+        lambda parts, language="": "", {"two dollars": "$2", "to dollars": "T"}.__getitem__
+    )
     said = Hypothesis(
         "two dollars", confidence=0.9, nbest=(Alternative("to dollars", 0.4),), is_final=True
     )
