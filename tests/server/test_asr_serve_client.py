@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator
@@ -32,9 +33,9 @@ from voicebot.engine.wire import (
     encode,
     from_front_end,
 )
-from voicebot.errors import SettingsError
+from voicebot.errors import ModelUnavailable, SettingsError
 from voicebot.events import Expectation
-from voicebot.server import asr_serve_call
+from voicebot.server import asr_serve_call, doctor
 from voicebot.server.asr_serve_use import replicas
 from voicebot.server.placing import place
 from voicebot.telephony.simulator import CallerTurn
@@ -229,6 +230,20 @@ def test_what_names_no_replica(tmp_path: Path) -> None:
                   f"file:{tmp_path / 'gone'}", f"file:{tmp_path}"):  # fmt: skip
         with pytest.raises(SettingsError, match=r"^settings: recogniser\.url: [^\n]+$"):
             replicas(wrong)
+
+
+async def test_doctor_tells_how_replicas_are() -> None:
+    async with running(make_replica()) as good, running(make_replica(token="another")) as other:
+
+        def told(url: str) -> str:
+            recogniser = {"url": url, "token": TOKEN}
+            return doctor._replicas(load_settings(_env_file=None, recogniser=recogniser))
+
+        line = await asyncio.to_thread(told, f"{good},{other},ws://127.0.0.1:1")
+        assert f"{good}: 4 of 4 places free; {other} refuses: HTTP status 401; " in line
+        assert "ws://127.0.0.1:1 cannot be reached" in line
+        with pytest.raises(ModelUnavailable, match=r"401; is `voicebot asr-serve` running there\?"):
+            await asyncio.to_thread(told, other)
 
 
 PLAN = """\

@@ -43,6 +43,21 @@ GATHER_S = 0.01
 BATCH_BYTES = MAX_MESSAGE_BYTES // 2
 
 
+def open_connection(url: str, token: str) -> connect:
+    """To a replica; an asynchronous context."""
+    return connect(
+        url,
+        additional_headers={"Authorization": f"Bearer {token}"},
+        subprotocols=[PROTOCOL],  # type: ignore[list-item]  # a NewType of str
+        compression=None,
+        max_size=MAX_MESSAGE_BYTES,
+        open_timeout=CONNECT_S,
+        close_timeout=0.2,
+        ping_interval=None,
+        proxy=None,
+    )
+
+
 class LinkedCall(Protocol):
     """What a link knows of a call; see asr_serve_call."""
 
@@ -103,7 +118,8 @@ class Link:
         self._task = asyncio.create_task(self._keep_up())
 
     async def close(self) -> None:
-        """For good."""
+        """For good: nothing is lost by that."""
+        self.is_connected, self._calls = False, {}
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
@@ -162,22 +178,12 @@ class Link:
     # ------------------------------------------------------------ the socket's side
 
     async def _keep_up(self) -> None:
-        wait = RETRY_S
+        wait, told = RETRY_S, ""
         while True:
             try:
-                async with connect(
-                    self.url,
-                    additional_headers={"Authorization": f"Bearer {self._token}"},
-                    subprotocols=[PROTOCOL],  # type: ignore[list-item]  # a NewType of str
-                    compression=None,
-                    max_size=MAX_MESSAGE_BYTES,
-                    open_timeout=CONNECT_S,
-                    close_timeout=0.2,
-                    ping_interval=None,
-                    proxy=None,
-                ) as connection:
+                async with open_connection(self.url, self._token) as connection:
                     why = await self._use(connection)
-                wait = RETRY_S
+                wait, told = RETRY_S, ""
             except InvalidStatus as error:
                 status = error.response.status_code
                 why = f"refused with HTTP status {status}"
@@ -186,7 +192,9 @@ class Link:
                 why = type(error).__name__
             finally:
                 self._fail("connection lost")
-            log.warning("recogniser not connected", url=self.url, why=why)
+            if why != told:  # not at each of many tries
+                log.warning("recogniser not connected", url=self.url, why=why)
+            told = why
             await asyncio.sleep(wait * random.uniform(0.7, 1.3))
             wait = max(wait, min(wait * 2, RETRY_MOST_S))
 

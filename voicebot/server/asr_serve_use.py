@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import structlog
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from voicebot.config import LOCAL_RECOGNISER, Settings
 from voicebot.engine.engine import Engine
 from voicebot.engine.runner import Runner
-from voicebot.errors import SettingsError
+from voicebot.engine.wire import Load, Ping, encode, from_recogniser
+from voicebot.errors import ModelUnavailable, SettingsError
 from voicebot.monitoring.metrics import Metrics
 from voicebot.monitoring.recogniser_metrics import FrontEndMetrics
 from voicebot.server.asr_serve_client import RemoteEngine
+from voicebot.server.asr_serve_link import open_connection
 
 if TYPE_CHECKING:
     from voicebot.asr.recogniser import Recogniser
@@ -26,6 +29,7 @@ log = structlog.get_logger(__name__)
 
 FILE = "file:"
 LOOK_S = 1.0
+EXAMINE_S = 5.0
 WHERE = "settings: recogniser.url"
 
 
@@ -107,6 +111,37 @@ def _url(text: str) -> str:
             f"{WHERE}: {text!r} is no address of a replica; give one such as ws://10.0.0.5:8090"
         )
     return text.rstrip("/")
+
+
+def examine(settings: Settings) -> str:
+    """How the replicas are, in one line; ModelUnavailable when none takes calls."""
+    token = settings.recogniser.token
+    secret = token.get_secret_value() if token is not None else ""
+    urls = replicas(settings.recogniser.url or "")
+
+    async def ask_all() -> list[str]:
+        return list(await asyncio.gather(*(_examined(url, secret) for url in urls)))
+
+    told = asyncio.run(ask_all())
+    line = "; ".join(told) or "no replica is named"
+    if not any(" places free" in text for text in told):
+        raise ModelUnavailable(f"{line}; is `voicebot asr-serve` running there?")
+    return line
+
+
+async def _examined(url: str, token: str) -> str:
+    try:
+        async with asyncio.timeout(EXAMINE_S), open_connection(url, token) as connection:
+            await connection.send(encode(Ping(1)))
+            data = await connection.recv()
+            load = from_recogniser(data)[0] if isinstance(data, bytes) else None
+    except InvalidStatus as error:
+        return f"{url} refuses: HTTP status {error.response.status_code}"
+    except (OSError, TimeoutError, InvalidHandshake, ConnectionClosed) as error:
+        return f"{url} cannot be reached ({type(error).__name__})"
+    if not isinstance(load, Load):
+        return f"{url} is no recogniser"
+    return f"{url}: {load.capacity - load.live} of {load.capacity} places free"
 
 
 async def _follow(engine: RemoteEngine, given: str) -> None:

@@ -55,6 +55,7 @@ def examine() -> Iterator[Finding]:
     yield Finding(True, "settings", f"environment={settings.environment}")
     for what, probe in (
         ("recogniser", _recogniser),
+        ("replicas", _replicas),
         ("cache", _cache),
         ("hearing", _hearing),
         ("voice", _voice),
@@ -103,6 +104,14 @@ def _recogniser(settings: Settings) -> str:
     return (
         f"loaded in {loaded - began:.1f} s; heard {heard!r} of {seconds:.1f} s in {took_ms:.0f} ms"
     )
+
+
+def _replicas(settings: Settings) -> str:
+    if not settings.recogniser.url:
+        return "none: this process recognises (recogniser.url is not set)"
+    from voicebot.server.asr_serve_use import examine as examine_replicas
+
+    return examine_replicas(settings)
 
 
 def _hearing(settings: Settings) -> str:
