@@ -29,6 +29,7 @@ class Bank:
         self._lock = threading.Lock()
         self._accounts = {name: Decimal(str(sum_)) for name, sum_ in _mapping(data, "accounts")}
         self._branches = {name: dict(hours) for name, hours in _mapping(data, "branches")}
+        self._customers = {number: dict(one) for number, one in _mapping(data, "customers")}
         self._blocked: dict[str, int] = {}
         self._next_reference = int(str(data["first_reference"]))
 
@@ -64,6 +65,17 @@ class Bank:
                 self._blocked[card] = self._next_reference
                 self._next_reference += 1
             return {"reference": str(self._blocked[card])}
+
+    def identify(self, customer: str, born: str) -> dict[str, bool]:
+        """Whether a customer number and a date of birth belong together."""
+        known = self._customers.get(customer)
+        return {"is_known": known is not None and known["born"] == born}
+
+    def new_pin(self, customer: str) -> dict[str, str]:
+        """Have a new PIN sent; nobody is told it on the telephone."""
+        if customer not in self._customers:
+            raise ValueError("no such customer")
+        return {"days": "3"}
 
     def _account(self, name: str) -> Decimal:
         if name not in self._accounts:
@@ -109,11 +121,23 @@ def block_card(card: str) -> dict[str, str]:
     return _bank.block_card(card)
 
 
+def identify(customer: str, born: str) -> dict[str, bool]:
+    """See Bank.identify."""
+    return _bank.identify(customer, born)
+
+
+def new_pin(customer: str) -> dict[str, str]:
+    """See Bank.new_pin."""
+    return _bank.new_pin(customer)
+
+
 FUNCTIONS: dict[str, Callable[..., Mapping[str, object]]] = {
     "balance": balance,
     "transfer": transfer,
     "branch_hours": branch_hours,
     "block_card": block_card,
+    "identify": identify,
+    "new_pin": new_pin,
 }
 
 

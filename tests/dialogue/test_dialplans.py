@@ -69,6 +69,8 @@ def test_bank_menu_expects_what_its_forms_understand() -> None:
         "transfer": "2",
         "lost_card": "3",
         "hours": "4",
+        "new_pin": "5",
+        "callback": None,  # anywhere
     }
     assert {intent.name: intent.dtmf for intent in waits_for.universals}["operator"] == "0"
     assert waits_for.digits is not None

@@ -40,8 +40,8 @@ def test_everything_is_drawn(name: str) -> None:
 def test_arrows_lead_from_each_way_out_to_its_target() -> None:
     root = ElementTree.fromstring(draw(load_plan(DIALPLANS / "bank.yaml")))
     arrows = [path for path in root.iter(f"{SVG}path") if "way" in path.get("class", "")]
-    # 4 menu keys, balance 1, transfer 1, lost_card 2, hours 1, anything_else 2.
-    assert len(arrows) == 11
+    # 5 menu keys, balance 1, transfer 1, lost_card 2, hours 1, new_pin 4, anything_else 2.
+    assert len(arrows) == 16
 
 
 def test_text_is_escaped(tmp_path: Path) -> None:

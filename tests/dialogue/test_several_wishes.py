@@ -96,3 +96,29 @@ def test_a_value_may_be_pointed_at(tmp_path: Path) -> None:
         "November twenty-seventh, twenty twenty-six November twenty-seventh, twenty twenty-six"
     ]
     assert isinstance(line.actions[-1], Disconnect)
+
+
+def test_the_bank_knows_who_wants_a_new_pin() -> None:
+    services = {"identify": {"is_known": True}, "new_pin": {"days": "3"}, **BANK}
+    line = Line(load_plan(DIALPLANS / "bank.yaml"), services)
+    line("I forgot my pin and please call me back")
+    assert line.state == "identify/customer"
+    line("one oh oh oh one seven")
+    assert line.state == "identify/born"
+    said = line("july fourth nineteen eighty four")
+    assert "A new PIN is on its way by mail. It reaches you within three days." in said
+    assert THEN in said
+    assert line.state == "callback/number"
+    said = line.presses("2025550199")
+    assert said[0] == "Thank you. An adviser calls you within the hour."
+    assert Note("task", {"task": "callback", "number": "2025550199"}) in line.record
+    assert line.machine.goals == ("pin_ordered", "callback_noted")
+
+
+def test_the_bank_sends_strangers_to_an_adviser() -> None:
+    services = {"identify": {"is_known": False}}
+    line = Line(load_plan(DIALPLANS / "bank.yaml"), services)
+    line("reset my pin")
+    line.presses("111111")
+    assert line.presses("07041984")[0].startswith("I could not find you")
+    assert line.machine.outcome == "agent"
