@@ -161,6 +161,11 @@ def test_few_words_that_the_bot_says_too_are_its_own_unless_surely_heard() -> No
     assert judge("Operator.", choice, Completeness.COMPLETE, **unlocked) == "floor"
 
 
+def test_a_word_is_not_the_bots_for_being_short() -> None:
+    extendable, said = Completeness.EXTENDABLE, "Ten minutes from now. Is that right?"
+    assert judge("No.", SlotType.YES_NO, extendable, bot_text=said, confidence=0.7) == "floor"
+
+
 def test_a_command_that_is_always_understood_answers_an_open_question() -> None:
     assert judge("Operator.", SlotType.TEXT, Completeness.COMPLETE, spoken_ms=None) == "floor"
 
@@ -179,7 +184,9 @@ def test_what_is_too_short_to_be_of_use_does_not_stop_the_prompt() -> None:
     none, choice = Completeness.NONE, SlotType.CHOICE
     assert judge("So.", choice, none, spoken_ms=300.0) == "backchannel"
     assert judge("So.", choice, none, spoken_ms=600.0) == "floor"
-    assert judge("So.", choice, none, spoken_ms=600.0, may_be_nod=True) == "backchannel"
+    unsure = {"spoken_ms": 600.0, "may_be_nod": True, "confidence": 0.7}
+    assert judge("So.", choice, none, **unsure) == "backchannel"
+    assert judge("No.", choice, none, spoken_ms=600.0, may_be_nod=True) == "floor"
     assert judge("Stop it now", choice, none, spoken_ms=450.0) == "floor"
     assert judge("Seven.", SlotType.DIGITS, Completeness.EXTENDABLE, spoken_ms=300.0) == "floor"
     assert judge("Agent", choice, Completeness.COMPLETE, spoken_ms=300.0) == "floor"

@@ -50,8 +50,10 @@ ECHO_LIKENESS_UNLOCKED, ECHO_LIKENESS = 0.6, 0.75
 DOUBTFUL = 0.4
 """So unsure is the recogniser of what is left of an echo (0 to 0.4 on the echo matrix), of hums,
 and of sentences broken off in a word; of short answers it hardly ever is."""
-OWN_LIKENESS, OWN_CONFIDENCE = 0.8, 0.8
+OWN_LIKENESS, OWN_CONFIDENCE = 0.85, 0.8
 """Few words that the bot says too, heard no more surely than this, are its own."""
+CERTAIN = 0.9
+"""What is as sure as this is what was said, whatever else it might have been."""
 MAX_WORDS, MAX_BOT_WORDS = 8, 60
 """More is not compared."""
 CERTAIN_WORDS, CERTAIN_LIKENESS = 4, 0.85
@@ -102,7 +104,7 @@ def verdict(
         return None
     if may_be_echo:
         return "echo"
-    if spoken_ms <= NOD_MS and (may_be_nod or is_doubtful):
+    if spoken_ms <= NOD_MS and (is_doubtful or (may_be_nod and confidence < CERTAIN)):
         return "backchannel"
     is_grunt = spoken_ms <= GRUNT_MS and completeness is Completeness.NONE
     return "backchannel" if is_grunt else "floor"
