@@ -55,7 +55,7 @@ def examine() -> Iterator[Finding]:
     yield Finding(True, "settings", f"environment={settings.environment}")
     for what, probe in (
         ("recogniser", _recogniser),
-        ("replicas", _replicas),
+        *([("replicas", _replicas)] if settings.recogniser.url else []),
         ("cache", _cache),
         ("hearing", _hearing),
         ("voice", _voice),
@@ -107,8 +107,6 @@ def _recogniser(settings: Settings) -> str:
 
 
 def _replicas(settings: Settings) -> str:
-    if not settings.recogniser.url:
-        return "none: this process recognises (recogniser.url is not set)"
     from voicebot.server.asr_serve_use import examine as examine_replicas
 
     return examine_replicas(settings)
