@@ -18,6 +18,8 @@ from itertools import islice
 
 MAX_EXPANSIONS = 512
 """Word sequences that one pattern may stand for."""
+MAX_DEPTH = 40
+"""Brackets within brackets; nobody reads even ten."""
 
 Words = tuple[str, ...]
 SplitWords = Callable[[str], Words]
@@ -71,9 +73,12 @@ class _Parser:
     def __init__(self, pattern: str, split: SplitWords) -> None:
         self.pattern, self.split = pattern, split
         self.lexemes = [m.groups() for m in _LEXEME.finditer(pattern)]
-        self.at = 0
+        self.at = self.depth = 0
 
     def options(self, closing: str | None) -> list[Words]:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise PatternError(f"a pattern has more than {MAX_DEPTH} brackets within brackets")
         found = self._sequence(closing)
         while self._peek() == "|":
             self.at += 1
@@ -86,6 +91,7 @@ class _Parser:
                 if closing
                 else f"pattern {self.pattern!r}: {wrong!r} closes nothing"
             )
+        self.depth -= 1
         return found
 
     def _peek(self) -> str | None:

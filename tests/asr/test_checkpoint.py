@@ -179,6 +179,7 @@ def test_tensors_that_do_not_belong_or_are_no_numbers(tmp_path, small_weights, d
     path = tmp_path / "model.safetensors"
     for change, told in [
         ({"extra": torch.zeros(1)}, "extra is not known"),
+        ({"extra": torch.tensor(1.0)}, "extra is not known"),
         ({"encoder.norm.weight": torch.full((64,), torch.nan)}, "no finite numbers"),
         ({"encoder.layers.0.up.weight": torch.zeros(96, 64, dtype=torch.int8)}, "lacks its scales"),
     ]:

@@ -156,3 +156,30 @@ async def test_audio_beyond_the_backlog_is_dropped_and_counted(made) -> None:  #
     for number in range(3 * 500 + 5):
         engine.push(handle, number * 256, LOUD)
     assert observer.late >= 5
+
+
+async def test_what_a_call_left_behind_does_not_follow_the_next_ones_reset():
+    """The slot changes hands while the hearing thread empties its inbox."""
+    runner = Runner(1, LoudnessVad(), None)
+    engine = Engine(runner, slots=1)
+    before, after = engine.open_call(Sink()), Sink()
+    engine._hear_once(0)
+    engine.push(before, 16000, b"\x00" * 160)
+
+    class HandsOver(dict):
+        is_done = False
+
+        def get(self, key, default=None):
+            handle = super().get(key, default)
+            if handle is before and not self.is_done:  # right after the old chunk was taken
+                self.is_done = True
+                engine.release(before)
+                opened.append(engine.open_call(after))
+            return handle
+
+    opened = []
+    engine._live = HandsOver(engine._live)
+    engine._hear_once(0)
+    engine.push(opened[0], 0, LOUD)
+    engine._hear_once(0)
+    assert runner.hearing.span(0, 0, 256).any(), "the new call is deaf"

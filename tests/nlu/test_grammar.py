@@ -72,3 +72,9 @@ def test_trie_shares_beginnings_and_lists_its_words() -> None:
     assert node is not None
     assert node.meanings == ["soy milk"]
     assert trie.find(["milk"]) is None
+
+
+@pytest.mark.parametrize("pattern", ["(" * 3000, "[" * 3000 + "a" + "]" * 3000])
+def test_brackets_without_end_are_a_mistake_and_no_more(pattern):
+    assert "brackets within brackets" in (problem(pattern) or "")
+    assert isinstance(expand_leniently(pattern), tuple)

@@ -176,6 +176,8 @@ def open_file(path: Path, dims: Dimensions | None = None) -> Stored:
     if metadata["sha256"] != _checksum(tensors):
         raise ModelUnavailable(f"{path}: damaged (its checksum is wrong); fetch or train it again")
     tokens = _unpacked_tokens(tensors.pop(_TOKEN_BYTES), tensors.pop(_TOKEN_ENDS))
+    if tokens is None:
+        raise ModelUnavailable(f"{path}: its vocabulary cannot be read; fetch or train it again")
     if problem := _misfit(tensors, tokens, dims or Dimensions()):
         raise ModelUnavailable(
             f"{path}: of another architecture ({problem}); this recogniser is Moonshine tiny-en"
@@ -247,7 +249,7 @@ def _checksum(tensors: Mapping[str, Tensor]) -> str:
     for name in sorted(tensors):
         tensor = tensors[name]
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.contiguous().view(torch.uint8).numpy().data)
+        digest.update(tensor.reshape(-1).contiguous().view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
@@ -257,7 +259,11 @@ def _packed_tokens(tokens: list[bytes]) -> dict[str, Tensor]:
     return {_TOKEN_BYTES: torch.frombuffer(joined, dtype=torch.uint8), _TOKEN_ENDS: ends}
 
 
-def _unpacked_tokens(joined: Tensor, ends: Tensor) -> list[bytes]:
+def _unpacked_tokens(joined: Tensor, ends: Tensor) -> list[bytes] | None:
+    """None for what no vocabulary looks like."""
+    is_whole = joined.dtype == torch.uint8 and ends.dtype == torch.int64 and ends.dim() == 1
+    if not is_whole or bool((ends.diff() < 0).any()):
+        return None
     raw, stops = joined.numpy().tobytes(), ends.tolist()
     starts = [0, *stops[:-1]]
     return [raw[start:stop] for start, stop in zip(starts, stops, strict=True)]

@@ -255,6 +255,10 @@ class Engine:
             if self._live.get(handle.slot) is not handle:
                 continue
             if isinstance(item, _Opened):
+                # What this step took of the call before it must not follow the reset.
+                chunks = [chunk for chunk in chunks if chunk.slot != handle.slot]
+                touched.pop(handle.slot, None)
+                per_slot.pop(handle.slot, None)
                 self._runner.reset(handle.slot)
                 continue
             if now - item.pushed_at > LATE_S:
