@@ -66,7 +66,7 @@ _WORDS = _MAJOR | {
     "decimo": "tenth", "decima": "tenth", "opcion": "option", "numero": "number", "mas": "plus",
     "guion": "dash", "marque": "press", "oprima": "press", "presione": "press",
 }  # fmt: skip
-_PHRASES = {
+_PHRASES: dict[tuple[str, ...], tuple[str, ...]] = {
     ("pasado", "manana"): ("overmorrow",),
     ("antes", "de", "ayer"): ("ereyesterday",),
     ("dentro", "de"): ("in",),
