@@ -32,6 +32,7 @@ def make_prompts(
             "or pipecat:package.module:Class (VOICEBOT_SPEECH__VOICE)"
         )
     own, rate = name or DEFAULT_VOICE, settings.speech.words_per_minute
+    EspeakVoice(own, rate)  # a name that no voice has is told, also where another one will speak
     voice = EspeakVoice(voice_in(own, language), rate)
     further = {other: EspeakVoice(voice_in(own, other), rate) for other in others}
     folder = settings.asr.cache_dir / "prompts"
