@@ -60,7 +60,7 @@ class Plan:
     spoken: tuple[int, int, int] = (320, 600, 500)
     per_word: int = 8
     half_per_word: int = 4
-    hop_s: float = 1.5
+    hop_s: float = 2.0
     false_alarms_per_hour: float = 0.5
     seed: int = 7
 
