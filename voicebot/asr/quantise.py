@@ -18,6 +18,9 @@ from voicebot.asr.decoder import search, token_limit
 from voicebot.asr.moonshine import SAMPLE_RATE_HZ, DecoderLayer, EncoderLayer, Moonshine
 
 LEVELS = 127
+FEW_ROWS, MANY_OUTPUTS = 4, 8192
+"""So few rows are multiplied with so large a matrix one by one: for two or more at once oneDNN
+first puts the matrix into another order, which takes longer than the product."""
 MIGRATION = 0.55
 """Share of the spread that moves from activations to weights."""
 
@@ -49,9 +52,15 @@ class Int8Linear(nn.Module):
         peak = rows.abs().amax(dim=1, keepdim=True)  # vector_norm takes 20 times as long
         scale = peak.clamp_min_(1e-12).div_(LEVELS)
         rounded = (rows / scale).round_().to(torch.int8)
-        y = torch._int_mm(rounded, self.columns).float().mul_(self.scale)
+        y = self._product(rounded).float().mul_(self.scale)
         y = y.mul_(scale) if self.bias is None else torch.addcmul(self.bias, y, scale)
         return y.view(*x.shape[:-1], -1)
+
+    def _product(self, rows: Tensor) -> Tensor:
+        """int8 [R, inputs] -> int32 [R, outputs]."""
+        if 1 < len(rows) <= FEW_ROWS and self.columns.shape[1] >= MANY_OUTPUTS:
+            return torch.cat([torch._int_mm(row, self.columns) for row in rows.split(1)])
+        return torch._int_mm(rows, self.columns)
 
 
 class Int8Embedding(nn.Module):

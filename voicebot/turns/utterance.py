@@ -9,7 +9,7 @@ from voicebot.events import SAMPLE_RATE_HZ, Alternative, Hypothesis
 
 PREROLL_SAMPLES = 3 * SAMPLE_RATE_HZ // 10
 """Kept before the detected onset: Silero answers a quiet first consonant late."""
-PARTIAL_GROWTH = 0.25
+PARTIAL_GROWTH = 0.35
 """A partial re-encodes all of the utterance: long ones are repeated more rarely."""
 FIRST_PARTIAL_SAMPLES = SAMPLE_RATE_HZ // 8
 """After the onset: sooner, half of the partials are empty (voicebot/asr/LOG.md)."""
