@@ -59,7 +59,7 @@ class Int8Linear(nn.Module):
     def _product(self, rows: Tensor) -> Tensor:
         """int8 [R, inputs] -> int32 [R, outputs]."""
         if 1 < len(rows) <= FEW_ROWS and self.columns.shape[1] >= MANY_OUTPUTS:
-            return torch.cat([torch._int_mm(row, self.columns) for row in rows.split(1)])
+            return torch.cat([torch._int_mm(row, self.columns) for row in rows[:, None]])
         return torch._int_mm(rows, self.columns)
 
 
