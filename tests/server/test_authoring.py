@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shlex
 import sys
 import wave
 from pathlib import Path
@@ -42,6 +43,7 @@ def chat(
 def test_what_is_begun_is_good_and_holds(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     plan = name if name.endswith(".yaml") else f"{name}.yaml"
     assert cli.main(["new", name]) == 0
+    assert f"voicebot check {shlex.quote(plan)}; voicebot test" in capsys.readouterr().out
     assert cli.main(["check", plan, plan.replace(".yaml", ".test.yaml")]) == 0
     assert capsys.readouterr().out.count(": good") == 2
     assert cli.main(["test", plan]) == 0
@@ -159,6 +161,7 @@ def test_a_file_as_callers_hear_it(capsys: pytest.CaptureFixture[str]) -> None:
         ([str(BANK), "balance/acount"], "did you mean 'balance/account'?"),
         ([str(BANK), "main", "more"], "one state at a time; more is too much"),
         (["gone.yaml", "main"], "gone.yaml:1: cannot be read"),
+        ([" "], "no words to speak"),
         (["hello", "-o", str(BANK)], "does not end in .wav"),
         (["hello", "-o", "gone/a.wav"], "gone/a.wav cannot be written"),
         (["hello"], "no player found on this machine; write a file with -o FILE.wav"),
@@ -175,6 +178,18 @@ def test_what_cannot_be_said(
     assert cli.main(["say", *arguments]) == 2
     assert expected in capsys.readouterr().err
     assert BANK.read_bytes() == before
+
+
+# ---------------------------------------------------------------- test
+
+
+def test_a_report_that_cannot_be_written_is_told_before_the_calls(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert cli.main(["test", str(BANK), "--text", "--junit", "gone/report.xml"]) == 2
+    told = capsys.readouterr()
+    assert "gone/report.xml cannot be written" in told.err
+    assert not told.out
 
 
 # ---------------------------------------------------------------- graph

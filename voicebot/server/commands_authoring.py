@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -71,10 +72,10 @@ def new(options: argparse.Namespace) -> int:
     """Write a plan to begin with."""
     from voicebot.server.starter import write
 
-    for path in write(options.path):
-        print(f"{path}: written")
-    print(f"next: voicebot check {options.path}; voicebot test {options.path}; ", end="")
-    print(f"voicebot chat {options.path}")
+    plan, tests = write(options.path)
+    print(f"{plan}: written\n{tests}: written")
+    name = shlex.quote(str(plan))
+    print(f"next: voicebot check {name}; voicebot test {name}; voicebot chat {name}")
     return OK
 
 
@@ -144,6 +145,8 @@ def test(options: argparse.Namespace) -> int:
 
     suites = _suites(options)
     runs: list[Run] = []
+    if options.junit is not None:  # whether it can be written shows before minutes of calls
+        scenario_report.write_junit(runs, options.junit)
     code = OK
     try:
         _run_all(options, suites, runs)
@@ -230,10 +233,12 @@ def _suites(options: argparse.Namespace) -> list[Suite]:
 
 def say(options: argparse.Namespace) -> int:
     """Speak as callers hear it: 8 kHz, the configured voice."""
-    from voicebot.server.saying import audible, play, prompt_of, write_wav
+    from voicebot.server.saying import audible, check_wav, play, prompt_of, write_wav
     from voicebot.server.terminal import waiting
 
     parts, language = prompt_of(options.what)
+    if options.output is not None:
+        check_wav(options.output)
     with waiting("speaking"):
         spoken = audible(parts, language)
     print(spoken.text)

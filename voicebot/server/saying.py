@@ -48,6 +48,8 @@ Parts = tuple[str | Say, ...]
 
 def prompt_of(words: Sequence[str]) -> tuple[Parts, str]:
     """What is to be said, and in which language: a text, or a plan's prompt at a state."""
+    if not "".join(words).strip():
+        raise UserMistake("say: there are no words to speak")
     if not words[0].endswith((".yaml", ".yml")):
         return (" ".join(words),), "en"
     plan = load_plan(words[0])
@@ -109,10 +111,15 @@ def audible(parts: Parts, language: str) -> SpokenPrompt:
     return prompts.render(parts)
 
 
+def check_wav(path: Path) -> None:
+    """UserMistake where the name is not a WAV file's; nor can a slip replace a plan."""
+    if path.suffix.lower() != ".wav":
+        raise UserMistake(f"say: {path} does not end in .wav; what is written is WAV")
+
+
 def write_wav(spoken: SpokenPrompt, path: Path) -> None:
     """16-bit WAV, 8 kHz; UserMistake where it cannot be written."""
-    if path.suffix.lower() != ".wav":  # nor can a slip replace a plan
-        raise UserMistake(f"say: {path} does not end in .wav; what is written is WAV")
+    check_wav(path)
     try:
         with path.open("wb") as raw, wave.open(raw, "wb") as file:
             file.setparams((1, 2, SAMPLE_RATE_HZ, 0, "NONE", ""))

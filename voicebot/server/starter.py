@@ -108,7 +108,7 @@ scenarios:
 
 
 def write(path: Path) -> list[Path]:
-    """Write both files; UserMistake where one is there already or cannot be written."""
+    """Write plan and scenarios; UserMistake where one is there already or cannot be written."""
     if path.suffix == "":
         path = path.with_suffix(".yaml")
     if path.suffix not in {".yaml", ".yml"} or path.name.endswith(SUFFIX):
