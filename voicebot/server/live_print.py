@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import perf_counter
 
 from rich import box
 from rich.console import Console
@@ -28,15 +29,23 @@ from voicebot.telephony.call_events import BotSpeaks, CallerSpeaks, CallEvent, C
 class LivePrint:
     """`wire` sees the caller's side of the call, `inside` the server's, when it is ours."""
 
-    def __init__(self, console: Console, written: Callable[[str], str] = str) -> None:
+    def __init__(
+        self,
+        console: Console,
+        written: Callable[[str], str] = str,
+        clock: Callable[[], float] = perf_counter,
+    ) -> None:
         """`written`: how what the caller said is shown (asr.record_text)."""
         self._console = console
         self._written = written
+        self._clock = clock
         self._now_s = 0.0
+        self._wire: tuple[float, float] | None = None  # the line's time then, and the clock's
 
     def wire(self, event: CallEvent) -> None:
         """One event of the simulated line."""
         self._now_s = event.at_s
+        self._wire = (event.at_s, self._clock())
         match event:
             case CallerSpeaks():
                 self._line("caller", f"[cyan]{escape(event.label)}[/cyan]")
@@ -48,7 +57,10 @@ class LivePrint:
                 self._note(f"yields {barge_in_ms:.0f} ms after the caller began")
 
     def inside(self, event: object) -> None:
-        """One event of the server."""
+        """One event of the server: it happens so long after the last one of the line."""
+        if self._wire is not None:
+            at_s, seen_s = self._wire
+            self._now_s = at_s + self._clock() - seen_s
         match event:
             case Play():
                 self._line("bot", f"[green]{escape(join(event.parts, 'en'))}[/green]")
