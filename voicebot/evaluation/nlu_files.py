@@ -24,7 +24,7 @@ def read_intents(path: Path) -> Examples:
     category = columns.get("category") or columns.get("intent") or columns.get("label")
     if text is None or category is None:
         found = ", ".join(rows.fieldnames or ()) or "none"
-        raise UserMistake(f"{path}:1: columns text and category are needed; found: {found}")
+        raise UserMistake(f"{path}:1: columns text and category are needed; found: {found:.60}")
     examples = []
     for row in rows:
         sentence, intent = (row[text] or "").strip(), (row[category] or "").strip()

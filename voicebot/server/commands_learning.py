@@ -112,9 +112,16 @@ def train_other(options: argparse.Namespace) -> int:
 
 
 def _config(path: Path) -> Path:
-    """A file, or the shipped configuration of that name."""
-    shipped = CONFIGS / f"{path}.toml"
-    return shipped if not path.exists() and shipped.is_file() else path
+    """A file, or the shipped configuration of that name, also without its `asr_`."""
+    if path.exists():
+        return path
+    for shipped in (CONFIGS / f"{path}.toml", CONFIGS / f"asr_{path}.toml"):
+        if shipped.is_file():
+            return shipped
+    names = ", ".join(sorted(shipped.stem for shipped in CONFIGS.glob("*.toml")))
+    raise UserMistake(
+        f"train asr: {path} is neither a file nor a configuration of `train list`: {names}"
+    )
 
 
 def _learning(module: str) -> Any:

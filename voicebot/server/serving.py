@@ -58,6 +58,11 @@ def _why_not_bound(host: str, port: int, error: OSError) -> str:
         return f"server.port: {port} on {host} is in use; stop what uses it, or {mend}"
     if error.errno == errno.EACCES:
         return f"server.port: {port} on {host} needs privileges; {mend}"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return (
+            f"server.host: {host} is no address of this machine ({error.strerror}); "
+            "set VOICEBOT_SERVER__HOST or --host to one, 0.0.0.0 for all"
+        )
     return f"server.host: cannot listen on {host}:{port} ({error.strerror}); {mend}"
 
 
