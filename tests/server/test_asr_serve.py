@@ -281,6 +281,8 @@ async def test_a_client_that_does_not_read_is_let_go(
     monkeypatch.setattr(asr_serve_connection, "SLOW_BYTES", 100)
     monkeypatch.setattr(asr_serve_connection, "MESSAGES_AHEAD", 1e9)
 
+    monkeypatch.setattr(asr_serve_connection, "FRAMES_PER_S", 1e6)  # it asks as fast as it can
+
     class Deaf:
         """Asks on and on; what it is sent never leaves."""
 
@@ -319,6 +321,17 @@ async def test_a_flood_of_messages_ends_the_connection(
             await flood()
     # What it sent meanwhile may have kept it from hearing why.
     assert faults(replica, "too many messages") == 1
+
+
+async def test_a_flood_of_frames_in_few_messages_ends_the_connection(
+    url: str, replica: Replica
+) -> None:
+    async with client(url) as front_end:
+        with pytest.raises(ConnectionClosed):
+            await front_end.say(*[Ping(1)] * 5000)
+            while True:
+                await front_end.until(Opened)
+    assert faults(replica, "too many frames") == 1
 
 
 # ---------------------------------------------------------------- what ends a stream

@@ -302,7 +302,11 @@ class RemoteCall:
         if expectation is not self._expected:
             body = write_expectation(expectation)
             if len(body) > MAX_EXPECTATION_BYTES:
-                return 0  # recognised without what it would help with
+                # Recognised without what it would help with.
+                log.warning(
+                    "expectation too large to send", state=expectation.state, size=len(body)
+                )
+                return 0
             self._expected = expectation
             self._expectation_number = self._expectation_number % (2**32 - 1) + 1
             out.append(encode(Expect(self.stream, self._expectation_number, body)))

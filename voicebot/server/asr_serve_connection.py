@@ -45,6 +45,10 @@ SILENT_S = 5.0
 gone."""
 MESSAGES_PER_S, MESSAGES_AHEAD = 400.0, 2000.0
 """A front end gathers what it has to say every few milliseconds."""
+FRAMES_PER_S, FRAMES_PER_STREAM_S, FRAMES_AHEAD_S = 400.0, 60.0, 4.0
+"""Of one front end, and of each of its calls: eight chunks of audio and a few requests a second,
+several times over, so that what came late may come at once. Frames that come in one message count
+one by one: each of them is work for the loop that all front ends share."""
 MOST_ASKED = 16
 """Requests of a stream that wait or run: one of each kind does each."""
 SHED_BYTES = 256 * 1024
@@ -78,6 +82,7 @@ class FrontEnd:
         self._why: str | None = None
         self._told = State.OPEN
         self._messages = MESSAGES_AHEAD  # tokens left
+        self._frames = FRAMES_PER_S * FRAMES_AHEAD_S  # likewise
         self._since = self._now()
 
     @staticmethod
@@ -126,6 +131,10 @@ class FrontEnd:
                 self._why = "too many messages"
                 return
             for message in from_front_end(data):
+                self._frames -= 1
+                if self._frames < 0:
+                    self._why = "too many frames"
+                    return
                 if isinstance(message, Fault):
                     self._why = "malformed frame"
                     log.warning("malformed frame", reason=message.reason)
@@ -136,6 +145,8 @@ class FrontEnd:
         now = self._now()
         passed, self._since = now - self._since, now
         self._messages = min(MESSAGES_AHEAD, self._messages + passed * MESSAGES_PER_S) - 1
+        rate = FRAMES_PER_S + FRAMES_PER_STREAM_S * len(self._streams)
+        self._frames = min(rate * FRAMES_AHEAD_S, self._frames + passed * rate)
         return self._messages >= 0
 
     def _take(self, message: FromFrontEnd) -> None:
