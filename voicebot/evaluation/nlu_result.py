@@ -157,7 +157,12 @@ class NluResult:
         points = [(0.0, self.accuracy), *self.noisy.values()]
         axes.plot(*zip(*((100 * x, 100 * y) for x, y in points), strict=True), "o-")
         axes.axhline(100 * float(np.mean(self.ten_shot)), ls=":", color="gray")
-        axes.annotate("10 examples per intent, no errors", (0, 100 * np.mean(self.ten_shot)))
+        axes.annotate(
+            "10 examples per intent, no errors",
+            (0, 100 * np.mean(self.ten_shot)),
+            xytext=(0, 3),  # above the line, not on it
+            textcoords="offset points",
+        )
         axes.set(xlabel="words wrong, %", ylabel="intents right, %", title="Recognition errors")
 
     def _draw_reliability(self, axes: Axes) -> None:
