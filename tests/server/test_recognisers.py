@@ -142,7 +142,7 @@ def test_train_lists_configurations_and_takes_them_by_name(
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (None, "cannot be read"),
+        (None, "is neither a file nor a configuration"),
         ("steps = ", "not TOML"),
         ("steps = 0\noutput = 'o'\n[data]\nmixture = {digits = 1}", "steps"),
         ("steps = 1\noutput = 'o'\n[data]\nmixture = {bells = 1}", "no set 'bells'"),
@@ -176,12 +176,14 @@ def test_the_smoke_configuration_trains_and_prints_json(
 
 
 def test_an_interruption_says_how_to_go_on(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("voicebot.learning.asr.run", interrupted)
+    monkeypatch.chdir(tmp_path)
+    Path("mine.toml").touch()
     assert main(["train", "asr", "--config", "mine.toml"]) == 130
     assert "`voicebot train asr --config mine.toml` goes on" in capsys.readouterr().err
 
