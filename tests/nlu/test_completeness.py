@@ -20,6 +20,7 @@ ROAST = Expectation(
     [
         ("yes", asking(SlotType.YES_NO)),
         ("No, thanks.", asking(SlotType.YES_NO)),
+        ("No.", asking(SlotType.YES_NO)),
         ("that's right", asking(SlotType.YES_NO)),
         ("light please", ROAST),
         ("dark roast special", ROAST),
@@ -53,6 +54,8 @@ def test_complete(text: str, expectation: Expectation) -> None:
         ("a small latte with", COFFEE),
         ("savings", TRANSFER),
         ("yes and", asking(SlotType.YES_NO)),
+        ("No, I", asking(SlotType.YES_NO)),
+        ("Not", asking(SlotType.YES_NO)),
     ],
 )
 def test_extendable(text: str, expectation: Expectation) -> None:

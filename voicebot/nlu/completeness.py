@@ -43,9 +43,11 @@ def completeness(text: str, expectation: Expectation) -> Completeness:
             or (compiled.focus is not None and compiled.focus.type is SlotType.TEXT)
         )
         return Completeness.EXTENDABLE if is_begun else Completeness.NONE
+    is_complete = _is_complete(understood, compiled)
+    if is_complete and _is_bare_answer(understood, compiled):
+        return Completeness.COMPLETE
     if _is_dangling(understood) or _begins_phrase(understood, compiled):
         return Completeness.EXTENDABLE
-    is_complete = _is_complete(understood, compiled)
     return Completeness.COMPLETE if is_complete else Completeness.EXTENDABLE
 
 
@@ -93,6 +95,14 @@ def _is_closed(slot: SlotSpec, tokens: tuple[Token, ...]) -> bool:
             return bool(texts & _CLOCK) or last.kind == "time" or len(tokens) > 1
         case _:
             return True
+
+
+def _is_bare_answer(understood: Understanding, compiled: CompiledExpectation) -> bool:
+    """True for "no" alone, which begins "no problem" too: who means that says it within the
+    patience for yes and no."""
+    words, focus = understood.heard.words, compiled.focus
+    is_word = len(words) == 1 and words[0] not in _DANGLING
+    return is_word and focus is not None and focus.type is SlotType.YES_NO
 
 
 def _is_dangling(understood: Understanding) -> bool:
