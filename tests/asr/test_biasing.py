@@ -282,3 +282,11 @@ def test_a_lexicon_reads_as_a_trie() -> None:
 def test_control_tokens_say_nothing() -> None:
     assert Tokens(TOKENS, END).kind[:5].tolist() == [0, 0, 0, 0, 0]
     assert FORBIDDEN < -20
+
+
+def test_what_an_expectation_may_cost_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voicebot.asr.biasing.MAX_PHRASES", 3)
+    hints = ("hello", "there", "operator", "small")
+    assert bonus(Expectation(hints=hints), "operator") > bonus(Expectation(hints=hints), "small")
+    endless = Expectation(hints=("(four|two)" * 8 + " please" * 1000,))
+    assert Biasing(TOKENS, WEIGHTS).automaton(endless) is None

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from voicebot.asr import spoken, written
 from voicebot.asr.automaton import Automaton, Loop
@@ -19,6 +20,9 @@ from voicebot.asr.moonshine import END
 from voicebot.events import CONFIRM_SLOT, Expectation, SlotSpec, SlotType
 from voicebot.patterns import NO, YES, expand_leniently
 
+MAX_PHRASES, MAX_PATTERN_CHARS = 60_000, 1000
+"""Expanded phrases of an Expectation, three times what a large directory has, and the length of one
+pattern; what exceeds them is recognised without help."""
 MAX_KEPT = 64
 """Compiled expectations kept: a plan has a few dozen states."""
 
@@ -150,7 +154,14 @@ def _grammar(slot: SlotSpec, weights: Weights) -> Iterator[Entry]:
 
 
 def _phrases(expectation: Expectation, weights: Weights) -> Iterator[Entry]:
+    """At most MAX_PHRASES: what is told over a wire must not hold up other calls."""
+    return islice(_all_phrases(expectation, weights), MAX_PHRASES)
+
+
+def _all_phrases(expectation: Expectation, weights: Weights) -> Iterator[Entry]:
     for pattern in _patterns(expectation):
+        if len(pattern) > MAX_PATTERN_CHARS:
+            continue
         for sequence in expand_leniently(pattern, written.words):
             for part in _between_slots(sequence):
                 for text in written.readings(part):
