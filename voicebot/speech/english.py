@@ -9,9 +9,9 @@ from datetime import date, time
 from num2words import num2words
 
 from voicebot.speech import parsing
+from voicebot.speech.numerals import Numerals, choice
 
 _ONES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-DIGIT_WORDS = {str(digit): word for digit, word in enumerate(_ONES)}
 _CURRENCIES = {  # sign -> (one, many, one hundredth, hundredths)
     "$": ("dollar", "dollars", "cent", "cents"),
     "€": ("euro", "euros", "cent", "cents"),
@@ -25,36 +25,7 @@ def _cardinal(whole: int) -> str:
     return words.replace(",", "").replace(" and ", " ")
 
 
-def _spoken_digits(digits: str) -> str:
-    return " ".join(DIGIT_WORDS[digit] for digit in digits)
-
-
-def _digits(value: str) -> str | None:
-    digits = parsing.digits(value)
-    if digits is None:
-        return None
-    return ", ".join(_spoken_digits(group) for group in parsing.grouped(digits))
-
-
-def _phone(value: str) -> str | None:
-    """Digits in groups; a leading + is said, and North America's country code stands alone."""
-    number = parsing.phone(value)
-    if number is None:
-        return None
-    if number.startswith("+1") and len(number) > 2:
-        return f"plus one, {_digits(number[2:])}"
-    spoken = _digits(number.removeprefix("+"))
-    return f"plus {spoken}" if number.startswith("+") else spoken
-
-
-def _number(value: str) -> str | None:
-    found = parsing.number(value)
-    if found is None:
-        return None
-    if len(found.whole) > parsing.LONGEST_NUMBER:
-        return _digits(found.whole)
-    words = ("minus " if found.is_negative else "") + _cardinal(int(found.whole))
-    return f"{words} point {_spoken_digits(found.part)}" if found.part else words
+NUMERALS = Numerals(_ONES, plus="plus", minus="minus", point="point", cardinal=_cardinal)
 
 
 def _ordinal(value: str) -> str | None:
@@ -71,10 +42,10 @@ def money(value: str) -> str | None:
     if found is None:
         return None
     one, many, cent, cents = _CURRENCIES[found.unit]
-    minus = "minus " if found.is_negative else ""
+    minus = NUMERALS.signed(found.is_negative)
     hundredths = found.hundredths
     if hundredths is None:
-        return f"{minus}{_cardinal(found.whole)} point {_spoken_digits(found.part)} {many}"
+        return f"{minus}{NUMERALS.decimal(found.whole, found.part)} {many}"
     words = []
     if found.whole or not hundredths:
         words.append(f"{_cardinal(found.whole)} {one if found.whole == 1 else many}")
@@ -118,24 +89,19 @@ def _letters(value: str) -> str | None:
     signs = parsing.signs(value)
     if signs is None:
         return None
-    return ", ".join(DIGIT_WORDS.get(sign, sign.upper()) for sign in signs)
-
-
-def _choice(value: str) -> str | None:
-    """Choice values are identifiers: flat_white."""
-    return " ".join(value.replace("_", " ").split())
+    return ", ".join(NUMERALS.digit(sign) or sign.upper() for sign in signs)
 
 
 ENGLISH: Mapping[str, Callable[[str], str | None]] = {
     "money": money,
     "amount": money,
-    "digits": _digits,
-    "number": _number,
+    "digits": NUMERALS.digits,
+    "number": NUMERALS.number,
     "ordinal": _ordinal,
     "date": _date,
     "time": _time,
-    "phone": _phone,
+    "phone": NUMERALS.phone,
     "letters": _letters,
-    "choice": _choice,
+    "choice": choice,
 }
 """Kind of a value -> its words; None where the value is not of that kind."""

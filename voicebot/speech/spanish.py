@@ -8,9 +8,9 @@ from datetime import date, time
 from num2words import num2words
 
 from voicebot.speech import parsing
+from voicebot.speech.numerals import Numerals, choice
 
 _ONES = ("cero", "uno", "dos", "tres", "cuatro", "cinco", "seis", "siete", "ocho", "nueve")
-DIGIT_WORDS = {str(digit): word for digit, word in enumerate(_ONES)}
 _CURRENCIES = {  # sign -> (one, many, one hundredth, hundredths)
     "$": ("dólar", "dólares", "centavo", "centavos"),
     "€": ("euro", "euros", "céntimo", "céntimos"),
@@ -31,6 +31,9 @@ def _cardinal(whole: int) -> str:
     return str(num2words(whole, lang="es"))
 
 
+NUMERALS = Numerals(_ONES, plus="más", minus="menos", point="punto", cardinal=_cardinal)
+
+
 def _before_noun(whole: int, *, is_feminine: bool = False) -> str:
     """ "un dólar", "veintiún dólares", "una libra", "un millón de dólares"."""
     words = _cardinal(whole)
@@ -39,37 +42,6 @@ def _before_noun(whole: int, *, is_feminine: bool = False) -> str:
             return words[:-1] + "a"
         words = words[:-3] + ("ún" if words.endswith("veintiuno") else "un")
     return f"{words} de" if whole and whole % 10**6 == 0 else words
-
-
-def _spoken_digits(digits: str) -> str:
-    return " ".join(DIGIT_WORDS[digit] for digit in digits)
-
-
-def _digits(value: str) -> str | None:
-    digits = parsing.digits(value)
-    if digits is None:
-        return None
-    return ", ".join(_spoken_digits(group) for group in parsing.grouped(digits))
-
-
-def _phone(value: str) -> str | None:
-    number = parsing.phone(value)
-    if number is None:
-        return None
-    if number.startswith("+1") and len(number) > 2:
-        return f"más uno, {_digits(number[2:])}"
-    spoken = _digits(number.removeprefix("+"))
-    return f"más {spoken}" if number.startswith("+") else spoken
-
-
-def _number(value: str) -> str | None:
-    found = parsing.number(value)
-    if found is None:
-        return None
-    if len(found.whole) > parsing.LONGEST_NUMBER:
-        return _digits(found.whole)
-    words = ("menos " if found.is_negative else "") + _cardinal(int(found.whole))
-    return f"{words} punto {_spoken_digits(found.part)}" if found.part else words
 
 
 def _ordinal(value: str) -> str | None:
@@ -83,10 +55,10 @@ def money(value: str) -> str | None:
     if found is None:
         return None
     one, many, cent, cents = _CURRENCIES[found.unit]
-    minus = "menos " if found.is_negative else ""
+    minus = NUMERALS.signed(found.is_negative)
     hundredths = found.hundredths
     if hundredths is None:
-        return f"{minus}{_cardinal(found.whole)} punto {_spoken_digits(found.part)} {many}"
+        return f"{minus}{NUMERALS.decimal(found.whole, found.part)} {many}"
     words = []
     if found.whole or not hundredths:
         whole = _before_noun(found.whole, is_feminine=found.unit == "£")
@@ -127,11 +99,7 @@ def _letters(value: str) -> str | None:
     if signs is None:
         return None
     names = (_LETTERS.get(sign.lower(), sign.lower()) for sign in signs)
-    return ", ".join(DIGIT_WORDS.get(name, name) for name in names)
-
-
-def _choice(value: str) -> str | None:
-    return " ".join(value.replace("_", " ").split())
+    return ", ".join(NUMERALS.digit(name) or name for name in names)
 
 
 def _yes_no(value: str) -> str | None:
@@ -141,14 +109,14 @@ def _yes_no(value: str) -> str | None:
 SPANISH: Mapping[str, Callable[[str], str | None]] = {
     "money": money,
     "amount": money,
-    "digits": _digits,
-    "number": _number,
+    "digits": NUMERALS.digits,
+    "number": NUMERALS.number,
     "ordinal": _ordinal,
     "date": _date,
     "time": _time,
-    "phone": _phone,
+    "phone": NUMERALS.phone,
     "letters": _letters,
-    "choice": _choice,
+    "choice": choice,
     "yes_no": _yes_no,
 }
 """Kind of a value -> its words; None where the value is not of that kind."""
