@@ -213,8 +213,7 @@ def test_the_shipped_net_hears_the_caller_and_not_the_echo(heard: list[Heard]) -
     """Voices it was never trained on; Silero alone takes the echo for speech."""
     found = shipped(heard)
     marks = measure(heard, lambda call: found[id(call)])
-    assert marks.false_static == 0
-    assert measure(heard, silero_alone).false_static >= 0
+    assert marks.false_static == 0 < measure(heard, silero_alone).false_static
     delays = [ms for call in heard for ms in onset_delays(call, lambda call: found[id(call)])]
     assert len(delays) >= 3
     assert all(ms is not None and ms <= 300 for ms in delays)
@@ -223,14 +222,18 @@ def test_the_shipped_net_hears_the_caller_and_not_the_echo(heard: list[Heard]) -
 @pytest.mark.recordings
 @pytest.mark.skipif(not RECORDINGS.is_dir(), reason="no recordings")
 def test_the_shipped_net_on_speakers_it_never_heard() -> None:
+    """Bounds far from what is measured: synthetic prompts differ from run to run, and one event
+    in the few minutes of a test is 0.3 per minute."""
     rng = np.random.default_rng(77)
     strangers = load(RECORDINGS, held_out=True, rng=rng, limit=12)
-    plan = near_end.Plan(test_calls=16, slots=16)
+    plan = near_end.Plan(test_calls=48, slots=16)
     calls = near_end.matrix_calls(strangers, plan, 78, lambda _: None)
     found = shipped(calls)
     marks = measure(calls, lambda call: found[id(call)])
     bare = measure(calls, silero_alone)
-    assert marks.false_static <= 0.3
-    assert marks.false_static < bare.false_static
-    assert marks.p50_ms <= 160
-    assert marks.missed <= 0.08
+    assert marks.false_static <= 1.2
+    assert marks.false_static < bare.false_static / 8
+    assert marks.false_steps < bare.false_steps / 4
+    assert marks.onsets >= 12
+    assert marks.p50_ms <= 200
+    assert marks.missed <= 0.3

@@ -35,6 +35,7 @@ from voicebot.learning import (
     asr_config,
     asr_corpora,
     asr_labels,
+    asr_nonspeech,
     asr_phrases,
     asr_speech,
     asr_state,
@@ -217,7 +218,7 @@ class _Run:
         babble = [_narrow(asr_corpora.read(item)) for item in sentences]
         folder = config.data.recordings
         noises = asr_corpora.kitchen(folder, held_out=False) if folder else []
-        telephone = Telephone(config.impairments(), noises, babble)
+        telephone = Telephone(config.impairments(), noises, babble, asr_nonspeech.TRAINED)
         voices = asr_speech.voices(frozenset(self.material.voices))
         return Source(
             config.data, library, self.texts, voices, telephone, self.encoder, config.seed

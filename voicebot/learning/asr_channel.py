@@ -9,7 +9,7 @@ frame by frame. Signals are float32, mono, 8 kHz, full scale +-1.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,9 +22,14 @@ from voicebot.learning.near_end_corpus import band_pass, hum, music
 
 Signal = NDArray[np.float32]
 Rng = np.random.Generator
+Maker = Callable[[int, Rng], Signal]
+"""So many samples of a sound, at any level."""
 
 KITCHEN_FRAME = SAMPLE_RATE_HZ * 2048 // 16000
 """Frames of the public benchmark's mixing, 2048 samples at 16 kHz."""
+
+OTHER_SOUNDS = 0.35
+"""Share of calls without speech that hold one of the `sounds`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +51,17 @@ class Chain:
 
 
 class Telephone:
-    """Draws telephones. `noises` are recordings to mix in, `babble` other people's speech."""
+    """Draws telephones. `noises` are recordings to mix in, `babble` other people's speech, `sounds`
+    what else is heard while nobody speaks."""
 
-    def __init__(self, chain: Chain, noises: Sequence[Signal], babble: Sequence[Signal]) -> None:
-        self._chain, self._noises, self._babble = chain, noises, babble
+    def __init__(
+        self,
+        chain: Chain,
+        noises: Sequence[Signal],
+        babble: Sequence[Signal],
+        sounds: Sequence[Maker] = (),
+    ) -> None:
+        self._chain, self._noises, self._babble, self._sounds = chain, noises, babble, sounds
         self._codecs = available()
         others = {"alaw": 0.25, "gsm": 0.35, "amr": 0.3, "opus": 0.1}
         self._others = [name for name in others if name in self._codecs]
@@ -104,11 +116,14 @@ class Telephone:
         return speech + _at(noise, active_rms(speech), rng.uniform(5, 35))
 
     def nothing(self, samples: int, rng: Rng) -> Signal:
-        """A call in which nobody speaks: noise, hum, music, a key, clicks or quiet."""
+        """A call in which nobody speaks: noise, hum, music, a key, clicks, quiet, other sounds."""
+        other = bool(self._sounds) and rng.random() < OTHER_SOUNDS
         how = rng.random()
         level = 10 ** (rng.uniform(-55, -18) / 20)
         sound = np.zeros(samples, np.float32)
-        if self._noises and how < 0.35:
+        if other:
+            sound = self._sounds[int(rng.integers(len(self._sounds)))](samples, rng)
+        elif self._noises and how < 0.35:
             sound = _stretch(self._noises[int(rng.integers(len(self._noises)))], samples, rng)
         elif how < 0.5:
             sound = coloured(samples, rng.uniform(0, 1.2), rng)

@@ -38,7 +38,9 @@ class Data(_Part):
     empty: float = Field(0.05, ge=0, lt=1)
     """Share of items in which nobody speaks."""
     speed: float = Field(0.3, ge=0, le=1)
-    """Share of recordings played up to a tenth faster or slower."""
+    """Share of recordings played faster or slower, which moves pitch and formants too."""
+    speed_range: float = Field(0.1, ge=0, lt=0.5)
+    """By how much at most."""
     batch_seconds: float = Field(48.0, gt=0)
     """Audio of one batch, padding included."""
     pool: int = Field(96, gt=0)

@@ -197,7 +197,8 @@ class Source:
         else:
             samples, text, was_telephone = self._library.draw(name, rng)
         if rng.random() < self._data.speed:
-            samples = resample(samples, round(RATE_HZ * rng.uniform(0.9, 1.1)), RATE_HZ)
+            change = rng.uniform(1 - self._data.speed_range, 1 + self._data.speed_range)
+            samples = resample(samples, round(RATE_HZ * change), RATE_HZ)
         return samples, text, was_telephone
 
 

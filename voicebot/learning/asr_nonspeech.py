@@ -2,7 +2,7 @@
 
 Made by formula, but for the kitchen's noise: machines and tones exactly as they sound, breath,
 coughs, barks and doors as far as noise through resonances goes. Only some of these sorts are
-trained on (`asr_channel.Telephone.nothing`); the rest are for measuring. 8 kHz float32.
+trained on (`asr_channel.Telephone.nothing`, TRAINED); the rest are for measuring. 8 kHz float32.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicebot.events import SAMPLE_RATE_HZ
-from voicebot.learning.asr_channel import Rng, Signal, Telephone, coloured
+from voicebot.learning.asr_channel import Maker, Rng, Signal, Telephone, coloured
 from voicebot.learning.near_end_corpus import hum, music
 
-Maker = Callable[[int, Rng], Signal]
 LOWEST_DBFS, HIGHEST_DBFS = -50.0, -14.0
 _TONES = {
     "dial tone": ((350, 440), 1.0, 0.0),
@@ -166,6 +165,9 @@ MAKERS: Mapping[str, Maker] = {
     "crackle": crackle, "mobile buzz": mobile_buzz, "engine": engine, "siren": siren,
     "barks": barks, "cries": cries, "whistle": whistle, "applause": applause,
 }  # fmt: skip
+TRAINED = (siren, barks, mobile_buzz)
+"""Sorts that a recogniser answers with words unless it learned not to; beside those of
+`Telephone.nothing`, the only ones of MAKERS that training hears."""
 
 
 def draw(
