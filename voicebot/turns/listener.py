@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Protocol
 
 from voicebot.events import (
     SAMPLE_RATE_HZ,
@@ -29,12 +28,13 @@ from voicebot.events import (
     TurnEnded,
     TurnEndReason,
 )
+from voicebot.turns.answer import Agreement, Answer
 from voicebot.turns.barge_in import BargeInPolicy
 from voicebot.turns.endpointer import Endpointer
 from voicebot.turns.floor import CheckCompleteness, Floor
 from voicebot.turns.hotword_head import WINDOW_SAMPLES as HOT_WORD_SAMPLES
 from voicebot.turns.hotword_head import HotWordWatch
-from voicebot.turns.utterance import Kind, Recognise, Utterance
+from voicebot.turns.utterance import Kind, Recognise
 from voicebot.turns.vad import WINDOW_SAMPLES, SpeechDetector
 
 __all__ = ["Heard", "Kind", "Listener", "Recognise"]
@@ -58,19 +58,6 @@ Heard = (
     | Hypothesis
     | Recognise
 )
-
-
-class Agreement(Protocol):
-    """asr.stream.LocalAgreement: which words of successive partials will not change any more."""
-
-    def apply(self, partial: Hypothesis) -> Hypothesis:
-        """The partial with `stable_words` set, opening with what is stable."""
-
-    def settle(self, final: Hypothesis) -> Hypothesis:
-        """The final, opening with what is stable."""
-
-    def reset(self) -> None:
-        """Begin another utterance."""
 
 
 class _State(Enum):
@@ -100,19 +87,17 @@ class Listener:
         `bot_text`: the words of the prompts being played, whose echo may come back.
         `hot_word_threshold`: HotWordHead.threshold.
         """
-        self._completeness = completeness
         self._detector = detector
-        self._endpointer = endpointer
         self._floor = Floor(barge_in, completeness, bot_text, HotWordWatch(hot_word_threshold))
-        self._agreement = agreement
-        self._utterance = Utterance(partial_interval_ms)
+        self._endpointer = endpointer
+        self._answer = Answer(endpointer, completeness, agreement, partial_interval_ms)
+        self._utterance = self._answer.utterance
         self._state = _State.IDLE
         self._expectation = Expectation()
         self._speech: SpeechStarted | None = None  # set while the caller speaks
         self._heard_until = 0
         self._may_be_echo = False  # whether the bot's echo could be heard when he began
         self._last: tuple[SpeechStarted, SpeechEnded] | None = None  # the latest stretch, if over
-        self._ended: TurnEnded | None = None
 
     # ------------------------------------------------------------ the dialogue's side
 
@@ -129,7 +114,7 @@ class Listener:
         self._expectation = expectation
         self._state = _State.PROMPTING
         self._floor.prompt(expectation, must_be_heard=must_be_heard)
-        self._forget()
+        self._answer.expect(expectation)
         if self._endpointer.has_typed_ahead and not must_be_heard:
             out += self._settled(self._floor.typed_ahead(at))
             out += self.tick(at)
@@ -200,7 +185,7 @@ class Listener:
         self._speech, self._last = event, None
         self._endpointer.on_speech_started(event)
         if self._is_heard:
-            self._open(event.at)
+            self._answer.open(event.at)
         return []
 
     def _ends(self, event: SpeechEnded) -> list[Heard]:
@@ -230,7 +215,7 @@ class Listener:
         if self._state is _State.PROMPTING and self._floor.is_pending and is_deaf:
             return self._settled(self._floor.give_up(at))  # nothing will tell any more
         if self._state is _State.DECIDING:
-            ended = self._ended
+            ended = self._answer.ended
             if ended is not None and at - ended.at > FINAL_PATIENCE_SAMPLES:
                 return self._finish(Hypothesis("", is_final=True, end_at=at), at)
             return []
@@ -245,7 +230,11 @@ class Listener:
         if event.reason is TurnEndReason.DTMF:
             self._state = _State.IDLE
             return [event, KeysEntered(self._endpointer.take_keys(), event.at)]
-        return [event, *self._decide(event)]
+        self._state = _State.DECIDING
+        decided = self._answer.decide(event)
+        if isinstance(decided, Hypothesis):
+            return [event, *self._finish(decided, event.at)]
+        return [event, *decided]
 
     # ------------------------------------------------------------ the recogniser's side
 
@@ -269,7 +258,7 @@ class Listener:
             return self._finish(final, at)
         if self._state is _State.PROMPTING:
             return self._weigh(final, at, is_final=hypothesis is not None)
-        self._judge(final, at)
+        self._answer.judge(final, at)
         return []
 
     def _partial(self, hypothesis: Hypothesis | None, at: int) -> list[Heard]:
@@ -279,8 +268,8 @@ class Listener:
             return self._weigh(hypothesis, at, is_final=False)
         if self._state is not _State.LISTENING:
             return []
-        self._judge(hypothesis, at)
-        return [hypothesis if self._agreement is None else self._agreement.apply(hypothesis)]
+        self._answer.judge(hypothesis, at)
+        return [self._answer.stable(hypothesis)]
 
     def transcribed(self, hypothesis: Hypothesis, at: int) -> list[Heard]:
         """A hypothesis of an external recogniser, which chooses its own spans.
@@ -294,18 +283,17 @@ class Listener:
         if self._state is _State.PROMPTING:
             return self._weigh(whole, at, is_final=hypothesis.is_final and self._speech is None)
         if not hypothesis.is_final:
-            self._judge(whole, at)
+            self._answer.judge(whole, at)
             return [whole]
         if self._state is _State.DECIDING:
             return self._finish(whole, at)
         if self._speech is None:
-            self._judge(whole, at)
+            self._answer.judge(whole, at)
         return []
 
     def end_judged(self, utterance: int, end_at: int, probability: float, at: int) -> list[Heard]:
         """That the caller has finished, judged by voice where words come from elsewhere."""
-        if utterance == self._utterance.number and self._utterance.is_newest(end_at):
-            self._endpointer.on_end_probability(probability, at)
+        self._answer.end_judged(utterance, end_at, probability, at)
         return []
 
     # ------------------------------------------------------------ over a prompt
@@ -316,7 +304,7 @@ class Listener:
             case None:
                 return []
             case BargeInCandidate():
-                self._open(event.at)
+                self._answer.open(event.at)
                 return [event]
             case BargeInRejected():
                 self._utterance.forget()
@@ -328,7 +316,7 @@ class Listener:
             self._endpointer.on_speech_started(started)
             self._endpointer.on_speech_ended(ended)
             if not self._utterance.is_open:
-                self._open(max(event.at, started.at))
+                self._answer.open(max(event.at, started.at))
                 out += self._utterance.whole("speculative", ended.detected_at)
         return out
 
@@ -339,7 +327,7 @@ class Listener:
         found = self._floor.words(heard, at, ended_at=ended_at)
         out = self._settled(found)
         if isinstance(found, BargeIn):
-            self._judge(heard, at)
+            self._answer.judge(heard, at)
         return out
 
     def _look_for_hot_word(self, at: int) -> list[Heard]:
@@ -356,43 +344,19 @@ class Listener:
         if self._speech is not None:
             # What was said over a prompt that may not be interrupted is not part of the answer.
             allowed = at <= self._speech.at or self._expectation.barge_in is BargeInMode.SPEECH
-            self._open(self._speech.at if allowed else max(at, self._speech.at))
+            self._answer.open(self._speech.at if allowed else max(at, self._speech.at))
         return []
 
-    def _open(self, onset_at: int) -> None:
-        """Speech belongs to the turn: a new utterance, or the open one goes on."""
-        if self._utterance.open(onset_at) and self._agreement is not None:
-            self._agreement.reset()
-
-    def _judge(self, heard: Hypothesis, at: int) -> None:
-        self._endpointer.on_completeness(self._completeness(heard.text, self._expectation), at)
-        if heard.end_probability is not None:
-            self._endpointer.on_end_probability(heard.end_probability, at)
-
-    def _decide(self, ended: TurnEnded) -> list[Heard]:
-        self._state, self._ended = _State.DECIDING, ended
-        final = self._utterance.final
-        if final is not None:
-            return self._finish(final, ended.at)
-        if self._utterance.is_asked:
-            return []
-        return [*self._utterance.whole("final", ended.at)]
-
     def _finish(self, final: Hypothesis, at: int) -> list[Heard]:
-        ended = self._ended
+        ended = self._answer.ended
         assert ended is not None, "a turn is finished once"
-        self._forget()
+        self._answer.forget()
         is_cough = not final.text and _length(ended) < COUGH_SAMPLES
         if is_cough or (self._may_be_echo and self._floor.is_own_echo(final)):
             return self._listen(at)  # the caller still has the floor
         self._state = _State.IDLE
-        if self._agreement is not None:
-            final = self._agreement.settle(final)
+        final = self._answer.settled(final)
         return [final, CallerTurn(ended, final)]
-
-    def _forget(self) -> None:
-        self._utterance.forget()
-        self._ended = None
 
 
 def _length(ended: TurnEnded) -> int:

@@ -1,0 +1,89 @@
+"""What the caller says in his turn: recognised so far, judged, and over when the turn has ended.
+
+The words of a partial or a final tell the endpointer how complete the answer is, the voice how
+finished the caller sounds; when the turn ends, the final is known already, or asked for. Pure.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from voicebot.events import Expectation, Hypothesis, TurnEnded
+from voicebot.turns.endpointer import Endpointer
+from voicebot.turns.floor import CheckCompleteness
+from voicebot.turns.utterance import Recognise, Utterance
+
+
+class Agreement(Protocol):
+    """asr.stream.LocalAgreement: which words of successive partials will not change any more."""
+
+    def apply(self, partial: Hypothesis) -> Hypothesis:
+        """The partial with `stable_words` set, opening with what is stable."""
+
+    def settle(self, final: Hypothesis) -> Hypothesis:
+        """The final, opening with what is stable."""
+
+    def reset(self) -> None:
+        """Begin another utterance."""
+
+
+class Answer:
+    """One call's answers, one after the other."""
+
+    def __init__(
+        self,
+        endpointer: Endpointer,
+        completeness: CheckCompleteness,
+        agreement: Agreement | None,
+        partial_interval_ms: int,
+    ) -> None:
+        """Arguments as Listener's."""
+        self._endpointer = endpointer
+        self._completeness = completeness
+        self._agreement = agreement
+        self._expectation = Expectation()
+        self.utterance = Utterance(partial_interval_ms)
+        self.ended: TurnEnded | None = None
+        """Set while the final of an ended turn is awaited."""
+
+    def expect(self, expectation: Expectation) -> None:
+        """Another answer is awaited; what was said before is none."""
+        self._expectation = expectation
+        self.forget()
+
+    def open(self, onset_at: int) -> None:
+        """Speech belongs to the turn: a new utterance, or the open one goes on."""
+        if self.utterance.open(onset_at) and self._agreement is not None:
+            self._agreement.reset()
+
+    def judge(self, heard: Hypothesis, at: int) -> None:
+        """What this, recognised by `at`, tells of the end of the turn."""
+        self._endpointer.on_completeness(self._completeness(heard.text, self._expectation), at)
+        if heard.end_probability is not None:
+            self._endpointer.on_end_probability(heard.end_probability, at)
+
+    def end_judged(self, utterance: int, end_at: int, probability: float, at: int) -> None:
+        """That the caller has finished, judged by voice where words come from elsewhere."""
+        if utterance == self.utterance.number and self.utterance.is_newest(end_at):
+            self._endpointer.on_end_probability(probability, at)
+
+    def stable(self, partial: Hypothesis) -> Hypothesis:
+        """The partial, opening with what will not change any more."""
+        return partial if self._agreement is None else self._agreement.apply(partial)
+
+    def decide(self, ended: TurnEnded) -> Hypothesis | list[Recognise]:
+        """The turn has ended: its final, if that is known, else what to ask for (maybe nothing)."""
+        self.ended = ended
+        final = self.utterance.final
+        if final is not None:
+            return final
+        return [] if self.utterance.is_asked else self.utterance.whole("final", ended.at)
+
+    def settled(self, final: Hypothesis) -> Hypothesis:
+        """The final, opening with what was stable."""
+        return final if self._agreement is None else self._agreement.settle(final)
+
+    def forget(self) -> None:
+        """Answers that are still to come are of the past."""
+        self.utterance.forget()
+        self.ended = None
