@@ -72,7 +72,7 @@ class Timeline:
             log.error("timeline failed", problem=error.strerror)
 
     def record(self, event: object, at: int | None = None) -> None:
-        """One of events.py; `at` for those that hold no time, else the last line's is taken."""
+        """One of voicebot.events; `at`, if it holds no time, else the last line's is taken."""
         data = _fields(event)
         own = _own_time(event)
         data.pop("at", None)

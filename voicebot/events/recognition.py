@@ -1,0 +1,54 @@
+"""What the recogniser heard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from voicebot.events.hearing import TurnEnded
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One recognised word; confidence in 0..1; times are None where not known."""
+
+    text: str
+    confidence: float
+    start_at: int | None = None
+    end_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """One entry of an n-best list."""
+
+    text: str
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """What the recogniser heard between `start_at` and `end_at`.
+
+    `stable_words` counts the leading words that later partials will not change.
+    `end_probability`: that the caller has finished, judged by voice and words (0..1; None
+    where nobody judged). `hotword_probability`: that the hot word is in it, likewise.
+    """
+
+    text: str
+    words: tuple[Word, ...] = ()
+    confidence: float = 0.0
+    nbest: tuple[Alternative, ...] = ()
+    start_at: int = 0
+    end_at: int = 0
+    is_final: bool = False
+    stable_words: int = 0
+    end_probability: float | None = None
+    hotword_probability: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallerTurn:
+    """What the caller said in one turn; an empty hypothesis when nothing was recognised."""
+
+    ended: TurnEnded
+    hypothesis: Hypothesis
