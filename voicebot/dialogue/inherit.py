@@ -40,9 +40,10 @@ def remembered(
         keys: PlanKeys, place: Place, /, *args: _Given.args, **kwargs: _Given.kwargs
     ) -> _Found:
         key = (function, place, args, *kwargs.items())
-        if key not in keys.memory:
-            keys.memory[key] = function(keys, place, *args, **kwargs)
-        found: _Found = keys.memory[key]
+        memory = keys.memory
+        if key not in memory:
+            memory[key] = function(keys, place, *args, **kwargs)
+        found: _Found = memory[key]
         return found
 
     return look_up
