@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from voicebot.server.saying import audible, write_wav
+from voicebot.server.scenario_reader import load_suite
 from voicebot.server.scenario_report import lines
 from voicebot.server.scenario_runs import Run
 from voicebot.server.scenario_spoken import run_spoken
-from voicebot.server.scenarios import Suite, load_suite
+from voicebot.server.scenarios import Suite
 
 pytestmark = pytest.mark.e2e
 

@@ -13,9 +13,10 @@ import pytest
 from voicebot import cli
 from voicebot.dialogue.plan import check
 from voicebot.nlu.grammar import problem
+from voicebot.server.scenario_reader import load_suite, read_suite
 from voicebot.server.scenario_report import lines
 from voicebot.server.scenario_runs import Run, run_text
-from voicebot.server.scenarios import TURN_KEYS, Suite, load_suite, read_suite
+from voicebot.server.scenarios import TURN_KEYS, Suite
 
 pytestmark = pytest.mark.unit
 

@@ -83,7 +83,8 @@ def check(options: argparse.Namespace) -> int:
     """All problems of the plans, with file and line; 2 when there is an error."""
     from voicebot.dialogue.plan import check as check_plan
     from voicebot.nlu.grammar import problem as pattern_problem
-    from voicebot.server.scenarios import is_scenario_file, read_suite
+    from voicebot.server.scenario_reader import read_suite
+    from voicebot.server.scenarios import is_scenario_file
 
     errors = 0
     for path in options.plans:
@@ -196,7 +197,8 @@ def _suites(options: argparse.Namespace) -> list[Suite]:
     from fnmatch import fnmatch
 
     from voicebot.dialogue.checks import did_you_mean
-    from voicebot.server.scenarios import is_scenario_file, load_suite, scenario_file
+    from voicebot.server.scenario_reader import load_suite
+    from voicebot.server.scenarios import is_scenario_file, scenario_file
 
     if is_scenario_file(options.plan):
         suites = [load_suite(options.plan)]
