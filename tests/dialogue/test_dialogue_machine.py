@@ -13,6 +13,7 @@ from voicebot.events import (
     CallStarted,
     Disconnect,
     Interpretation,
+    Listen,
     Note,
     Play,
     PromptHeard,
@@ -22,6 +23,7 @@ from voicebot.events import (
     ServiceReply,
     SlotType,
     SlotValue,
+    TakeMessage,
     Transfer,
 )
 
@@ -473,3 +475,26 @@ def test_a_long_ladder_without_an_exit_gets_one(tmp_path: Path) -> None:
         assert call.machine.outcome is None
     call(SILENCE)
     assert call.machine.outcome == "noinput"
+
+
+def test_one_no_too_many_leaves_the_form_though_other_readings_are_left(tmp_path: Path) -> None:
+    plan = plan_of(
+        tmp_path,
+        "nomatch: [Pardon, {prompt: Leave a message., goto: message}]\n"
+        "forms:\n"
+        "  call:\n"
+        "    fields: {phone: {type: phone, confirm: always, prompt: Your number}}\n"
+        "    filled: {disconnect: call}\n"
+        "  message: {enter: {voicemail: true}, next: call}\n",
+    )
+    talk = Conversation(plan)
+    for last in "1234":
+        numbers = [f"555010{last}", f"555020{last}"]
+        readings = tuple(Reading(None, (SlotValue("phone", n),), 0.5) for n in numbers)
+        heard = Interpretation(None, readings[0].slots, 0.6, readings, "some digits")
+        if not any(isinstance(action, Listen) for action in talk.actions):
+            break
+        talk(heard)
+        talk(NO)
+    assert talk.said == ["Leave a message."]
+    assert isinstance(talk.actions[-1], TakeMessage)

@@ -10,6 +10,7 @@ few bytes, that is few events, and to zeros, which say what is most ordinary.
 
 import json
 import os
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
@@ -92,18 +93,20 @@ class Choices:
 class Caller:
     """Turns choices into events that may come where the dialogue stands, sensible or not."""
 
-    def __init__(self, machine: Machine, actions: Sequence[Action], choices: Choices) -> None:
-        self._machine = machine
-        self._actions = actions
+    def __init__(self, plan: Plan, machine: Machine, choices: Choices) -> None:
+        self._plan = plan
+        self.machine = machine
         self.one_of = choices.one_of
+        self._wishes = choices.one_of((1, 8, 30))
+        """Who stays with the question gets further: one wish in so many answers."""
 
-    def event(self) -> DialogueEvent:
-        asked = [a for a in self._actions if isinstance(a, CallService | TakeMessage | AskModel)]
+    def event(self, actions: Sequence[Action]) -> DialogueEvent:
+        asked = [a for a in actions if isinstance(a, CallService | TakeMessage | AskModel)]
         if asked and self.one_of((True, True, True, False)):
             return self._answer(asked[-1])
-        waits_for = self._machine.expectation
-        kinds = ["says"] * 8 + ["silence", "nonsense", "universal", "keys", "heard", "other"]
-        kind = self.one_of([*kinds, "hang up"])
+        waits_for = self.machine.expectation
+        strange = ["silence", "nonsense", "universal", "keys", "heard", "other", "hang up"]
+        kind = self.one_of([*["says"] * (7 + self._wishes), *strange])
         if kind == "silence":
             return NoInput(0)
         if kind == "heard":
@@ -111,13 +114,13 @@ class Caller:
         if kind == "hang up" and self.one_of((False, False, True)):
             return CallerHungUp(0)
         if kind == "other":
-            strange: list[DialogueEvent] = [
+            untimely: list[DialogueEvent] = [
                 CallStarted(),
                 ServiceReply("service-1", {"code": "1"}),
                 MessageTaken("message-1", 3.0, "x"),
                 ModelReply("model-1", "{}"),
             ]
-            return self.one_of(strange)  # type: ignore[return-value]
+            return self.one_of(untimely)
         if kind == "nonsense" or waits_for is None:
             return Interpretation(text="mumble")
         if kind == "universal" and waits_for.universals:
@@ -128,8 +131,9 @@ class Caller:
     def _says(self, waits_for: Expectation, *, by_key: bool) -> Interpretation:
         slots = tuple(self._slot(spec) for spec in self._some(waits_for.slots))
         denied = tuple(self._slot(spec) for spec in self._some(waits_for.slots)[:1])
-        intents = [None, None, *(intent.name for intent in waits_for.intents), "unheard_of"]
-        intent = self.one_of(intents)
+        intents = [*(intent.name for intent in waits_for.intents), "unheard_of"]
+        is_wish = not waits_for.slots or self._wishes == 1 or not self.one_of(range(self._wishes))
+        intent = self.one_of([None, None, *intents]) if is_wish else None
         other = Reading(None, tuple(self._slot(spec) for spec in waits_for.slots[:1]), 0.3)
         return Interpretation(
             intent,  # type: ignore[arg-type]
@@ -153,7 +157,10 @@ class Caller:
         return list(specs)[start : start + how_many]  # type: ignore[misc, operator]
 
     def _slot(self, spec: SlotSpec) -> SlotValue:
-        values = [choice.value for choice in spec.choices] or VALUES.get(spec.type, ("x",))
+        values = [choice.value for choice in spec.choices] or [*VALUES.get(spec.type, ("x",))]
+        if spec.min_length and spec.type is SlotType.DIGITS:
+            fits = "12345678901234567890"[: spec.min_length]
+            values = [fits, fits[::-1], *values]
         return SlotValue(spec.name, str(self.one_of(values)), "", self.one_of(SURE))  # type: ignore[arg-type]
 
     def _answer(self, asked: CallService | TakeMessage | AskModel) -> DialogueEvent:
@@ -172,22 +179,26 @@ class Caller:
             ]
             error = self.one_of((None, None, None, "no language model"))
             return ModelReply(asked.id, json.dumps(self.one_of(replies)), error)  # type: ignore[arg-type]
-        if self.one_of((False, False, True)):
+        if self.one_of((False, False, False, True)):
             return ServiceReply(asked.id, error="it failed")
-        values = [{}, {"code": "77"}, {"code": [1]}, GOOD]
-        return ServiceReply(asked.id, self.one_of(values))  # type: ignore[arg-type]
+        names, values = answerable(self._plan.path)
+        if self.one_of((False, False, False, True)):
+            names = names[:1]
+        return ServiceReply(asked.id, {name: self.one_of(values) for name in names})
 
 
-GOOD = {
-    name: value
-    for names, value in (
-        (("code", "balance", "available", "reference", "price"), "12"),
-        (("status",), "insufficient"),
-        (("is_open",), True),
-        (("opens", "closes"), "09:00"),
-    )
-    for name in names
-}
+ASSIGNED = re.compile(r"assign: (\[[^]]*\]|\{[^}]*\}|\w+)")
+COMPARED = re.compile(r"when: [^'\n]*'(\w+)'")
+STRANGE = (True, False, "12", "2026-12-01", "14:30", 0, 1e9, None, "", [1], {"a": 1}, "x" * 300)
+
+
+@cache
+def answerable(path: Path) -> tuple[list[str], list[object]]:
+    """Names that services of a plan answer with, and values that its conditions look for."""
+    text = path.read_text()
+    names = {name for found in ASSIGNED.findall(text) for name in re.findall(r"\w+", found)}
+    compared = sorted(set(COMPARED.findall(text)))
+    return sorted(names), [*compared, *STRANGE[:5], *compared, *STRANGE]
 
 
 def conduct(plan: Plan, choices: Choices) -> None:
@@ -196,18 +207,20 @@ def conduct(plan: Plan, choices: Choices) -> None:
     moves = choices.one_of(((False,) * 7 + (True,), (False,), (True,)))
     machine = Machine(plan, now)
     actions = machine.handle(CallStarted())
+    caller = Caller(plan, machine, choices)
     silences = 0
     while machine.outcome is None and silences < AFTER:
         asked = [a for a in actions if isinstance(a, CallService | TakeMessage | AskModel)]
         silences += not choices
         is_silent = not choices and not asked
-        event = NoInput(0) if is_silent else Caller(machine, actions, choices).event()
+        event = NoInput(0) if is_silent else caller.event(actions)
         moved = moved_to(plan, now, machine) if choices.one_of(moves) else None
         found = machine.handle(event)
         if moved is not None:
             assert moved.handle(event) == found
             assert moved.to_json() == machine.to_json()
             machine = moved
+            caller.machine = moved
         check_actions(machine, found)
         if found or not asked:  # what was asked is still waited for
             actions = found

@@ -187,13 +187,14 @@ class Taker:
     def _offer(self, name: str, others: list[tuple[str, float]]) -> None:
         """Ask about the next reading of what was heard, before the question comes again."""
         state = self._state
-        rule = inherit.confirm(self._performer.keys, Place(state.form, "field", name))
         denied = state.denied.get(name, [])
         left = [other for other in others if other[0] not in denied]
-        is_free = (
-            name not in state.slots and state.mode == "run" and name in self._performer.form.fields
-        )
-        if not left or not is_free or len(denied) >= (rule.offers or 1):
+        # The denial may have been one too many: then the call is elsewhere, or has begun again.
+        is_asked_here = bool(denied) and name in self._performer.form.fields
+        if not left or not is_asked_here or name in state.slots or state.mode != "run":
+            return
+        rule = inherit.confirm(self._performer.keys, Place(state.form, "field", name))
+        if len(denied) >= (rule.offers or 1):
             return
         value, confidence = left[0]
         state.slots[name] = Filled(value=value, confidence=confidence, others=left[1:])
