@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicebot.audio import mulaw
+from voicebot.audio.offset import Offset
 from voicebot.audio.pcm import to_float, to_int16
 from voicebot.engine.rings import Ring, Rows, Samples
 from voicebot.events import CHUNK_SAMPLES, SAMPLE_RATE_HZ, EchoState
@@ -153,6 +154,7 @@ class Hearing:
         self._vad, self._canceller, self._near_end, self._keys = vad, canceller, near_end, keys
         self._results: list[Result] = []  # not taken yet
         self._rooms = [room for room in (vad, canceller, near_end, keys) if room is not None]
+        self._offset = Offset(slots)
         self._clean = Ring(slots, RING_S * SAMPLE_RATE_HZ)
         self._near = Ring(slots, RECENT_SAMPLES)  # as received
         self._reference = Ring(slots, RECENT_SAMPLES)  # what was sent, when it was heard
@@ -171,6 +173,7 @@ class Hearing:
         """A new call takes the slot."""
         for ring in (self._clean, self._near, self._reference, self._far):
             ring.clear(slot)
+        self._offset.reset(slot)
         self._written[slot] = self._cancelled[slot] = self._heard[slot] = 0
         self._is_active[slot] = self._is_locked[slot] = self._is_faint[slot] = False
         self._sent[slot], self._is_absent[slot] = 0, False
@@ -204,6 +207,7 @@ class Hearing:
         rows = np.array([chunk.slot for chunk in plain])
         at = self._written[rows]
         near = mulaw.decode(b"".join(chunk.payload for chunk in plain)).reshape(-1, BLOCK)
+        near = self._offset.remove(rows, near)
         self._clean.put_rows(rows, at, near)
         if self._canceller is not None:
             silence = mulaw.SILENCE * BLOCK
@@ -225,7 +229,10 @@ class Hearing:
         if end <= written:
             return
         near = np.zeros(min(end - written, self._clean.length), np.int16)
-        _put_last(near, mulaw.decode(payload))
+        decoded = mulaw.decode(payload)
+        if len(decoded):
+            decoded = self._offset.remove(np.array([slot]), decoded[None])[0]
+        _put_last(near, decoded)
         self._clean.put(slot, end - len(near), near)
         if self._canceller is not None:
             sent = np.zeros(len(near), np.int16)
