@@ -6,19 +6,23 @@ then by halving what is left.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
 
+from voicebot.asr.checkpoint import SHIPPED
 from voicebot.asr.fastconformer_device import FastConformerLanes
 from voicebot.asr.fastconformer_stream import ChunkShape
-from voicebot.asr.moonshine import Dimensions
+from voicebot.asr.moonshine import Dimensions, Moonshine
 from voicebot.asr.moonshine_device import MoonshineBatches
 from voicebot.engine.device_admission import Admission
 from voicebot.engine.device_engine import DeviceEngine
+from voicebot.engine.runner import RING_S
 from voicebot.errors import CapacityError, UserMistake
 from voicebot.evaluation import bench_models
 from voicebot.evaluation.bench_pace import (
@@ -127,18 +131,33 @@ def _finite(value: float) -> float | None:
 
 
 def prepare(
-    model: str, device_name: str, chunk_ms: int, *, tell: Callable[[str], object] = lambda _: None
+    model: str,
+    device_name: str,
+    chunk_ms: int,
+    *,
+    activity: float = SPEECH_SHARE,
+    threads: int = 0,
+    tell: Callable[[str], object] = lambda _: None,
 ) -> Bench:
-    """Build and warm up; UserMistake for a model, device or chunk that is not there."""
+    """Build and warm up; UserMistake for a model, device or chunk that is not there.
+
+    `activity`: how much of the time callers of the telephone model speak. `threads` of a CPU; 0:
+    as many as serve calls, all cores but one.
+    """
     if model not in bench_models.NAMES:
         raise UserMistake(
             f"bench: {model!r} is no model; there are {', '.join(bench_models.NAMES)}"
         )
     device = bench_models.device_named(device_name)
+    if device.type == "cpu":
+        torch.set_num_threads(threads or max(1, (os.cpu_count() or 2) - 1))
     tell("measuring the device")
     described = describe(device, is_tf32=model == bench_models.TELEPHONE)
     if model == bench_models.TELEPHONE:
-        return _telephone(device, described, chunk_ms, tell)
+        if not 20 <= chunk_ms <= 2000:
+            raise UserMistake(f"bench: a chunk of {chunk_ms} ms is not between 20 and 2000 ms")
+        serves = _as_served if device.type == "cpu" else _in_batches
+        return serves(device, described, chunk_ms, activity, tell)
     config = bench_models.CONFIGS[model]
     shape = ChunkShape.of_ms(chunk_ms, config, TELEPHONE_HZ)
     tell(f"building {model}")
@@ -171,11 +190,48 @@ def prepare(
     )
 
 
-def _telephone(
-    device: torch.device, described: Device, chunk_ms: int, tell: Callable[[str], object]
+def _as_served(
+    device: torch.device,
+    described: Device,
+    chunk_ms: int,
+    activity: float,
+    tell: Callable[[str], object],
 ) -> Bench:
-    if not 20 <= chunk_ms <= 2000:
-        raise UserMistake(f"bench: a chunk of {chunk_ms} ms is not between 20 and 2000 ms")
+    """The shipped weights as a server runs them on a CPU: int8, drafts, a beam for finals."""
+    from voicebot.asr.recogniser import Recogniser
+    from voicebot.engine.kept_audio import ReplicaRunner
+    from voicebot.evaluation.bench_spoken import SpokenTrial
+    from voicebot.turns.end_of_turn import EndOfTurn
+
+    tell("loading the telephone model")
+    recogniser = Recogniser(Path(), torch.get_num_threads(), model=SHIPPED)
+    tell("warming up")
+    recogniser.warm_up()
+    judge = EndOfTurn()
+    trial = SpokenTrial(
+        lambda streams: ReplicaRunner(streams, recogniser, end_of_turn=judge), chunk_ms, activity
+    )
+    work = _telephone_work(sum(p.numel() for p in Moonshine().parameters()), chunk_ms, activity)
+    return Bench(
+        bench_models.TELEPHONE,
+        described,
+        chunk_ms,
+        trial,
+        work,
+        round(TELEPHONE_BATCH["cpu"] / activity),
+        RING_S * TELEPHONE_HZ * 2,
+        is_cpu=True,
+    )
+
+
+def _in_batches(
+    device: torch.device,
+    described: Device,
+    chunk_ms: int,
+    activity: float,
+    tell: Callable[[str], object],
+) -> Bench:
+    """Random weights in large greedy batches, as a GPU serves them."""
     tell("building the telephone model")
     network = bench_models.telephone(device)
     batches = MoonshineBatches(network)
@@ -183,16 +239,6 @@ def _telephone(
     audio = np.zeros(int(SPEECH_S[1] * TELEPHONE_HZ), np.int16)
     batches.transcribe([audio[: 2 * TELEPHONE_HZ]] * most, tokens=4)
     weights = sum(parameter.numel() for parameter in network.parameters())
-    mean_s = sum(SPEECH_S) / 2
-    whole = telephone_work(Dimensions(), mean_s, parameters=weights)
-    half = telephone_work(Dimensions(), mean_s / 2, parameters=weights)
-    # In a chunk a stream asks for a partial while it speaks, and now and then for a final.
-    finals = chunk_ms / 1000 * SPEECH_SHARE / mean_s
-    work = Work(
-        SPEECH_SHARE * half.flops + finals * whole.flops,
-        SPEECH_SHARE * half.stream_bytes + finals * whole.stream_bytes,
-        half.step_bytes,
-    )
     return Bench(
         bench_models.TELEPHONE,
         described,
@@ -201,9 +247,23 @@ def _telephone(
             lambda batch, tokens: batches.transcribe(batch, tokens=tokens),
             chunk_ms / 1000,
             max_batch=most,
+            activity=activity,
         ),
-        work,
-        round(most / SPEECH_SHARE),
+        _telephone_work(weights, chunk_ms, activity),
+        round(most / activity),
         int(TELEPHONE_RING_S * TELEPHONE_HZ * 2),
         device.type == "cpu",
+    )
+
+
+def _telephone_work(weights: int, chunk_ms: int, activity: float) -> Work:
+    """In a chunk a stream asks for a partial while it speaks, and now and then for a final."""
+    mean_s = sum(SPEECH_S) / 2
+    whole = telephone_work(Dimensions(), mean_s, parameters=weights)
+    half = telephone_work(Dimensions(), mean_s / 2, parameters=weights)
+    finals = chunk_ms / 1000 * activity / mean_s
+    return Work(
+        activity * half.flops + finals * whole.flops,
+        activity * half.stream_bytes + finals * whole.stream_bytes,
+        half.step_bytes,
     )

@@ -199,9 +199,10 @@ class StreamingTrial:
 class _Callers:
     """When each speaks and is silent, all at once: one by one would cost more than the model."""
 
-    def __init__(self, count: int, begin: float) -> None:
+    def __init__(self, count: int, begin: float, activity: float) -> None:
+        self._activity = activity
         self._rng = np.random.default_rng(1)
-        self.is_speaking = self._rng.random(count) < SPEECH_SHARE
+        self.is_speaking = self._rng.random(count) < activity
         self.is_speaking[0] = True  # of one caller, too, something is heard
         lasts = self._lasts(self.is_speaking)
         # As if the calls had gone on for a while.
@@ -229,11 +230,11 @@ class _Callers:
 
     def _lasts(self, is_speaking: NDArray[np.bool_]) -> NDArray[np.float64]:
         lasts = self._rng.uniform(*SPEECH_S, len(is_speaking))
-        return np.where(is_speaking, lasts, lasts * (1 - SPEECH_SHARE) / SPEECH_SHARE)
+        return np.where(is_speaking, lasts, lasts * (1 - self._activity) / self._activity)
 
 
 class UtteranceTrial:
-    """Callers who speak 40 % of the time, re-encoded for every partial: the telephone model."""
+    """Callers who speak a share of the time, re-encoded for every partial: the telephone model."""
 
     def __init__(
         self,
@@ -241,11 +242,12 @@ class UtteranceTrial:
         chunk_s: float,
         *,
         max_batch: int,
+        activity: float = SPEECH_SHARE,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """`transcribe(utterances at 8 kHz, tokens of each)`."""
         self._transcribe, self._clock = transcribe, clock
-        self._chunk_s, self._max_batch = chunk_s, max_batch
+        self._chunk_s, self._max_batch, self._activity = chunk_s, max_batch, activity
 
     def __call__(self, streams: int, seconds: float) -> Measured:
         """See Trial."""
@@ -253,7 +255,7 @@ class UtteranceTrial:
         audio = _noise(int((SPEECH_S[1] + 1) * 8000), 1)[0]
         line = Scheduler(max_batch=self._max_batch, max_batch_samples=self._max_batch * 16000)
         begin = self._clock() + 0.05
-        callers = _Callers(streams, begin)
+        callers = _Callers(streams, begin, self._activity)
         groups = [
             np.arange(index, streams, PHASES, dtype=np.intp)
             for index in range(min(PHASES, streams))

@@ -25,7 +25,8 @@ def add(commands: Any, command: Any) -> None:
         "--model",
         required=True,
         metavar="NAME",
-        help="tiny, fastconformer-115m, fastconformer-0.6b or telephone; random weights",
+        help="telephone (on a CPU the shipped weights), tiny, fastconformer-115m or "
+        "fastconformer-0.6b (random weights)",
     )
     asr.add_argument("--streams", type=_count, default=1, metavar="N", help="to begin with")
     asr.add_argument(
@@ -33,6 +34,16 @@ def add(commands: Any, command: Any) -> None:
     )
     asr.add_argument("--device", default="auto", help="cpu, cuda or cuda:N; what there is")
     asr.add_argument("--seconds", type=_seconds, default=5.0, metavar="S", help="of each trial; 5")
+    asr.add_argument(
+        "--activity",
+        type=_share,
+        default=0.4,
+        metavar="SHARE",
+        help="how much of the time callers speak (telephone); 0.4",
+    )
+    asr.add_argument(
+        "--threads", type=_count, default=0, metavar="N", help="of a CPU; all cores but one"
+    )
     asr.add_argument("--fixed", action="store_true", help="measure N streams and stop there")
     asr.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -44,7 +55,14 @@ def bench_asr(options: argparse.Namespace) -> int:
     with waiting("loading") as tell:
         from voicebot.evaluation.bench import prepare
 
-        bench = prepare(options.model, options.device, options.chunk_ms, tell=tell)
+        bench = prepare(
+            options.model,
+            options.device,
+            options.chunk_ms,
+            activity=options.activity,
+            threads=options.threads,
+            tell=tell,
+        )
     code = 0
     try:
         with waiting(f"{options.streams} streams") as tell:
@@ -122,6 +140,16 @@ def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 1_000_000):
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
     return int(text)
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.01 <= value <= 0.99:
+        raise argparse.ArgumentTypeError(f"{text!r} is no share between 0.01 and 0.99")
+    return value
 
 
 def _seconds(text: str) -> float:
