@@ -253,18 +253,14 @@ def _parser() -> Parser:
         commands_models,
         evaluating,
     )
-    from voicebot.server.terminal import Parser, port, seconds
+    from voicebot.server.terminal import Parser, adder, port, seconds
 
     parser = Parser(
         prog="voicebot", description="Answers a company's telephone.", allow_abbrev=False
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    def command(name: str, run: Any, text: str) -> Parser:
-        added = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
-        added.set_defaults(run=run, parser=added)
-        return added
+    command = adder(commands)
 
     added = command("demo", demo, "a whole call on this machine, without any account")
     added.add_argument("--dialplan", type=Path, help="another plan than the shipped barista")

@@ -39,14 +39,11 @@ TRAINERS: Mapping[str, Trainer] = {
 
 def add(commands: Any, command: Callable[[str, Any, str], Parser]) -> None:
     """`voicebot train` and what can be trained."""
+    from voicebot.server.terminal import adder
+
     added = command("train", list_configs, "train the recogniser, or the nets beside it")
     kinds = added.add_subparsers(required=True, metavar="WHAT")
-
-    def kind(name: str, run: Any, text: str) -> Parser:
-        made: Parser = kinds.add_parser(name, help=text, description=text, allow_abbrev=False)
-        made.set_defaults(run=run, parser=made)
-        return made
-
+    kind = adder(kinds)
     kind("list", list_configs, "the configurations that come with voicebot")
     made = kind("asr", train_asr, "tune the recogniser; the same again goes on")
     made.add_argument(

@@ -12,14 +12,10 @@ if TYPE_CHECKING:
 
 def add(commands: Any, command: Callable[[str, Any, str], Parser]) -> None:
     """The command and what it can do."""
+    from voicebot.server.terminal import adder
+
     added = command("models", list_models, "models: shipped, fetched, chosen")
-    deeds = added.add_subparsers(required=True, metavar="WHAT")
-
-    def deed(name: str, run: Any, text: str) -> Parser:
-        made: Parser = deeds.add_parser(name, help=text, description=text, allow_abbrev=False)
-        made.set_defaults(run=run, parser=made)
-        return made
-
+    deed = adder(added.add_subparsers(required=True, metavar="WHAT"))
     deed("list", list_models, "what is shipped, what can be pulled, what was, and their licences")
     made = deed("pull", pull_model, "fetch one, checksums verified")
     made.add_argument("name", metavar="NAME", help="as `voicebot models list` shows it")

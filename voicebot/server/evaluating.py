@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from voicebot.errors import ModelUnavailable, UserMistake
-from voicebot.server.terminal import Parser, waiting
+from voicebot.server.terminal import Parser, adder, waiting
 
 if TYPE_CHECKING:
     from voicebot.asr.recogniser import Recogniser
@@ -131,11 +131,10 @@ EVALUATIONS: Mapping[str, Evaluation] = {
 def add(commands: Any, command: Callable[[str, Any, str], Parser]) -> None:
     """`voicebot eval` and what it measures."""
     added = command("eval", evaluate, "measure the product on recordings")
-    kinds = added.add_subparsers(required=True, metavar="WHAT")
+    kind_of = adder(added.add_subparsers(required=True, metavar="WHAT"))
     for name, evaluation in EVALUATIONS.items():
-        purpose = evaluation.purpose
-        kind = kinds.add_parser(name, help=purpose, description=purpose, allow_abbrev=False)
-        kind.set_defaults(run=evaluate, parser=kind, evaluation=name, source=None, checkpoint=None)
+        kind = kind_of(name, evaluate, evaluation.purpose)
+        kind.set_defaults(evaluation=name, source=None, checkpoint=None)
         if evaluation.source is not None:
             kind.add_argument(
                 "source", type=Path, metavar=evaluation.source, help=evaluation.layout

@@ -48,6 +48,17 @@ class Parser(argparse.ArgumentParser):
         return f"{command}: " if command else ""
 
 
+def adder(commands: Any) -> Callable[[str, Any, str], Parser]:
+    """Adds a command (name, the function it runs, what it is for) to a parser's subparsers."""
+
+    def command(name: str, run: Any, text: str) -> Parser:
+        made: Parser = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+        made.set_defaults(run=run, parser=made)
+        return made
+
+    return command
+
+
 def _did_you_mean(word: str, options: list[str]) -> str:
     near = difflib.get_close_matches(word, options, n=1, cutoff=0.6)
     if near:
