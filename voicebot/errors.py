@@ -6,13 +6,16 @@
         PlanError            a dialplan mistake, with file:line
         AudioFileError       a file that is not readable audio
         ModelUnavailable     weights or a voice that are not there
-      CapacityError          no slot free for another call (retryable)
+      CapacityError          no slot, memory or time for another call (retryable)
+      DeviceLost             an accelerator answers no more; another process may (retryable)
       RecognitionFailed      a batch failed; the call may try again (retryable)
       ServiceFailed          a call-out failed or timed out (retryable)
       HandshakeRefused       signature, token or start message not acceptable
 
 A peer's fault on the wire is not an exception: telephony returns it as a value.
 """
+
+from typing import Literal
 
 
 class VoicebotError(Exception):
@@ -42,7 +45,17 @@ class ModelUnavailable(UserMistake):
 
 
 class CapacityError(VoicebotError):
-    """No slot is free for another call."""
+    """There is no room for another call; `why` says of what."""
+
+    retryable = True
+
+    def __init__(self, *said: str, why: Literal["slots", "memory", "time"] = "slots") -> None:
+        super().__init__(*said)
+        self.why = why
+
+
+class DeviceLost(VoicebotError):
+    """The accelerator answers no more: nothing in this process can use it again."""
 
     retryable = True
 

@@ -39,18 +39,23 @@ from voicebot.server.asr_serve_client import RemoteEngine
 
 TOKEN = "a-secret"
 WORD = 800
-"""Samples of a word: 100 ms at one level."""
+"""Samples of a word: 100 ms of a tone at one level."""
+PERIOD = 16
 
 
 def said(*words: int) -> bytes:
-    """mu-law of words; a word is a number from 1 to 30."""
-    return mulaw.encode(np.repeat(np.array(words, np.int16) * 1000, WORD))
+    """mu-law of words; a word is a number from 1 to 30, and a tone that loud."""
+    loud = np.repeat(np.array(words) * 1000.0, WORD)
+    tone = np.sin(np.arange(len(loud)) * (2 * np.pi / PERIOD))
+    return mulaw.encode((loud * tone).round().astype(np.int16))
 
 
 def levels(samples: NDArray[np.float32]) -> str:
     """What was said, read from audio at 16 kHz that begins with a word."""
-    middles = samples[WORD : len(samples) : 2 * WORD]
-    return " ".join(str(round(float(level) * 32768 / 1000)) for level in middles)
+    whole = samples[: len(samples) // (2 * WORD) * 2 * WORD].reshape(-1, 2 * WORD)
+    middles = whole[:, WORD // 2 : WORD // 2 + 2 * PERIOD * 20]
+    peaks = np.sqrt(2 * np.mean(middles.astype(np.float64) ** 2, axis=1)) * 32768
+    return " ".join(str(round(float(peak) / 1000)) for peak in peaks)
 
 
 class Levels:

@@ -219,6 +219,10 @@ class Engine:
             self._clock(),
             expectation,
         )
+        self._ask(handle, job)
+
+    def _ask(self, handle: CallHandle, job: Job) -> None:
+        """See `recognise`."""
         with self._work:
             self._scheduler.submit(job)
             self._work.notify()

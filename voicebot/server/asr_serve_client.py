@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import structlog
 
@@ -18,10 +19,7 @@ from voicebot.audio import mulaw
 from voicebot.engine.engine import CallHandle, CallSink, Engine, EngineObserver, Recognised
 from voicebot.engine.runner import Runner
 from voicebot.engine.scheduler import Job, JobKind
-from voicebot.engine.wire import (
-    MAX_SPAN_SAMPLES,
-)
-from voicebot.events import Expectation
+from voicebot.engine.wire import MAX_SPAN_SAMPLES
 from voicebot.monitoring.recogniser_metrics import FrontEndMetrics
 from voicebot.server.asr_serve_call import RemoteCall
 from voicebot.server.asr_serve_link import Link, LinkedCall
@@ -117,34 +115,15 @@ class RemoteEngine(Engine):
             call.leave()
         super().release(handle)
 
-    def recognise(
-        self,
-        handle: CallHandle,
-        utterance: int,
-        kind: JobKind,
-        start_at: int,
-        end_at: int,
-        *,
-        expectation: Expectation | None = None,
-    ) -> None:
+    def _ask(self, handle: CallHandle, job: Job) -> None:
         """Of a replica, if there is one."""
         call = self._calls.get(handle.slot)
         if call is None or call.handle is not handle:
             return
-        if kind is JobKind.HOTWORD and self._has_own_hot_word:
-            super().recognise(handle, utterance, kind, start_at, end_at, expectation=expectation)
-            return
-        job = Job(
-            handle.slot,
-            handle.generation,
-            utterance,
-            kind,
-            max(start_at, end_at - MAX_SPAN_SAMPLES),
-            end_at,
-            self._clock(),
-            expectation,
-        )
-        call.ask(job)
+        if job.kind is JobKind.HOTWORD and self._has_own_hot_word:
+            super()._ask(handle, job)
+        else:
+            call.ask(replace(job, start_at=max(job.start_at, job.end_at - MAX_SPAN_SAMPLES)))
 
     def audio(self, call: RemoteCall, start: int, end: int) -> bytes:
         """mu-law of what the caller said there, as far as it is known (and still kept)."""
@@ -196,16 +175,8 @@ class RemoteEngine(Engine):
 
     def fall_back(self, job: Job) -> None:
         """The local engine answers; without a recogniser that nothing was understood."""
-        handle = self._calls[job.slot].handle
         self.counts.fell_back(self._fallback)
-        super().recognise(
-            handle,
-            job.utterance,
-            job.kind,
-            job.start_at,
-            job.end_at,
-            expectation=job.expectation,
-        )
+        super()._ask(self._calls[job.slot].handle, job)
 
     async def _look(self) -> None:
         while True:
