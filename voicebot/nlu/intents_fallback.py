@@ -16,6 +16,7 @@ from voicebot.nlu.intents import IntentClassifier, IntentScore, trained
 from voicebot.nlu.intents_features import words_of
 from voicebot.nlu.matcher import FILLERS
 from voicebot.nlu.similarity import STOP_WORDS
+from voicebot.nlu.sureness import combined
 
 FLOOR = 0.35
 """Less likely intents are nomatch."""
@@ -69,8 +70,7 @@ def with_learned_intent(
     scores = classifier.classify(understood.text)
     if not scores or scores[0].confidence < FLOOR:
         return understood
-    lift = 0.5 + 0.5 * min(1.0, max(0.0, confidence))
-    readings = _readings(scores, understood, lift)
+    readings = _readings(scores, understood, confidence)
     universals = {spec.name for spec in expectation.universals}
     return replace(
         understood,
@@ -82,7 +82,10 @@ def with_learned_intent(
 
 
 def _readings(
-    scores: Sequence[IntentScore], understood: Interpretation, lift: float
+    scores: Sequence[IntentScore], understood: Interpretation, confidence: float
 ) -> tuple[Reading, ...]:
     likely = [s for i, s in enumerate(scores[:5]) if i == 0 or s.confidence >= ALTERNATIVE]
-    return tuple(Reading(s.name, understood.slots, round(s.confidence * lift, 4)) for s in likely)
+    return tuple(
+        Reading(s.name, understood.slots, round(combined(s.confidence, confidence), 4))
+        for s in likely
+    )

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
-from math import log
 
 from voicebot.events import (
     Expectation,
@@ -16,30 +14,19 @@ from voicebot.events import (
     SlotType,
     SlotValue,
 )
+from voicebot.nlu.alternatives import best_understood
 from voicebot.nlu.compiled import NEITHER, CompiledExpectation, compile_expectation
 from voicebot.nlu.completeness import completeness
 from voicebot.nlu.coreference import resolve
 from voicebot.nlu.keys import interpret_keys
 from voicebot.nlu.segmenter import Segmentation
 from voicebot.nlu.several import parts
-from voicebot.nlu.similarity import Heard
-from voicebot.nlu.text import tokenize
+from voicebot.nlu.sureness import Sureness, combined
 from voicebot.nlu.understanding import Understanding, understand, unexplained
 from voicebot.nlu.words import word_set
 
 __all__ = ["completeness", "interpret", "interpret_keys", "prepare"]
 
-MAX_ALTERNATIVES = 8
-ALTERNATIVE = 1.5
-"""Gain lost per nat of recogniser confidence between the best text and an alternative."""
-LEAST_GAIN = 0.05
-FLOOR = 1e-3
-"""An alternative must explain this much more; confidences below the floor count as the floor."""
-AS_LIKELY = 0.9
-"""An alternative that only adds words to a text that is understood must be as likely as this: a
-recogniser may break off early, but who said "two" did not say "two two"."""
-NEARLY = 0.85
-"""One that takes a value back for the sake of another slot must be as likely as this."""
 MAX_READINGS = 5
 _TEXT_CARRIER = word_set("it's its is my name this i'm am i the uh um er called")
 
@@ -119,75 +106,8 @@ def _by_grammar(hypothesis: Hypothesis, expectation: Expectation, today: date) -
     """What the phrases and entities explain."""
     compiled = compile_expectation(expectation)
     understood = understand(hypothesis.text, compiled, today)
-    understood, confidence = _best(hypothesis, understood, compiled, today)
+    understood, confidence = best_understood(hypothesis, understood, compiled, today)
     return _interpretation(hypothesis, compiled, understood, confidence)
-
-
-def _best(
-    hypothesis: Hypothesis, first: Understanding, compiled: CompiledExpectation, today: date
-) -> tuple[Understanding, float]:
-    """The text that the dialogue can use best, and the recogniser's confidence in it.
-
-    By gain, less what the recogniser thinks worse of it. An alternative that fills no other slots,
-    or is less likely, overrules no value that the first text has in so many words. Where that text
-    is understood from end to end, only one that goes on where it breaks off, and is about as
-    likely, counts.
-    """
-    best, confidence = first, hypothesis.confidence
-    best_gain = first.gain
-    likely = _likelihood(hypothesis)
-    tried = {first.heard.words}
-    for alternative in hypothesis.nbest[:MAX_ALTERNATIVES]:
-        tokens = tokenize(alternative.text)
-        words = tuple(word for token in tokens for word in token.words)
-        if words in tried:
-            continue  # differs in spelling only
-        tried.add(words)
-        ratio = max(alternative.confidence, FLOOR) / max(likely, FLOOR)
-        if first.is_explained and not (ratio >= AS_LIKELY and _adds(words, first.heard.words)):
-            continue
-        other = understand(alternative.text, compiled, today)
-        gain = other.gain - max(ALTERNATIVE * -log(ratio), LEAST_GAIN)
-        if gain > best_gain and not _overrules(other, first, is_likely=ratio >= NEARLY):
-            best, best_gain = other, gain
-            confidence = hypothesis.confidence * min(1.0, ratio)
-    return best, confidence
-
-
-def _likelihood(hypothesis: Hypothesis) -> float:
-    """Of the first text, on the scale of the alternatives, which a calibrated confidence is not
-    on."""
-    of_it = (a.confidence for a in hypothesis.nbest if a.text == hypothesis.text)
-    return next(of_it, hypothesis.confidence)
-
-
-def _values(understood: Understanding, least: float) -> dict[str, tuple[str, str]]:
-    """Slot -> its value and its words, of those heard at least so well."""
-    parts = understood.segmentations[0].candidates if understood.segmentations else ()
-    return {
-        fill.slot: (fill.value, understood.words_of(fill.start, fill.end).lower())
-        for part in parts
-        if not part.is_denied
-        for fill in part.fills
-        if fill.quality >= least
-    }
-
-
-def _overrules(other: Understanding, first: Understanding, *, is_likely: bool) -> bool:
-    """Whether it gives another value to one of the same slots that was said in so many words, and
-    not by the same words and more. One that is about as likely may, if it fills another slot."""
-    said, exact = _values(other, 0.0), _values(first, 1.0)
-    if is_likely and said.keys() - _values(first, 0.0).keys():
-        return False
-    return any(
-        slot in exact and exact[slot][0] != value and exact[slot][1] not in words
-        for slot, (value, words) in said.items()
-    )
-
-
-def _adds(words: tuple[str, ...], to: tuple[str, ...]) -> bool:
-    """Whether `words` are all of `to` and more behind them."""
-    return len(words) > len(to) and words[: len(to)] == to
 
 
 # ---------------------------------------------------------------- to the dialogue's values
@@ -200,7 +120,7 @@ def _interpretation(
     confidence: float,
 ) -> Interpretation:
     readings: list[Reading] = []
-    sure = _Sureness.of(hypothesis, understood, confidence)
+    sure = Sureness.of(hypothesis, understood, confidence)
     best = understood.gain
     denied: tuple[SlotValue, ...] = ()
     universal = False
@@ -238,7 +158,7 @@ def _reading(
     segmentation: Segmentation,
     compiled: CompiledExpectation,
     understood: Understanding,
-    sureness: _Sureness,
+    sureness: Sureness,
 ) -> tuple[Reading, tuple[SlotValue, ...], bool]:
     slots: list[SlotValue] = []
     denied: list[SlotValue] = []
@@ -264,56 +184,6 @@ def _reading(
         intent = _intent_of_slots(compiled, {s.name for s in slots})
     score = sum(scores) / len(scores) if scores else 0.0
     return Reading(intent, tuple(slots), round(score, 4)), tuple(denied), is_universal
-
-
-def combined(quality: float, confidence: float) -> float:
-    """Confidence in a value: how well it matched, and how sure the recogniser was of its words.
-
-    Both are shares of 1: the recogniser's confidence is calibrated with what was expected.
-    """
-    return quality * min(1.0, max(0.0, confidence))
-
-
-@dataclass(frozen=True, slots=True)
-class _Sureness:
-    """How sure the recogniser was of each token of a text."""
-
-    heard: Heard
-    tokens: tuple[float, ...]
-
-    @classmethod
-    def of(cls, hypothesis: Hypothesis, understood: Understanding, confidence: float) -> _Sureness:
-        """Of the hypothesis' text or one of its alternatives; words that the recogniser says
-        nothing of are as sure as the text, `confidence`."""
-        text = understood.text
-        begins = [at for at, sign in enumerate(text) if sign != " " and text[at - 1 : at] in " "]
-        words = hypothesis.words
-        if text == hypothesis.text and len(words) == len(begins):
-            of_words = [word.confidence for word in words]
-        else:  # an alternative, or typed
-            known = {_folded(word.text): word.confidence for word in words}
-            of_words = [known.get(_folded(word), confidence) for word in text.split()]
-        found, at = [], 0
-        for token in understood.tokens:
-            begin = text.find(token.raw, at)
-            if begin < 0:
-                found.append(confidence)
-                continue
-            at = begin + len(token.raw)
-            found.append(of_words[bisect_right(begins, begin) - 1])
-        return cls(understood.heard, tuple(found))
-
-    def between(self, start: int, end: int) -> float:
-        """Mean over the tokens behind a span of sounds."""
-        token_of, word_at = self.heard.token_of, self.heard.word_at
-        if end <= start:
-            return sum(self.tokens) / max(1, len(self.tokens))
-        first, last = (token_of[word_at[at]] for at in (start, end - 1))
-        return sum(self.tokens[first : last + 1]) / (last + 1 - first)
-
-
-def _folded(word: str) -> str:
-    return "".join(sign for sign in word.casefold() if sign.isalnum())
 
 
 def _intent_of_slots(compiled: CompiledExpectation, filled: set[str]) -> str | None:
