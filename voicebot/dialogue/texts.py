@@ -39,85 +39,81 @@ def prompt(text: str) -> list[PromptPart]:
     return [PromptPart(say=text)]
 
 
-_LADDERS = {
-    "noinput": [
-        LadderEntry(prompt=prompt("Sorry, I did not hear you.")),
-        LadderEntry(prompt=prompt("I still did not hear anything.")),
-    ],
-    "nomatch": [
-        LadderEntry(prompt=prompt("Sorry, I did not understand that.")),
-        LadderEntry(prompt=prompt("I did not get that either. Please say it in other words.")),
-    ],
-}
-_LAST_WORDS = {
-    "noinput": prompt("I cannot hear you. Please call again. Goodbye."),
-    "nomatch": prompt("I am sorry that I could not help. Goodbye."),
-    "operator": prompt("I will connect you with someone who can help."),
-    "error": prompt("Something went wrong on our side. I am sorry. Please call again later."),
-}
-_IMPLICIT = "Okay, {{ value }}."
-_CHANGE = prompt("What would you like to change?")
-_HELP = prompt("Please answer the question, or say goodbye to end the call.")
-_ALSO = prompt("We will come to the other thing in a moment.")
-_THEN = prompt("Now to the other thing that you asked for.")
-_NOTHING_BEFORE = prompt("This is where we began.")
+def _rungs(**kinds: tuple[str, ...]) -> dict[str, list[LadderEntry]]:
+    """Ladders that say one text after the other."""
+    return {kind: [LadderEntry(prompt=prompt(text)) for text in on] for kind, on in kinds.items()}
 
-_UNIVERSALS: dict[str, Universal] = {
-    "operator": Universal(
-        phrases=[
-            "[I want to|I'd like to|I need to|can I|could I|let me] (speak|talk) (to|with) "
-            "(an operator|the operator|an agent|a human|a person|a human being|someone|somebody)",
-            "(get|give) me (an operator|the operator|an agent|a human|a person|a human being)",
-            "[a|the] (operator|agent|representative|customer service|real person) [please]",
-        ],
-    ),
-    "help": Universal(phrases=["help [me] [please]", "what can I (say|do)", "what are my options"]),
-    "repeat": Universal(
-        phrases=[
-            "[please|can you|could you] repeat [that] [please]",
-            "[please|can you|could you] say that again [please]",
-            "(what|pardon|pardon me|sorry what) [did you say]",
-            "come again",
-        ],
-    ),
-    "goodbye": Universal(
-        phrases=["(goodbye|bye|bye bye|good bye)", "(hang up|I'm done|that's all) [goodbye]"],
-        prompt=prompt("Goodbye."),
-    ),
-    "go_back": Universal(
-        phrases=["[please] go back [please]", "(back|previous|previous question)"]
-    ),
-}
+
+def _prompts(**named: str) -> dict[str, list[PromptPart]]:
+    """A prompt of one text each."""
+    return {name: prompt(text) for name, text in named.items()}
+
 
 ENGLISH = Texts(
-    ladders=_LADDERS,
-    last_words=_LAST_WORDS,
+    ladders=_rungs(
+        noinput=("Sorry, I did not hear you.", "I still did not hear anything."),
+        nomatch=(
+            "Sorry, I did not understand that.",
+            "I did not get that either. Please say it in other words.",
+        ),
+    ),
+    last_words=_prompts(
+        noinput="I cannot hear you. Please call again. Goodbye.",
+        nomatch="I am sorry that I could not help. Goodbye.",
+        operator="I will connect you with someone who can help.",
+        error="Something went wrong on our side. I am sorry. Please call again later.",
+    ),
     confirm=prompt("{{ value }}. Is that right?"),
-    implicit=_IMPLICIT,
-    change=_CHANGE,
-    help=_HELP,
-    nothing_before=_NOTHING_BEFORE,
-    also=_ALSO,
-    then=_THEN,
-    universals=_UNIVERSALS,
+    implicit="Okay, {{ value }}.",
+    change=prompt("What would you like to change?"),
+    help=prompt("Please answer the question, or say goodbye to end the call."),
+    nothing_before=prompt("This is where we began."),
+    also=prompt("We will come to the other thing in a moment."),
+    then=prompt("Now to the other thing that you asked for."),
+    universals={
+        "operator": Universal(
+            phrases=[
+                "[I want to|I'd like to|I need to|can I|could I|let me] (speak|talk) (to|with) "
+                "(an operator|the operator|an agent|a human|a person|a human being|someone|"
+                "somebody)",
+                "(get|give) me (an operator|the operator|an agent|a human|a person|a human being)",
+                "[a|the] (operator|agent|representative|customer service|real person) [please]",
+            ],
+        ),
+        "help": Universal(
+            phrases=["help [me] [please]", "what can I (say|do)", "what are my options"]
+        ),
+        "repeat": Universal(
+            phrases=[
+                "[please|can you|could you] repeat [that] [please]",
+                "[please|can you|could you] say that again [please]",
+                "(what|pardon|pardon me|sorry what) [did you say]",
+                "come again",
+            ],
+        ),
+        "goodbye": Universal(
+            phrases=["(goodbye|bye|bye bye|good bye)", "(hang up|I'm done|that's all) [goodbye]"],
+            prompt=prompt("Goodbye."),
+        ),
+        "go_back": Universal(
+            phrases=["[please] go back [please]", "(back|previous|previous question)"]
+        ),
+    },
 )
 SPANISH = Texts(
-    ladders={
-        "noinput": [
-            LadderEntry(prompt=prompt("Perdone, no le he oído.")),
-            LadderEntry(prompt=prompt("Sigo sin oír nada.")),
-        ],
-        "nomatch": [
-            LadderEntry(prompt=prompt("Perdone, no le he entendido.")),
-            LadderEntry(prompt=prompt("Tampoco lo he entendido. Dígalo con otras palabras.")),
-        ],
-    },
-    last_words={
-        "noinput": prompt("No le oigo. Por favor, llame de nuevo. Adiós."),
-        "nomatch": prompt("Siento no haber podido ayudarle. Adiós."),
-        "operator": prompt("Le comunico con alguien que puede ayudarle."),
-        "error": prompt("Algo ha fallado por nuestra parte. Lo siento. Llame más tarde."),
-    },
+    ladders=_rungs(
+        noinput=("Perdone, no le he oído.", "Sigo sin oír nada."),
+        nomatch=(
+            "Perdone, no le he entendido.",
+            "Tampoco lo he entendido. Dígalo con otras palabras.",
+        ),
+    ),
+    last_words=_prompts(
+        noinput="No le oigo. Por favor, llame de nuevo. Adiós.",
+        nomatch="Siento no haber podido ayudarle. Adiós.",
+        operator="Le comunico con alguien que puede ayudarle.",
+        error="Algo ha fallado por nuestra parte. Lo siento. Llame más tarde.",
+    ),
     confirm=prompt("{{ value }}. ¿Es correcto?"),
     implicit="De acuerdo, {{ value }}.",
     change=prompt("¿Qué desea cambiar?"),
