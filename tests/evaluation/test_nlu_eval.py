@@ -162,7 +162,7 @@ def test_mistakes_in_intent_files_are_named(
 @pytest.mark.parametrize(
     ("text", "what"),
     [
-        ("{", "no JSON"),
+        ("{", "is not JSON"),
         ("[]", "a JSON list"),
         ('{"a": 1}', "a JSON list"),
         ('[{"text": "hello"}]', "item 1"),

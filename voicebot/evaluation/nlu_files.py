@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import csv
-import json
 from pathlib import Path
 from typing import Any
 
 from voicebot.errors import UserMistake
+from voicebot.evaluation.text_files import parse_json, read_text
 from voicebot.nlu.spans import MarkedSentence, Span
 
 Examples = list[tuple[str, str]]
+WANTED = "a file of labelled sentences"
 
 
 def read_intents(path: Path) -> Examples:
@@ -18,7 +19,7 @@ def read_intents(path: Path) -> Examples:
 
     UserMistake where the file or a row is not like that.
     """
-    rows = csv.DictReader(_text(path).splitlines(keepends=True))
+    rows = csv.DictReader(read_text(path, wanted=WANTED).splitlines(keepends=True))
     columns = {name.strip().lower(): name for name in rows.fieldnames or ()}
     text = columns.get("text")
     category = columns.get("category") or columns.get("intent") or columns.get("label")
@@ -39,7 +40,7 @@ def read_intents(path: Path) -> Examples:
 
 def read_spans(path: Path) -> list[MarkedSentence]:
     """The sentences of a JSON list in Restaurants-8k's format; UserMistake where it is not."""
-    items = _json(path)
+    items = parse_json(path, read_text(path, wanted=WANTED))
     if not isinstance(items, list) or not items:
         raise UserMistake(f"{path}: a JSON list of sentences is needed, as in Restaurants-8k")
     return [_marked(path, number, item) for number, item in enumerate(items, 1)]
@@ -76,24 +77,8 @@ def read_sentences(path: Path) -> list[str]:
     elif suffix == ".csv":
         found = [sentence for sentence, _ in read_intents(path)]
     else:
-        found = [line.strip() for line in _text(path).splitlines()]
+        found = [line.strip() for line in read_text(path, wanted=WANTED).splitlines()]
     found = [sentence for sentence in found if sentence]
     if not found:
         raise UserMistake(f"{path}: no sentences; one a line is needed")
     return found
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise UserMistake(f"{path}: cannot be read ({error.strerror}); name a file") from None
-    except UnicodeDecodeError:
-        raise UserMistake(f"{path}: is not UTF-8 text; convert it") from None
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(_text(path))
-    except json.JSONDecodeError as error:
-        raise UserMistake(f"{path}:{error.lineno}: no JSON ({error.msg})") from None
