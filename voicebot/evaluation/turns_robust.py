@@ -1,9 +1,11 @@
 """Disturbances over prompts: is the floor taken for nothing, does a call get stuck, does it raise?
 
 Each disturbance is met in calls of its own, every other one on a speakerphone with an echo. Three
-prompts are played while it lasts; then a keyword is asked for and said, and after that nothing is
-said. A call is stuck when the dialogue is told nothing (neither a turn nor that there was none)
-within `DECIDES_S` after the keyword, or as long after the time of `Timeouts.noinput_ms`.
+prompts are played while it lasts; then a keyword is asked for and said, and the next time nothing
+is said. As in any call the caller answers what was asked (pauses may have delayed the question),
+and the dialogue says nothing while the caller has the floor. A call is stuck when the dialogue is
+told nothing (neither a turn nor that there was none) within `DECIDES_S` after the keyword, or as
+long after the time of `Timeouts.noinput_ms`, or when a question comes more than `SLACK_S` late.
 
 Recorded: kitchen noise, two callers at once (held-out sentences, the second 6 dB below). Made:
 humming, music, mains hum (turns_noise), and what a line does to the signal.
@@ -28,12 +30,13 @@ from voicebot.evaluation.turns_expectations import Question, keyword, questions,
 from voicebot.evaluation.turns_lines import LINES, PACKETS, FaultyTelephone, FlakyRunner
 from voicebot.evaluation.turns_trace import ROUND_TRIP, Ears, TracedCall
 from voicebot.evaluation.turns_track import add, line_noise, say, seconds, whole_chunks
-from voicebot.evaluation.virtual_call import BotTurn, VirtualCalls
+from voicebot.evaluation.virtual_call import BotTurn, Noted, VirtualCalls
 from voicebot.events import (
     SAMPLE_RATE_HZ,
     BargeIn,
     BargeInCandidate,
     CallerTurn,
+    KeysEntered,
     NoInput,
 )
 
@@ -42,6 +45,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from voicebot.turns.listener import Recognise
+
     Signal = NDArray[np.float32]
 
 PROMPTS, QUICK_PROMPTS, PAUSE_S = 3, 2, 2.0
@@ -49,6 +54,10 @@ BEGIN_S = 1.0
 CLEAR_S = 1.5
 """The disturbance ends so long before the keyword is asked for."""
 DECIDES_S = 5.0
+ANSWERS_S = 0.6
+"""From the end of the question to the keyword."""
+SLACK_S = 12.0
+"""By which pauses and what took the floor may delay a call."""
 ERL_DB, DELAY_MS = 14.0, 120.0
 NOISES = {
     "kitchen noise, -40 dBFS": -40.0,
@@ -133,9 +142,48 @@ def measure(
 class _Plan:
     turns: tuple[BotTurn, ...]
     until: int  # the disturbance
-    onset: int  # of the keyword
-    end: int
+    clip: Clip  # the keyword
     samples: int
+
+
+class _Call(TracedCall):
+    """One whose caller answers the question before the last."""
+
+    def __init__(self, phone: FaultyTelephone, plan: _Plan, track: Signal) -> None:
+        """`track`: what `phone` hears; the keyword is laid on it when it is time."""
+        super().__init__(phone, plan.turns)
+        self._plan, self._track = plan, track
+        self.onset: int | None = None
+        """Of the keyword, once it was asked for."""
+        self._busy_until = 0
+
+    @property
+    def is_silent(self) -> bool:
+        """As VirtualCall.is_silent; but nothing is begun while the caller has the floor."""
+        return super().is_silent and not self.is_awaited and self.now >= self._busy_until
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether the caller took the floor and nothing has come of it yet."""
+        decided = (BargeIn, CallerTurn, NoInput, KeysEntered)
+        last = next((n.event for n in reversed(self.notes) if isinstance(n.event, decided)), None)
+        return isinstance(last, BargeIn)
+
+    @property
+    def now(self) -> int:
+        """Samples of the call that have passed."""
+        return len(self.phone.sent)
+
+    def speak(self, now: int) -> list[Recognise]:
+        """As VirtualCall.speak; and the caller answers."""
+        asked = super().speak(now)
+        is_question = len(self.begun) == len(self._plan.turns) - 1
+        if is_question and self.onset is None and super().is_silent:
+            clip = self._plan.clip
+            self.onset = max(now, now + seconds(ANSWERS_S) - clip.onset) + clip.onset
+            say(self._track, self.onset, clip)
+            self._busy_until = self.onset + clip.end - clip.onset + seconds(DECIDES_S)
+        return asked
 
 
 def _run(
@@ -150,7 +198,7 @@ def _run(
 ) -> list[Row]:
     rows = [Row(name, calls=each) for name in names]
     plans: list[_Plan] = []
-    makers: list[Callable[[int], TracedCall]] = []
+    makers: list[Callable[[int], _Call]] = []
     for name in names:
         rng = np.random.default_rng([seed, ROWS.index(name)])
         chosen = [corpus.keywords[int(i)] for i in rng.permutation(len(corpus.keywords))]
@@ -158,7 +206,7 @@ def _run(
             clip = chosen[number % len(chosen)]
             plan = _plan(clip, prompts, asked, rng)
             plans.append(plan)
-            makers.append(partial(_call, name, number, plan, clip, corpus, asked, rng))
+            makers.append(partial(_call, name, number, plan, corpus, asked, rng))
     samples = whole_chunks(max(plan.samples for plan in plans))
     calls = [make(samples) for make in makers]
     of_slot = [row for row in rows for _ in range(each)]
@@ -181,22 +229,20 @@ def _call(
     name: str,
     number: int,
     plan: _Plan,
-    clip: Clip,
     corpus: Corpus,
     asked: dict[str, Question],
     rng: np.random.Generator,
     samples: int,
-) -> TracedCall:
+) -> _Call:
     is_silent = name == "digital silence"
     track = np.zeros(samples, np.float32) if is_silent else line_noise(samples, None, rng)
     _disturb(track, name, plan, corpus, rng)
-    say(track, plan.onset, clip)
     path, voice = None, None
     if number % 2 == 1:  # a speakerphone
         path = EchoPath(erl_db=ERL_DB, delay_ms=DELAY_MS, seed=number)
         voice = to_float(mulaw.decode(asked["open"].prompt.mulaw))
     bend = LINES.get(name, LINES["quiet line"])
-    return TracedCall(FaultyTelephone(track, bend, path, voice), plan.turns)
+    return _Call(FaultyTelephone(track, bend, path, voice), plan, track)
 
 
 def _plan(clip: Clip, prompts: int, asked: dict[str, Question], rng: np.random.Generator) -> _Plan:
@@ -211,13 +257,11 @@ def _plan(clip: Clip, prompts: int, asked: dict[str, Question], rng: np.random.G
     at += seconds(CLEAR_S)
     prompt = short_prompt("Which one?")
     turns.append(BotTurn(at, (prompt,), keyword()))
-    onset = at + ROUND_TRIP + len(prompt.mulaw) + seconds(0.6) + clip.onset
-    end = onset - clip.onset + clip.end
-    at = end + seconds(DECIDES_S)
+    at += ROUND_TRIP + len(prompt.mulaw) + seconds(ANSWERS_S) + clip.end + seconds(DECIDES_S)
     turns.append(BotTurn(at, (prompt,), keyword()))
     noinput = turns[-1].expectation.timeouts.noinput_ms / 1000
-    samples = at + ROUND_TRIP + len(prompt.mulaw) + seconds(noinput + DECIDES_S)
-    return _Plan(tuple(turns), until, onset, end, samples)
+    samples = at + ROUND_TRIP + len(prompt.mulaw) + seconds(noinput + DECIDES_S + SLACK_S)
+    return _Plan(tuple(turns), until, clip, samples)
 
 
 def _disturb(
@@ -247,16 +291,32 @@ def _disturb(
     add(track, begin, levelled(sound, NOISES[name]), seconds(0.1), seconds(0.1))
 
 
-def _count(row: Row, call: TracedCall, plan: _Plan, heard: list[str]) -> None:
+def _count(row: Row, call: _Call, plan: _Plan, heard: list[str]) -> None:
     row.bot_s += call.telephone.bot_seconds
-    last = plan.turns[-1].at
     meanwhile = [note.event for note in call.notes if note.now < plan.until]
     taken = sum(isinstance(event, BargeIn) for event in meanwhile)
     row.barge_ins += taken
     row.pauses += sum(isinstance(event, BargeInCandidate) for event in meanwhile)
     if taken:
         row.heard += [text for text in heard if text]
-    decided = [n for n in call.notes if isinstance(n.event, CallerTurn | NoInput)]
-    after_keyword = [n.event for n in decided if plan.onset < n.now < last]
-    row.stuck += not after_keyword or not any(n.now > last for n in decided)
-    row.understood += any(isinstance(e, CallerTurn) and e.hypothesis.text for e in after_keyword)
+    row.understood += any(
+        isinstance(event, CallerTurn) and event.hypothesis.text for event in _answers(call)
+    )
+    is_asked_twice = len(call.begun) == len(plan.turns)
+    row.stuck += not (is_asked_twice and _answers(call) and _decided(call, call.begun[-1]))
+
+
+def _answers(call: _Call) -> list[object]:
+    """What the dialogue was told of the keyword."""
+    if call.onset is None:
+        return []
+    after = call.begun[-1] if call.begun[-1] > call.onset else call.now
+    return [note.event for note in _decided(call, call.onset) if note.now <= after]
+
+
+def _decided(call: _Call, since: int) -> list[Noted]:
+    return [
+        note
+        for note in call.notes
+        if note.now > since and isinstance(note.event, CallerTurn | NoInput)
+    ]
