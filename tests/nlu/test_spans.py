@@ -69,3 +69,8 @@ def test_spans_lie_in_the_text_whatever_it_is(tagger: SpanTagger) -> None:
 def test_nothing_marked_nothing_learned() -> None:
     with pytest.raises(UserMistake, match="no example marks"):
         fit_spans([MarkedSentence("hello")])
+
+
+def test_names_are_found_without_their_capitals(tagger: SpanTagger) -> None:
+    text = "a table for 9 under gerda quist"
+    assert found(tagger, text) == {"people": "9", "first_name": "gerda", "last_name": "quist"}

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from random import Random
 
 import numpy as np
 
@@ -19,6 +20,9 @@ from voicebot.nlu.spans_features import Piece, features_of, pieces_of
 
 RARE = 1
 """Features seen no more often than that are dropped: they say nothing of other sentences."""
+LOWERED = 0.3
+"""Share of the sentences that is learned from in small letters, as a recogniser may write them."""
+SEED = 8
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -66,6 +70,8 @@ def fit_spans(
     slots = sorted({span.slot for example in examples for span in example.spans})
     if not slots:
         raise UserMistake("slots: no example marks a slot; there is nothing to learn")
+    draw = Random(SEED)
+    examples = [_lowered(one) if draw.random() < LOWERED else one for one in examples]
     labels = ["O", *(f"{part}-{slot}" for slot in slots for part in "BI")]
     number_of = {label: i for i, label in enumerate(labels)}
     sentences = [pieces_of(example.text) for example in examples]
@@ -86,6 +92,12 @@ def fit_spans(
     names = list(index)
     kept = Chain(chain.emission[used], chain.transition, chain.start)
     return SpanTagger(labels, {names[i]: n for n, i in enumerate(used)}, dict(familiar), kept)
+
+
+def _lowered(example: MarkedSentence) -> MarkedSentence:
+    text = example.text.lower()
+    # A few letters become two in lower case; the marks would no longer fit.
+    return replace(example, text=text) if len(text) == len(example.text) else example
 
 
 def _labels(pieces: Sequence[Piece], spans: Sequence[Span]) -> list[str]:
