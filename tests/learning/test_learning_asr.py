@@ -11,9 +11,11 @@ import soundfile
 import torch
 
 from voicebot.asr import checkpoint
+from voicebot.asr.moonshine import Moonshine
 from voicebot.errors import UserMistake
 from voicebot.learning import asr, asr_config
 from voicebot.learning.asr_config import Config
+from voicebot.learning.asr_network import with_dropout
 
 pytestmark = pytest.mark.unit
 
@@ -72,10 +74,11 @@ def test_resumed_run_gives_the_very_weights_of_an_unbroken_one(tmp_path: Path) -
     # Recordings, since espeak's voices sound a little different each time.
     data = {
         "recordings": spoken_digits(tmp_path / "audio"), "mixture": {"digits": 1.0},
-        "batch_seconds": 4.0, "pool": 6,
+        "batch_seconds": 4.0, "pool": 6, "masks": 0.5,
     }  # fmt: skip
-    whole = asr.run(smoke(tmp_path / "whole", steps=7, data=data), tell=quiet)
-    broken = smoke(tmp_path / "broken", steps=7, data=data)
+    dropping = {"data": data, "loss": {"dropout": 0.1}}
+    whole = asr.run(smoke(tmp_path / "whole", steps=7, **dropping), tell=quiet)
+    broken = smoke(tmp_path / "broken", steps=7, **dropping)
     assert asr.run(broken, tell=quiet, stop_after=4).model is None
     torch.rand(3)  # what happens between does not matter
     with (tmp_path / "broken" / asr.LOG).open("a") as log:
@@ -94,6 +97,14 @@ def test_other_seed_gives_other_weights(tmp_path: Path) -> None:
     assert other.model is not None
     name = "encoder.conv1.weight"
     assert not torch.equal(weights(one.model)[name], weights(other.model)[name])
+
+
+def test_dropout_changes_what_is_learned_and_not_what_is_kept_to_hear_with() -> None:
+    torch.manual_seed(0)
+    model = with_dropout(Moonshine(asr_config.load(SMOKE).network.dimensions(259)), 0.5)
+    sound = torch.randn(1, 8000)
+    assert not torch.equal(*(model.train().encoder(sound).frames for _ in range(2)))
+    assert torch.equal(*(model.eval().encoder(sound).frames for _ in range(2)))
 
 
 def test_a_few_steps_on_the_same_words_lower_the_loss(tmp_path: Path) -> None:

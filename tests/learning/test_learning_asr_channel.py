@@ -133,3 +133,16 @@ def test_comfort_noise_leaves_speech_alone() -> None:
     loud = np.abs(speech) > 0.1
     assert np.array_equal(heard[loud], speech[loud])
     assert 0 < np.sqrt(np.mean(heard[-8000:] ** 2)) < 0.01
+
+
+def test_masks_remove_bands_and_moments_and_leave_the_rest() -> None:
+    rng = np.random.default_rng(8)
+    noise = rng.standard_normal(16000).astype(np.float32)
+    kept = [asr_channel.masked(noise, rng) for _ in range(40)]
+    shares = [float(np.mean(one**2) / np.mean(noise**2)) for one in kept]
+    assert min(shares) < 0.9
+    assert max(shares) == pytest.approx(1, abs=1e-3)
+    assert min(shares) > 0.4
+    assert max(int(np.sum(one == 0)) for one in kept) > 400
+    short = np.ones(3, np.float32)
+    assert asr_channel.masked(short, rng).shape == (3,)

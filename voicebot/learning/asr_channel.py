@@ -183,6 +183,23 @@ def levelled(signal: Signal, dbfs: float) -> Signal:
     return np.asarray(np.clip(scaled, -1, 1), np.float32)
 
 
+def masked(signal: Signal, rng: Rng) -> Signal:
+    """Without up to two bands of at most 600 Hz and two moments of at most 0.2 s, a tenth of the
+    whole each: what is said must be heard in more than one place (SpecAugment, Park et al. 2019,
+    arXiv:1904.08779, on the waveform)."""
+    spectrum = np.fft.rfft(signal)
+    per_hz = 2 * len(spectrum) / SAMPLE_RATE_HZ
+    for _ in range(int(rng.integers(0, 3))):
+        low, width = rng.uniform(0, 3400), rng.uniform(0, 600)
+        spectrum[int(low * per_hz) : int((low + width) * per_hz)] = 0
+    left = np.asarray(np.fft.irfft(spectrum, len(signal)), np.float32)
+    for _ in range(int(rng.integers(0, 3))):
+        length = int(rng.uniform(0, min(0.2 * SAMPLE_RATE_HZ, len(signal) / 10)))
+        at = int(rng.integers(0, len(signal) - length + 1))
+        left[at : at + length] = 0
+    return left
+
+
 def clipped(signal: Signal, drive_db: float) -> Signal:
     """Cut at so far below its peak."""
     ceiling = np.float32(np.abs(signal).max(initial=1e-4) * 10 ** (-drive_db / 20))

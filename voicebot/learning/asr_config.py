@@ -41,6 +41,8 @@ class Data(_Part):
     """Share of recordings played faster or slower, which moves pitch and formants too."""
     speed_range: float = Field(0.1, ge=0, lt=0.5)
     """By how much at most."""
+    masks: float = Field(0.0, ge=0, le=1)
+    """Share of items of which bands and moments are removed (`asr_channel.masked`)."""
     batch_seconds: float = Field(48.0, gt=0)
     """Audio of one batch, padding included."""
     pool: int = Field(96, gt=0)
@@ -78,8 +80,10 @@ class Optimiser(_Part):
 
 
 class Loss(_Part):
-    """Label smoothing, and how strongly the untouched model holds on."""
+    """Label smoothing, dropout, and how strongly the untouched model holds on."""
 
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """Of what attention and feed-forward layers add to the residual stream."""
     smoothing: float = Field(0.1, ge=0, lt=1)
     logits: float = Field(0.3, ge=0)
     features: float = Field(0.3, ge=0)

@@ -20,7 +20,7 @@ from voicebot.audio.resample import resample
 from voicebot.errors import UserMistake
 from voicebot.events import SAMPLE_RATE_HZ
 from voicebot.learning import asr_speech
-from voicebot.learning.asr_channel import Telephone
+from voicebot.learning.asr_channel import Telephone, masked
 from voicebot.learning.asr_config import JOINED_DIGITS, JOINED_SENTENCES, RECORDED, Data
 from voicebot.learning.asr_corpora import RATE_HZ, Item, read
 from voicebot.learning.asr_phrases import Texts
@@ -178,7 +178,10 @@ class Source:
             clean, text, was_telephone = self._drawn(rng)
         clean = _with_margins(clean, rng)
         narrow = resample(clean, RATE_HZ, SAMPLE_RATE_HZ)
-        heard = _wide(self._telephone.carry(narrow, rng, was_telephone=was_telephone))
+        carried = self._telephone.carry(narrow, rng, was_telephone=was_telephone)
+        if rng.random() < self._data.masks:
+            carried = masked(carried, rng)
+        heard = _wide(carried)
         heard = np.pad(heard, (0, max(0, len(clean) - len(heard))))[: len(clean)]
         tokens = tuple(self._encoder.encode(text))
         return Example(set_in_quiet(heard), set_in_quiet(clean), tokens, True)

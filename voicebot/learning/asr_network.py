@@ -50,6 +50,19 @@ def in_bfloat16(model: Moonshine) -> Moonshine:
     return model
 
 
+def with_dropout(model: Moonshine, share: float) -> Moonshine:
+    """The same model, dropping that share of what layers add to the residual stream while it
+    trains; copies of it drop too, unless they are in eval mode."""
+
+    def drop(module: nn.Module, _: object, added: Tensor) -> Tensor:
+        return F.dropout(added, share, module.training)
+
+    for name, module in model.named_modules():
+        if share and name.rpartition(".")[2] in {"out", "down"}:
+            module.register_forward_hook(drop)
+    return model
+
+
 def has_fast_bfloat16(device: torch.device) -> bool:
     """Whether matrices multiply faster in bfloat16 than in float32 there."""
     if device.type == "cuda":

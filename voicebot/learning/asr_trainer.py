@@ -14,7 +14,14 @@ from voicebot.asr.moonshine import Moonshine
 from voicebot.errors import UserMistake
 from voicebot.learning.asr_config import Config, Optimiser
 from voicebot.learning.asr_examples import Source
-from voicebot.learning.asr_network import Batch, collate, has_fast_bfloat16, in_bfloat16, losses
+from voicebot.learning.asr_network import (
+    Batch,
+    collate,
+    has_fast_bfloat16,
+    in_bfloat16,
+    losses,
+    with_dropout,
+)
 from voicebot.learning.asr_state import State
 
 BETAS = (0.9, 0.98)
@@ -65,6 +72,7 @@ class Trainer:
         half = config.precision == "bfloat16" or (
             config.precision == "auto" and has_fast_bfloat16(self.device)
         )
+        with_dropout(student, config.loss.dropout)
         self.student = student.to(self.device).train().requires_grad_(True)
         self.teacher = teacher and teacher.to(self.device).eval().requires_grad_(False)
         if config.optimiser.freeze_embedding:
@@ -112,6 +120,7 @@ class Trainer:
         for group in self._optimiser.param_groups:
             group["lr"] = group["peak"] * share
         teacher = self.teacher if step % self.config.loss.every == 0 else None
+        torch.manual_seed(self.config.seed << 32 | step)  # dropout's, also after a resumption
         loss = losses(self.student, teacher, batch, self.config.loss)
         self._optimiser.zero_grad()
         loss.total.backward()  # type: ignore[no-untyped-call]
