@@ -1,16 +1,20 @@
 """Lanes on the device: what a lane says is what the chunks say one by one; failures stay alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from voicebot.asr.fastconformer_device import FastConformerLanes
-from voicebot.asr.fastconformer_stream import NEVER, ChunkShape, Streamer
+from voicebot.asr.fastconformer_device import FastConformerLanes, placed
+from voicebot.asr.fastconformer_stream import NEVER, ChunkShape, FastConformer, Streamer
+from voicebot.asr.lanes import LaneChunk
 from voicebot.asr.transducer import Labels
 from voicebot.engine.device_admission import Admission
 from voicebot.engine.device_engine import DeviceEngine
 from voicebot.errors import CapacityError
-from voicebot.evaluation.bench_models import fastconformer
+from voicebot.evaluation.bench_models import CONFIGS, fastconformer
 
 pytestmark = pytest.mark.unit
 SHAPE = ChunkShape(2, 8000)
@@ -128,24 +132,150 @@ def test_no_memory_for_a_lane_is_a_refusal(model, monkeypatch):
     monkeypatch.setattr(lanes.streamer, "allocate", full)
     with pytest.raises(CapacityError, match="no memory"):
         lanes.add_lane()
-    lanes.submit(0, np.zeros((1, SHAPE.samples), np.int16), np.array([True]), np.array([-1]))
+    lanes.submit(
+        0, LaneChunk(np.zeros((1, SHAPE.samples), np.int16), np.array([True]), np.array([-1]))
+    )
     assert lanes.collect(0).failed == ()
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_graphs_say_what_the_cpu_says():
-    model = fastconformer("tiny", torch.device("cpu"))
-    audio = noise(3, 8)
-    told = []
-    for device in ("cpu", "cuda"):
-        lanes = FastConformerLanes(model.to(device), SHAPE, lane_rows=4, buckets=(1, 2))
+class Watched(TorchDispatchMode):
+    """Notes whatever a graph cannot record: values asked for, shapes that depend on them, memory
+    of the host."""
+
+    ASK = ("_local_scalar_dense", "item", "nonzero", "masked_select", "unique", "equal")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        name = func.name()
+        told = func(*args, **(kwargs or {}))
+        if any(word in name.replace("not_equal", "") for word in self.ASK):
+            self.found.add(name)
+        for value in (*args, *(kwargs or {}).values(), told):
+            if isinstance(value, torch.Tensor) and value.device.type == "cpu":
+                self.found.add(f"{name} on the host")
+        return told
+
+
+@pytest.mark.parametrize("durations", [(), (0, 1, 2, 4)])
+def test_a_step_asks_the_device_for_nothing_and_takes_nothing_of_the_host(durations):
+    """Without a device: tensors that have no values cannot be asked for any."""
+    config = replace(CONFIGS["tiny"], durations=durations, max_symbols=3)
+    with torch.device("meta"):
+        network = FastConformer(config).eval().requires_grad_(False).to(torch.bfloat16)
+        network.make_constants()
+    lanes = FastConformerLanes(network, SHAPE, lane_rows=4)
+    lane = lanes._allocate()
+    with torch.inference_mode(), Watched() as watched:
+        lanes._features(lane, 2)
+        lanes._encoder(lane, 2)
+        lanes.transducer.round(
+            lane.encoded[:2], lane.counts[:2], lane.state.decoder.rows(0, 2), lane.labels.rows(0, 2)
+        )
+        lanes.transducer.finish(lane.state.decoder, lane.labels, lane.counts)
+    assert watched.found == set()
+    assert (lane.mel.dtype, lane.encoded.dtype) == (torch.float32, torch.bfloat16)
+
+
+def test_a_capture_that_breaks_off_for_lack_of_memory_is_a_refusal(model, monkeypatch):
+    lanes = FastConformerLanes(model, SHAPE, lane_rows=2)
+
+    def breaks_off(rows: int) -> None:
+        try:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        finally:
+            raise RuntimeError("operation failed due to a previous error during capture")
+
+    monkeypatch.setattr(lanes.streamer, "allocate", breaks_off)
+    with pytest.raises(CapacityError, match="no memory") as refused:
         lanes.add_lane()
-        found = []
-        for chunk in range(8):
-            part = audio[:, chunk * SHAPE.samples : (chunk + 1) * SHAPE.samples]
-            lanes.submit(0, part, np.array([True, False, True]), np.full(3, -1))
-            step = lanes.collect(0)
+    assert refused.value.why == "memory"
+    assert lanes.is_alive()
+
+
+# ---------------------------------------------------------------- on a GPU
+
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+
+
+@pytest.fixture
+def exact(monkeypatch):
+    """Without TF32, so that a GPU and a CPU choose the same labels."""
+    monkeypatch.setattr(torch.backends.cuda.matmul, "allow_tf32", False)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+
+
+def told_by(lanes: FastConformerLanes, audio: np.ndarray, resets: dict[int, list[int]]):
+    """Of two lanes that step in turn; rows begin anew where `resets` says."""
+    while len(lanes._lanes) < 2:
+        lanes.add_lane()
+    found = []
+    for chunk in range(8):
+        for lane in (0, 1):
+            if chunk in resets:
+                lanes.reset(lane, resets[chunk])
+        part = audio[:, chunk * SHAPE.samples : (chunk + 1) * SHAPE.samples]
+        ends = np.full(len(part), -1)
+        active = np.array([True, chunk % 3 != 1, True])[: len(part)]
+        lanes.submit(0, LaneChunk(part, active, ends))
+        lanes.submit(1, LaneChunk(part[:1], active[:1], ends[:1]))  # another bucket
+        for lane in (0, 1):
+            step = lanes.collect(lane)
+            assert step.failed == ()
             found.append((step.rows.tolist(), step.tokens.tolist(), step.frames.tolist()))
-        told.append(found)
+    return found
+
+
+@pytest.mark.gpu
+@needs_gpu
+@pytest.mark.parametrize("symbols", [1, 10])
+def test_graphs_say_what_the_cpu_says(exact, symbols):
+    """Two lanes under way at once, buckets, rows that begin anew, and more labels than a graph
+    has rounds."""
+    torch.manual_seed(7)
+    network = FastConformer(replace(CONFIGS["tiny"], max_symbols=symbols)).eval()
+    with torch.no_grad():
+        network.transducer.out.bias[network.config.blank] += 0.2
+    audio, told = noise(3, 8), []
+    for device in ("cpu", "cuda"):
+        lanes = FastConformerLanes(network.to(device), SHAPE, lane_rows=4, buckets=(1, 2))
+        told.append(told_by(lanes, audio, {3: [0, 2], 5: [1]}))
+    assert sum(len(tokens) for _, tokens, _ in told[0]) > 20
     assert told[0] == told[1]
+
+
+@pytest.mark.gpu
+@needs_gpu
+def test_bfloat16_is_captured_and_stays_finite():
+    network = placed(fastconformer("tiny", torch.device("cpu")), torch.device("cuda", 0))
+    lanes = FastConformerLanes(network, SHAPE, lane_rows=4)
+    assert len(told_by(lanes, noise(3, 8), {})) == 16
+    assert lanes.memory_bytes() > 8 * lanes.state_bytes()
+
+
+def fill(lanes: FastConformerLanes) -> None:
+    for _ in range(10_000):
+        lanes.add_lane()
+
+
+@pytest.mark.gpu
+@needs_gpu
+def test_memory_that_ends_is_a_refusal_and_live_lanes_go_on():
+    device = torch.device("cuda", 0)
+    network = placed(fastconformer("tiny", torch.device("cpu")), device)
+    lanes = FastConformerLanes(network, SHAPE, lane_rows=4)
+    lanes.add_lane()
+    whole = torch.cuda.mem_get_info(device)[1]
+    held = torch.cuda.memory_reserved(device)
+    torch.cuda.set_per_process_memory_fraction((held + (1 << 16)) / whole, device)
+    try:
+        with pytest.raises(CapacityError, match="no memory"):
+            fill(lanes)
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0, device)
+    chunk = LaneChunk(noise(1, 1), np.array([True]), np.array([-1]))
+    lanes.submit(0, chunk)
+    assert lanes.collect(0).failed == ()
+    assert lanes.is_alive()

@@ -1,32 +1,22 @@
 """Lanes, slots, finals, failures and admission of the device engine, with a scripted model."""
 
-from dataclasses import dataclass, field
-
 import numpy as np
 import pytest
 
+from voicebot.asr.lanes import LaneStep
 from voicebot.engine.device_admission import Admission
+from voicebot.engine.device_audio import ChunkRing
 from voicebot.engine.device_engine import DeviceEngine
-from voicebot.errors import CapacityError
+from voicebot.errors import CapacityError, DeviceLost
 
 pytestmark = pytest.mark.unit
-
-
-@dataclass
-class Told:
-    rows: np.ndarray
-    splits: np.ndarray
-    tokens: np.ndarray
-    frames: np.ndarray
-    log_probs: np.ndarray
-    failed: tuple[int, ...]
-    stage_s: dict[str, float] = field(default_factory=dict)
 
 
 class Scripted:
     """Each active row says one token: the first sample of its chunk. Faults on demand."""
 
     chunk_samples, lead_samples, input_hz, frames, lane_rows = 100, 40, 1000, 2, 3
+    buckets = (1, 2, 3)
 
     def __init__(self, memory: int = 9) -> None:
         self.memory, self.lanes = memory, 0
@@ -34,7 +24,8 @@ class Scripted:
         self.broken: int | None = None  # a sample that is not finite on the device
         self.resets: list[tuple[int, int]] = []
         self.steps: list[tuple[int, list[int]]] = []
-        self.waiting: dict[int, Told] = {}
+        self.waiting: dict[int, LaneStep] = {}
+        self.is_lost = False
 
     def add_lane(self):
         if self.lanes == self.memory:
@@ -47,21 +38,27 @@ class Scripted:
     def chunks_of(self, samples):
         return samples // self.chunk_samples + 1
 
-    def submit(self, number, audio, active, ends):
-        said = audio[:, -1]
-        rows = np.flatnonzero(active)
+    def is_alive(self):
+        return not self.is_lost
+
+    def submit(self, number, chunk):
+        said = chunk.audio[:, -1]
+        rows = np.flatnonzero(chunk.active)
+        if self.is_lost:
+            raise RuntimeError("CUDA error: device lost")
         self.steps.append((number, rows.tolist()))
         if self.poison is not None and self.poison in said[rows]:
             raise RuntimeError("CUDA error: an illegal memory access was encountered")
         failed = tuple(int(row) for row in rows if said[row] == self.broken)
         told = np.array([row for row in rows if row not in failed], np.int64)
-        self.waiting[number] = Told(
+        self.waiting[number] = LaneStep(
             told,
             np.arange(len(told) + 1),
             said[told].astype(np.int32),
             np.ones(len(told), np.int32),
             np.zeros(len(told), np.float32),
             failed,
+            {},
         )
 
     def collect(self, number):
@@ -214,3 +211,67 @@ def test_admission_predicts_between_and_beyond_what_it_saw():
     admission.record(8, 0.03)
     assert admission.seconds()[8] == 0.03
     assert not admission.allows([8, 8, 8])
+
+
+def test_sizes_are_brought_up_so_that_one_slow_step_does_not_shut_the_door():
+    admission = Admission(0.1, sizes=(4, 8))
+    admission.record(3, 0.5)
+    assert not admission.allows([4])
+    for _ in range(20):
+        admission.record(2, 0.01)
+    assert admission.seconds().keys() == {4}
+    assert admission.allows([1, 4])
+
+
+def test_a_lane_does_not_wait_for_those_who_rest():
+    engine = engine_with(Scripted())
+    slots = [engine.open(0.0) for _ in range(3)]
+    engine.rest(slots[1])
+    engine.rest(slots[2])
+    engine.push(slots[0], say(7, 60), 0.06)
+    assert [e.tokens for e in engine.advance(0.06)] == [(7,)]
+
+
+def test_an_utterance_may_begin_in_the_past_and_says_how_much_of_it_was_heard():
+    model = Scripted()
+    engine = engine_with(model)
+    slot = engine.open(0.0)
+    pad = engine.begin(slot, 0.03)
+    assert pad == 30  # so that its chunks end with its lane's
+    assert model.resets == [(0, 0)]  # nothing was said yet: nothing to forget
+    engine.push(slot, say(4, 30), 0.5)
+    assert engine.missing(np.array([slot])).tolist() == [0]
+    engine.advance(0.5)
+    assert engine.heard(slot) == 30
+    assert engine.missing(np.array([slot])).tolist() == [100]
+    engine.begin(slot, 0.9)
+    assert model.resets == [(0, 0), (0, 0)]
+    assert engine.heard(slot) == 0
+
+
+def test_a_lost_device_is_told_from_a_call_that_fails():
+    model = Scripted()
+    engine = engine_with(model)
+    slots = [engine.open(0.0) for _ in range(3)]
+    for slot in slots:
+        engine.push(slot, say(5, 60), 0.06)
+    model.is_lost = True
+    with pytest.raises(DeviceLost):
+        engine.advance(0.06)
+
+
+def test_audio_is_kept_in_chunks_wherever_it_was_cut():
+    ring = ChunkRing(3, 4, 10)
+    said = np.arange(1, 101, dtype=np.int16)
+    at = 0
+    for count in (7, 3, 11, 19, 10, 25, 15):
+        rows, other = np.array([2, 0]), np.array([at, at + 3])
+        part = np.stack([said[at : at + count], -said[at : at + count]])
+        ring.put(rows, other, part)
+        at += count
+        whole = (at // 10 - 1) * 10
+        if whole >= 0 and at - whole <= 40:
+            (told,) = ring.take(np.array([2]), np.array([whole]))
+            assert told.tolist() == said[whole : whole + 10].tolist()
+    ring.clear(2)
+    assert not ring.take(np.array([2]), np.array([0])).any()

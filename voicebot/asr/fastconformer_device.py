@@ -9,18 +9,17 @@ come out through pinned memory on streams of their own. On a CPU the same steps 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from voicebot.asr.fastconformer import stem_counts
+from voicebot.asr.device_streams import Streams, is_full
 from voicebot.asr.fastconformer_stream import NEVER, ChunkShape, FastConformer, Streamer
+from voicebot.asr.lanes import LaneChunk, LaneStep
 from voicebot.asr.transducer import Labels
 from voicebot.errors import CapacityError
 
@@ -28,22 +27,6 @@ ROUNDS = 4
 """Label rounds in one graph: more than most chunks need; the graph is replayed for the rest."""
 WARM_UPS = 3
 STAGES = ("features", "encoder", "decoder", "copies")
-
-
-@dataclass(frozen=True, slots=True)
-class LaneStep:
-    """What a step told: labels of row rows[i] are tokens[splits[i] : splits[i + 1]].
-
-    `frames` count from the chunk's first; `failed`: rows whose numbers were not finite.
-    """
-
-    rows: NDArray[np.int64]
-    splits: NDArray[np.int64]
-    tokens: NDArray[np.int32]
-    frames: NDArray[np.int32]
-    log_probs: NDArray[np.float32]
-    failed: tuple[int, ...]
-    stage_s: dict[str, float]
 
 
 @dataclass(slots=True)
@@ -88,15 +71,13 @@ class FastConformerLanes:
         self.chunk_samples, self.lead_samples = shape.samples, shape.lead
         self.input_hz, self.frames = shape.input_hz, shape.frames
         self.lane_rows = lane_rows
-        self.buckets = sorted({*(b for b in buckets if b < lane_rows), lane_rows})
+        self.buckets: Sequence[int] = sorted({*(b for b in buckets if b < lane_rows), lane_rows})
         self.device = self.streamer.device
         self.is_cuda = self.device.type == "cuda"
-        self._clock = clock
+        self._streams = Streams(self.device, clock)
         self._lanes: list[_Lane] = []
         self._fresh = self.streamer.allocate(1)
         self._pool: Any = None
-        if self.is_cuda:
-            self._compute, self._in, self._out = (_stream(self.device) for _ in range(3))
 
     # ------------------------------------------------------------ lanes
 
@@ -107,25 +88,31 @@ class FastConformerLanes:
             if self.is_cuda:
                 for bucket in self.buckets:
                     self._capture(lane, bucket)
-                torch.cuda.synchronize(self.device)
-        except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
-            if not (isinstance(error, (torch.OutOfMemoryError, MemoryError)) or _is_full(error)):
+                self._streams.settle()
+        except (RuntimeError, MemoryError) as error:
+            if not is_full(error):
                 raise
             if self.is_cuda:
                 torch.cuda.empty_cache()
-            raise CapacityError("the device has no memory for more calls") from error
+            raise CapacityError("the device has no memory for more calls", why="memory") from error
         self._lanes.append(lane)
+
+    def is_alive(self) -> bool:
+        """Whether the device still computes."""
+        return self._streams.is_alive()
 
     def chunks_of(self, samples: int) -> int:
         """Steps until audio of that length (at `input_hz`, without the lead) is all said."""
-        mel = torch.tensor(samples * self.streamer.shape.mel_frames // self.chunk_samples)
-        return -(-int(stem_counts(mel, is_causal=True)[-1]) // self.frames)
+        frames = samples * self.streamer.shape.mel_frames // self.chunk_samples
+        for _ in range(3):  # as fastconformer.stem_counts
+            frames = frames // 2 + 1
+        return -(-frames // self.frames)
 
     def reset(self, lane: int, rows: Sequence[int]) -> None:
         """New callers take these rows; the lane has no step under way."""
-        with torch.inference_mode(), self._on(self._stream("_compute")):
-            where = torch.tensor(rows, dtype=torch.int64, device=self.device)
-            self._clear(self._lanes[lane], where)
+        with torch.inference_mode(), self._streams.on("compute"):
+            where = self._streams.indices(list(rows))
+            self.streamer.reset(self._lanes[lane].state, self._fresh, where)
 
     def state_bytes(self) -> int:
         """Device memory of one caller's state."""
@@ -150,7 +137,7 @@ class FastConformerLanes:
         labels = Labels.empty(rows, shape.frames, config.max_symbols, device)
         for name in ("tokens", "frames", "log_probs", "count"):
             kept[name] = torch.zeros_like(getattr(labels, name), device="cpu")
-        host = {name: t.pin_memory() if self.is_cuda else t for name, t in kept.items()}
+        host = {name: self._streams.pinned(tensor) for name, tensor in kept.items()}
         return _Lane(
             state=streamer.allocate(rows),
             audio=host["audio"].to(device, copy=True),
@@ -165,9 +152,6 @@ class FastConformerLanes:
             finite=torch.ones(rows, dtype=torch.bool, device=device),
             host=host,
         )
-
-    def _clear(self, lane: _Lane, rows: Tensor) -> None:
-        self.streamer.reset(lane.state, self._fresh, rows)
 
     # ------------------------------------------------------------ the three stages
 
@@ -204,15 +188,14 @@ class FastConformerLanes:
             "decoder": self._rounds,
         }
         lane.active.zero_()
-        torch.cuda.synchronize(self.device)
+        self._streams.settle()
         with torch.inference_mode():
             for name, stage in stages.items():
-                with torch.cuda.stream(self._compute):
+                with self._streams.on("compute"):  # libraries take their memory before
                     for _ in range(WARM_UPS):
                         stage(lane, rows)
-                self._compute.synchronize()
-                graph = torch.cuda.CUDAGraph()
-                with torch.cuda.graph(graph, pool=self._pool, stream=self._compute):
+                self._streams.settle()
+                with self._streams.capturing(self._pool) as graph:
                     stage(lane, rows)
                 self._pool = self._pool or graph.pool()
                 lane.graphs[name, rows] = graph
@@ -226,68 +209,56 @@ class FastConformerLanes:
 
     # ------------------------------------------------------------ a step
 
-    def submit(
-        self,
-        number: int,
-        audio: NDArray[np.int16],
-        active: NDArray[np.bool_],
-        ends: NDArray[np.int64],
-    ) -> None:
-        """Begin a step of the lane: audio int16[n, chunk_samples] of its first n rows.
-
-        Rows that are not active stay as they are. ends: where the audio of a row ends, in samples
-        at `input_hz` from its beginning (without the lead), a negative number while it goes on.
-        """
-        lane, count = self._lanes[number], len(audio)
+    def submit(self, number: int, chunk: LaneChunk) -> None:
+        """Begin a step of the lane."""
+        lane, count = self._lanes[number], len(chunk.audio)
         lane.rows = next(bucket for bucket in self.buckets if bucket >= count)
-        host = lane.host
+        host, ends = lane.host, torch.from_numpy(chunk.ends)
         host["active"].zero_()
-        host["audio"][:count] = torch.from_numpy(audio)
-        host["active"][:count] = torch.from_numpy(active)
-        scaled = torch.from_numpy(ends) * (self.streamer.shape.mel_frames * 160)
+        host["audio"][:count] = torch.from_numpy(chunk.audio)
+        host["active"][:count] = torch.from_numpy(chunk.active)
+        scaled = ends * (self.streamer.shape.mel_frames * 160)
         scaled = torch.div(scaled, self.chunk_samples, rounding_mode="floor")
-        host["ends"][:count] = torch.where(torch.from_numpy(ends) < 0, NEVER, scaled)
+        host["ends"][:count] = torch.where(ends < 0, NEVER, scaled)
         with torch.inference_mode():
             self._submit(lane)
 
     def _submit(self, lane: _Lane) -> None:
-        lane.marks = [self._mark("_in")]
-        rows = lane.rows
-        with self._on(self._stream("_in")):
+        streams, rows = self._streams, lane.rows
+        lane.marks = [streams.mark("in")]
+        with streams.on("in"):
             for name in ("audio", "active", "ends"):
                 getattr(lane, name)[:rows].copy_(lane.host[name][:rows], non_blocking=True)
-        lane.marks.append(self._mark("_in"))
-        if self.is_cuda:
-            self._compute.wait_event(lane.marks[-1])
-        with self._on(self._stream("_compute")):
-            lane.marks.append(self._mark("_compute"))
+        lane.marks.append(streams.mark("in"))
+        streams.follow("compute", lane.marks[-1])
+        with streams.on("compute"):
+            lane.marks.append(streams.mark("compute"))
             for name in STAGES[:3]:
                 self._run(lane, name)
-                lane.marks.append(self._mark("_compute"))
+                lane.marks.append(streams.mark("compute"))
         self._fetch(lane)
 
     def _fetch(self, lane: _Lane) -> None:
-        rows, labels = lane.rows, lane.labels
-        if self.is_cuda:
-            self._out.wait_event(lane.marks[-1])
-        with self._on(self._stream("_out")):
+        streams, rows, labels = self._streams, lane.rows, lane.labels
+        streams.follow("out", lane.marks[-1])
+        with streams.on("out"):
             for name in ("tokens", "frames", "log_probs", "count"):
                 lane.host[name][:rows].copy_(getattr(labels, name)[:rows], non_blocking=True)
             lane.host["finite"][:rows].copy_(lane.finite[:rows], non_blocking=True)
             lane.host["pending"].copy_(labels.pending, non_blocking=True)
-        lane.marks.append(self._mark("_out"))
+        lane.marks.append(streams.mark("out"))
 
     def collect(self, number: int) -> LaneStep:
         """Wait for the lane's step; whatever the device reports is raised here."""
         lane = self._lanes[number]
-        self._wait(lane)
+        self._streams.wait(lane.marks[-1])
         while bool(lane.host["pending"]):
             with torch.inference_mode():
-                with self._on(self._stream("_compute")):
+                with self._streams.on("compute"):
                     self._run(lane, "decoder")
-                    lane.marks.append(self._mark("_compute"))
+                    lane.marks.append(self._streams.mark("compute"))
                 self._fetch(lane)
-            self._wait(lane)
+            self._streams.wait(lane.marks[-1])
         return self._told(lane)
 
     def _told(self, lane: _Lane) -> LaneStep:
@@ -310,9 +281,7 @@ class FastConformerLanes:
     def _stage_times(self, marks: list[Any]) -> dict[str, float]:
         """Seconds of each stage; decoder rounds after the first graph count as decoder."""
 
-        def between(first: Any, last: Any) -> float:
-            return float(first.elapsed_time(last) / 1000 if self.is_cuda else last - first)
-
+        between = self._streams.seconds
         begin, copied, started, heard, encoded, decoded = marks[:6]
         found = {
             "features": between(started, heard),
@@ -324,30 +293,10 @@ class FastConformerLanes:
             found["decoder"] += between(first, last)
         return found
 
-    # ------------------------------------------------------------ device
 
-    def _stream(self, name: str) -> Any:
-        return getattr(self, name) if self.is_cuda else None
-
-    def _on(self, stream: Any) -> Any:
-        return torch.cuda.stream(stream) if self.is_cuda else nullcontext()
-
-    def _mark(self, stream: str) -> Any:
-        if not self.is_cuda:
-            return self._clock()
-        event: Any = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
-        event.record(getattr(self, stream))
-        return event
-
-    def _wait(self, lane: _Lane) -> None:
-        if self.is_cuda:
-            lane.marks[-1].synchronize()
-
-
-def _is_full(error: BaseException) -> bool:
-    """A CPU's allocator has no class of error of its own."""
-    return "allocate memory" in str(error) or "out of memory" in str(error)
-
-
-def _stream(device: torch.device) -> Any:
-    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+def placed(model: FastConformer, device: torch.device) -> FastConformer:
+    """The model where it shall run: on a GPU in bfloat16, its features in float32."""
+    if device.type == "cuda":
+        model = model.to(torch.bfloat16)
+        model.make_constants()
+    return model.to(device)

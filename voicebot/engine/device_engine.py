@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from voicebot.asr.lanes import LaneChunk, LaneStep
 from voicebot.engine.device_admission import Admission
-from voicebot.engine.rings import Ring
+from voicebot.engine.device_audio import ChunkRing
+from voicebot.engine.device_model import Emission, LaneModel
 from voicebot.engine.slots import SlotPool
-from voicebot.errors import CapacityError
+from voicebot.errors import CapacityError, DeviceLost
 
 GRACE_S = 0.02
 """A lane waits so long for the audio of those who are late; they miss its step then."""
@@ -28,73 +28,6 @@ FLUSH_SHARE = 0.25
 RING_CHUNKS = 8
 """Audio kept for a call; what comes faster is refused."""
 GOES_ON = -1
-
-
-class Step(Protocol):
-    """What a lane's step told; see asr.fastconformer_device.LaneStep."""
-
-    @property
-    def rows(self) -> NDArray[np.int64]: ...
-    @property
-    def splits(self) -> NDArray[np.int64]: ...
-    @property
-    def tokens(self) -> NDArray[np.int32]: ...
-    @property
-    def frames(self) -> NDArray[np.int32]: ...
-    @property
-    def log_probs(self) -> NDArray[np.float32]: ...
-    @property
-    def failed(self) -> tuple[int, ...]: ...
-    @property
-    def stage_s(self) -> dict[str, float]: ...
-
-
-class LaneModel(Protocol):
-    """A model on a device; see asr.fastconformer_device.FastConformerLanes."""
-
-    chunk_samples: int
-    lead_samples: int
-    input_hz: int
-    frames: int
-    lane_rows: int
-
-    def add_lane(self) -> None:
-        """Room for `lane_rows` more; CapacityError where there is none."""
-
-    def reset(self, lane: int, rows: Sequence[int]) -> None:
-        """New callers take these rows."""
-
-    def chunks_of(self, samples: int) -> int:
-        """Steps until audio of that length is all said."""
-
-    def submit(
-        self,
-        number: int,
-        audio: NDArray[np.int16],
-        active: NDArray[np.bool_],
-        ends: NDArray[np.int64],
-    ) -> None:
-        """Begin a step of a lane."""
-
-    def collect(self, number: int) -> Step:
-        """Wait for it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Emission:
-    """What became known of one call.
-
-    `frames`: of each token, from the utterance's beginning. `is_final`: the utterance asked for by
-    `finish` is complete, the slot begins the next one. `is_failed`: its computation failed; what
-    it said is lost from the last final on, and it begins anew.
-    """
-
-    slot: int
-    tokens: tuple[int, ...] = ()
-    frames: tuple[int, ...] = ()
-    log_probs: tuple[float, ...] = ()
-    is_final: bool = False
-    is_failed: bool = False
 
 
 class DeviceEngine:
@@ -112,19 +45,22 @@ class DeviceEngine:
         self._model, self._most = model, lanes
         self._rows, self._chunk = model.lane_rows, model.chunk_samples
         self.chunk_s = self._chunk / model.input_hz
-        self.admission = admission or Admission(self.chunk_s)
+        self.admission = admission or Admission(self.chunk_s, sizes=model.buckets)
         self._clock = clock
         slots = lanes * self._rows
-        self._ring = Ring(slots, RING_CHUNKS * self._chunk)
+        self._ring = ChunkRing(slots, RING_CHUNKS, self._chunk)
         self._written = np.zeros(slots, np.int64)
         self._taken = np.zeros(slots, np.int64)
+        self._silence = np.zeros(slots, np.int64)  # before the utterance: the lead and a pad
         self._ends = np.full(slots, GOES_ON, np.int64)
         self._left = np.zeros(slots, np.int64)  # steps until the final
         self._open = np.zeros(slots, bool)
+        self._rests = np.zeros(slots, bool)  # open, but nothing is being said
         self._ready_at = np.full(slots, np.inf)
         self._pools: list[SlotPool] = []
         self._origin = np.zeros(lanes)  # when a chunk of the lane's rows is complete
         self._stepped = np.full(lanes, -np.inf)
+        self._free_at = -np.inf  # when the device had done its last step
         self.refused_samples = 0
         self.stage_s: dict[str, float] = {}
         self.steps = 0
@@ -155,7 +91,7 @@ class DeviceEngine:
         lane = self._lane_for_one_more()
         used = [pool.taken + (index == lane) for index, pool in enumerate(self._pools)]
         if not self.admission.allows(used):
-            raise CapacityError("the device has no time for another call")
+            raise CapacityError("the device has no time for another call", why="time")
         pool = self._pools[lane]
         is_first = pool.taken == 0
         slot = lane * self._rows + pool.acquire()
@@ -163,9 +99,35 @@ class DeviceEngine:
             self._origin[lane] = (
                 now + (self._chunk - self._model.lead_samples) / self._model.input_hz
             )
-        self._open[slot] = True
+        self._open[slot], self._rests[slot] = True, False
         self._begin(lane, [slot], now)
         return slot
+
+    def begin(self, slot: int, now: float) -> int:
+        """The next utterance, whose first sample was spoken at `now`, also in the past.
+
+        Returns the samples of silence that its frames count from before that.
+        """
+        lane = slot // self._rows
+        self._rests[slot] = False
+        if self._taken[slot]:
+            self._model.reset(lane, [slot - lane * self._rows])
+        self._place(lane, [slot], now)
+        return int(self._silence[slot]) - self._model.lead_samples
+
+    def rest(self, slot: int, rests: bool = True) -> None:
+        """Nothing more of it for a while: its lane does not wait for it. What it said stays."""
+        self._rests[slot] = rests
+
+    def heard(self, slot: int) -> int:
+        """Samples of the present utterance that were computed."""
+        return max(0, int(self._taken[slot] - self._silence[slot]))
+
+    def missing(self, slots: NDArray[np.intp]) -> NDArray[np.int64]:
+        """Samples until each has a whole chunk; 0 where one waits to be computed."""
+        there = self._written[slots] - self._taken[slots]
+        missing: NDArray[np.int64] = np.maximum(self._chunk - there, 0)
+        return missing
 
     def release(self, slot: int) -> None:
         """The call left. Idempotent."""
@@ -189,7 +151,7 @@ class DeviceEngine:
         fits &= self._open[slots] & (self._ends[slots] == GOES_ON)
         self.refused_samples += int((~fits).sum()) * count
         slots, samples = slots[fits], samples[fits]
-        self._ring.put_rows(slots, self._written[slots], samples)
+        self._ring.put(slots, self._written[slots], samples)
         self._written[slots] += count
         self._note_ready(slots, now)
 
@@ -197,6 +159,7 @@ class DeviceEngine:
         """The utterance ends with what was pushed; its final comes from `advance`."""
         if self._open[slot] and self._ends[slot] == GOES_ON:
             self._ends[slot] = max(0, int(self._written[slot]) - self._model.lead_samples)
+            self._rests[slot] = False
             told = int(self._taken[slot]) // self._chunk
             self._left[slot] = max(1, self._model.chunks_of(int(self._ends[slot])) - told)
             self._ready_at[slot] = min(self._ready_at[slot], now)
@@ -212,7 +175,8 @@ class DeviceEngine:
             waited = float(ready.min(initial=np.inf))
             if pool.taken == 0 or waited > now:
                 continue
-            is_complete = int((ready <= now).sum()) == pool.taken
+            live = int((self._open[rows] & ~self._rests[rows]).sum())
+            is_complete = int((ready <= now).sum()) >= live
             is_final = bool(((self._ends[rows] != GOES_ON) & self._open[rows]).any())
             is_final = is_final and now >= self._stepped[lane] + FLUSH_SHARE * self.chunk_s
             if is_complete or is_final or now >= waited + GRACE_S:
@@ -251,13 +215,14 @@ class DeviceEngine:
         first = lane * self._rows
         count = int(slots[-1]) - first + 1
         rows = first + np.arange(count)
-        audio = self._ring.get_rows(rows, self._taken[rows], self._chunk)
-        there = (self._written - self._taken)[rows, None]
-        audio[np.arange(self._chunk) >= there] = 0  # beyond the end lies what the ring held before
+        audio = self._ring.take(rows, self._taken[rows])
+        there = self._written[slots] - self._taken[slots]
+        for slot, end in zip(slots[there < self._chunk], there[there < self._chunk], strict=True):
+            audio[slot - first, end:] = 0  # beyond the end lies what the ring held before
         active = np.zeros(count, bool)
         active[slots - first] = True
         try:
-            self._model.submit(lane, audio, active, self._ends[rows])
+            self._model.submit(lane, LaneChunk(audio, active, self._ends[rows]))
         except Exception:
             return False
         return True
@@ -269,11 +234,20 @@ class DeviceEngine:
             step = self._model.collect(lane)
         except Exception:
             return self._alone(lane, slots, now)
-        self.admission.record(len(slots), self._clock() - begun)
+        done = self._clock()
+        # What it waited for the step before it is not its own.
+        rows = int(slots[-1]) - lane * self._rows + 1
+        self.admission.record(rows, done - max(begun, self._free_at))
+        self._free_at = done
         return self._took(lane, slots, step, now)
 
     def _alone(self, lane: int, slots: NDArray[np.intp], now: float) -> list[Emission]:
-        """A step failed: halves of it, until only those fail that fail by themselves."""
+        """A step failed: halves of it, until only those fail that fail by themselves.
+
+        DeviceLost where the device is to blame, not a call.
+        """
+        if not self._model.is_alive():
+            raise DeviceLost("the device answers no more")
         if len(slots) == 1:
             failure = self._failed(int(slots[0]))
             self._begin(lane, slots.tolist(), now)
@@ -286,7 +260,9 @@ class DeviceEngine:
                 emitted += self._alone(lane, part, now)
         return emitted
 
-    def _took(self, lane: int, slots: NDArray[np.intp], step: Step, now: float) -> list[Emission]:
+    def _took(
+        self, lane: int, slots: NDArray[np.intp], step: LaneStep, now: float
+    ) -> list[Emission]:
         self.steps += 1
         for name, seconds in step.stage_s.items():
             self.stage_s[name] = self.stage_s.get(name, 0.0) + seconds
@@ -297,7 +273,12 @@ class DeviceEngine:
         self._left[slots] -= 1
         failed = {first + row for row in step.failed}
         finals = set(slots[(self._ends[slots] != GOES_ON) & (self._left[slots] <= 0)].tolist())
-        said = self._said(step, first, dict(zip(slots.tolist(), before.tolist(), strict=True)))
+        since = dict(zip(slots.tolist(), before.tolist(), strict=True))
+        said = {
+            first + row: (tuple(tokens), tuple(f + since[first + row] for f in frames), tuple(sure))
+            for row, tokens, frames, sure in step.labels()
+            if first + row in since
+        }
         emitted = [self._failed(slot) for slot in failed]
         for slot in (finals | said.keys()) - failed:
             tokens, frames, log_probs = said.get(slot, ((), (), ()))
@@ -305,22 +286,6 @@ class DeviceEngine:
         self._begin(lane, sorted(finals | failed), now)
         self._note_ready(slots[self._open[slots]], now)
         return emitted
-
-    def _said(
-        self, step: Step, first: int, before: dict[int, int]
-    ) -> dict[int, tuple[tuple[int, ...], tuple[int, ...], tuple[float, ...]]]:
-        said = {}
-        tokens, frames, log_probs = (
-            step.tokens.tolist(),
-            step.frames.tolist(),
-            step.log_probs.tolist(),
-        )
-        for index, row in enumerate(step.rows.tolist()):
-            slot, part = first + row, slice(int(step.splits[index]), int(step.splits[index + 1]))
-            if slot in before:
-                at = tuple(frame + before[slot] for frame in frames[part])
-                said[slot] = tuple(tokens[part]), at, tuple(log_probs[part])
-        return said
 
     def _failed(self, slot: int) -> Emission:
         return Emission(slot, is_failed=True, is_final=bool(self._ends[slot] != GOES_ON))
@@ -345,14 +310,18 @@ class DeviceEngine:
         """Their next utterance. Silence before it makes its chunks end with the lane's."""
         if not slots:
             return
-        where = np.asarray(slots, np.intp)
         self._model.reset(lane, [slot - lane * self._rows for slot in slots])
+        self._place(lane, slots, now)
+
+    def _place(self, lane: int, slots: Sequence[int], now: float) -> None:
+        where = np.asarray(slots, np.intp)
         wait = (self._origin[lane] - now) % self.chunk_s
         lead = self._model.lead_samples
         pad = (self._chunk - lead - round(wait * self._model.input_hz)) % self._chunk
         for slot in slots:
             self._ring.clear(slot)
         self._written[where], self._taken[where] = lead + pad, 0
+        self._silence[where] = lead + pad
         self._ends[where], self._ready_at[where] = GOES_ON, np.inf
 
     def _note_ready(self, slots: NDArray[np.intp] | Iterable[int], now: float) -> None:

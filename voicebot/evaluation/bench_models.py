@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from voicebot.asr.fastconformer import FastConformerConfig
+from voicebot.asr.fastconformer_device import placed
 from voicebot.asr.fastconformer_stream import FastConformer
 from voicebot.asr.mel import SAMPLE_RATE_HZ
 from voicebot.asr.moonshine import Moonshine
@@ -57,11 +58,7 @@ def fastconformer(name: str, device: torch.device) -> FastConformer:
     with device:
         model = FastConformer(CONFIGS[name]).eval().requires_grad_(False)
     _balance(model, device)
-    if device.type == "cuda":
-        model = model.to(torch.bfloat16)
-        model.make_constants()
-        model = model.to(device)
-    return model
+    return placed(model, device)
 
 
 def telephone(device: torch.device) -> Moonshine:

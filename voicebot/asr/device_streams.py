@@ -1,0 +1,111 @@
+"""Streams and events of a device, so that copies in and out run beside the computation.
+
+On a CPU there is nothing to run beside: everything happens when it is called, and marks are the
+clock's readings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+Name = Literal["in", "compute", "out"]
+
+
+class Streams:
+    """One for copies in, one to compute, one for copies out."""
+
+    def __init__(self, device: torch.device, clock: Callable[[], float]) -> None:
+        """`clock`: seconds, for marks where the device has no clock of its own."""
+        self.device, self.is_cuda, self._clock = device, device.type == "cuda", clock
+        self._streams: dict[str, Any] = {}
+        if self.is_cuda:
+            for name in ("in", "compute", "out"):
+                self._streams[name] = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+    def on(self, name: Name) -> Any:
+        """A context in which work is given to that stream."""
+        return torch.cuda.stream(self._streams[name]) if self.is_cuda else nullcontext()
+
+    def mark(self, name: Name) -> Any:
+        """The present end of that stream's work."""
+        if not self.is_cuda:
+            return self._clock()
+        event: Any = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+        event.record(self._streams[name])
+        return event
+
+    def follow(self, name: Name, mark: Any) -> None:
+        """What that stream is given next begins after the mark; the host does not wait."""
+        if self.is_cuda:
+            self._streams[name].wait_event(mark)
+
+    def wait(self, mark: Any) -> None:
+        """Until the device has come to the mark; whatever it reports is raised here."""
+        if self.is_cuda:
+            mark.synchronize()
+
+    def seconds(self, first: Any, last: Any) -> float:
+        """Between two marks that the device has passed."""
+        return float(first.elapsed_time(last) / 1000 if self.is_cuda else last - first)
+
+    def indices(self, rows: list[int]) -> Tensor:
+        """int64 on the device, without waiting for it: by way of pinned memory, which the
+        allocator does not give away again before the copy is done."""
+        made = torch.tensor(rows, dtype=torch.int64)
+        return made.pin_memory().to(self.device, non_blocking=True) if self.is_cuda else made
+
+    def pinned(self, tensor: Tensor) -> Tensor:
+        """In memory that the device can copy from by itself."""
+        return tensor.pin_memory() if self.is_cuda else tensor
+
+    @contextmanager
+    def capturing(self, pool: Any) -> Iterator[Any]:
+        """Record what is given to the compute stream as a graph, which is yielded.
+
+        Other threads may go on using the device. `pool`: of a graph captured before, None for the
+        first: graphs that never run at the same time share the memory of their intermediates.
+        """
+        graph = torch.cuda.CUDAGraph()
+        with (
+            torch.cuda.device(self.device),
+            torch.cuda.graph(
+                graph,
+                pool=pool,
+                stream=self._streams["compute"],
+                capture_error_mode="thread_local",
+            ),
+        ):
+            yield graph
+
+    def settle(self) -> None:
+        """Until the device has done all it was given."""
+        if self.is_cuda:
+            torch.cuda.synchronize(self.device)
+
+    def is_alive(self) -> bool:
+        """Whether the device still computes: after an error of its own it never does again."""
+        try:
+            return int(torch.ones(1, device=self.device).add_(1)) == 2
+        except Exception:
+            return False
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether memory was short, also where another error followed from that.
+
+    A CPU's allocator has no class of error of its own, and a capture that breaks off for lack
+    of memory ends with an error of its own.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, (torch.OutOfMemoryError, MemoryError)):
+            return True
+        if "allocate memory" in str(seen) or "out of memory" in str(seen):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
