@@ -323,6 +323,36 @@ def test_how_digits_sound_does_not_count(
         assert patience(expectation, completeness, probability)[0] == expected
 
 
+@pytest.mark.parametrize(
+    ("asked", "confidence", "expected"),
+    [
+        (CARD, 0.95, 200),
+        (CARD, 0.5, 300),
+        (CARD, 0.1, 1500),  # made up of fewer digits
+        (CARD, 0.0, 1500),
+        (CARD, None, 300),
+        (YES_NO, 0.95, 233),
+        (YES_NO, 0.1, 350),
+    ],
+)
+def test_how_sure_a_complete_answer_was_heard_counts(
+    asked: Expectation, confidence: float | None, expected: int
+) -> None:
+    found = patience(asked, Completeness.COMPLETE, 0.9, confidence=confidence)
+    assert found[0] == expected
+    is_over = expected < asked.timeouts.digits_ms
+    assert (found[1] is TurnEndReason.COMPLETE) == is_over
+
+
+def test_digits_that_are_certainly_lacking_are_waited_for_longer() -> None:
+    slot = replace(CARD.slots[0], min_length=16, max_length=16)
+    asked = replace(CARD, slots=(slot,))
+    assert patience(asked, Completeness.EXTENDABLE)[0] == 2000
+    assert patience(asked, Completeness.NONE)[0] == 1500, "no digits at all"
+    of_any_length = replace(asked, slots=(replace(slot, min_length=4),))
+    assert patience(of_any_length, Completeness.EXTENDABLE)[0] == 1500
+
+
 def test_who_sounds_finished_is_answered_sooner(scene: Scene) -> None:
     scene.listens(OPEN)
     scene.speaks(1000, 2000)

@@ -22,6 +22,8 @@ from voicebot.events import (
     Hypothesis,
     KeysEntered,
     NoInput,
+    SlotSpec,
+    SlotType,
     SpeechEnded,
     SpeechStarted,
     Timeouts,
@@ -673,3 +675,27 @@ def test_what_is_left_of_the_prompt_is_no_answer() -> None:
     room.speech(0.6)
     room.silence(1)
     assert [turn.hypothesis.text for turn in room.of(CallerTurn)] == ["yes"]
+
+
+@pytest.mark.parametrize(("confidence", "is_over"), [(0.95, True), (0.05, False)])
+def test_a_number_that_the_recogniser_made_complete_is_waited_for(
+    confidence: float, is_over: bool
+) -> None:
+    """It expects so many digits and makes up the last one."""
+    room = Room(says="yes", answers=False)
+    slot = SlotSpec("number", SlotType.DIGITS, min_length=4, max_length=4)
+    room.expect(focus="number", slots=(slot,))
+    room.prompt_ends()
+    room.speech(1.0)
+    room.silence(0.2)
+    request = room.requests[-1]
+    heard = Hypothesis("yes", confidence=confidence)
+    room.take(
+        room.listener.recognised(request.utterance, request.kind, request.end_at, heard, room.at)
+    )
+    room.silence(0.2)
+    assert bool(room.of(TurnEnded)) is is_over
+    room.silence(0.7)
+    assert bool(room.of(TurnEnded)) is is_over
+    room.silence(0.6)
+    assert len(room.of(TurnEnded)) == 1

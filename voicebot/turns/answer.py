@@ -56,9 +56,13 @@ class Answer:
         if self.utterance.open(onset_at) and self._agreement is not None:
             self._agreement.reset()
 
-    def judge(self, heard: Hypothesis, at: int) -> None:
-        """What this, recognised by `at`, tells of the end of the turn."""
-        self._endpointer.on_completeness(self._completeness(heard.text, self._expectation), at)
+    def judge(self, heard: Hypothesis, at: int, *, is_whole: bool = False) -> None:
+        """What this, recognised by `at`, tells of the end of the turn.
+
+        `is_whole`: our recogniser's search over all that was said, whose confidence counts.
+        """
+        found = self._completeness(heard.text, self._expectation)
+        self._endpointer.on_completeness(found, at, heard.confidence if is_whole else None)
         if heard.end_probability is not None:
             self._endpointer.on_end_probability(heard.end_probability, at)
 

@@ -257,8 +257,9 @@ class Listener:
         if self._state is _State.DECIDING:
             return self._finish(final, at)
         if self._state is _State.PROMPTING:
-            return self._weigh(final, at, is_final=hypothesis is not None)
-        self._answer.judge(final, at)
+            is_whole = hypothesis is not None
+            return self._weigh(final, at, is_final=is_whole, is_whole=is_whole)
+        self._answer.judge(final, at, is_whole=hypothesis is not None)
         return []
 
     def _partial(self, hypothesis: Hypothesis | None, at: int) -> list[Heard]:
@@ -320,14 +321,16 @@ class Listener:
                 out += self._utterance.whole("speculative", ended.detected_at)
         return out
 
-    def _weigh(self, heard: Hypothesis, at: int, *, is_final: bool) -> list[Heard]:
+    def _weigh(
+        self, heard: Hypothesis, at: int, *, is_final: bool, is_whole: bool = False
+    ) -> list[Heard]:
         """Words said over a prompt: do they take the floor?"""
         is_over = is_final and self._speech is None and self._last is not None
         ended_at = self._last[1].at if self._last is not None and is_over else None
         found = self._floor.words(heard, at, ended_at=ended_at)
         out = self._settled(found)
         if isinstance(found, BargeIn):
-            self._answer.judge(heard, at)
+            self._answer.judge(heard, at, is_whole=is_whole)
         return out
 
     def _look_for_hot_word(self, at: int) -> list[Heard]:
