@@ -19,6 +19,7 @@ from voicebot.asr.confidence import (
     searched,
     shipped,
     texts_share,
+    unexpected,
     word_shares,
 )
 from voicebot.asr.decoder import Decoded
@@ -102,6 +103,19 @@ def test_only_what_is_wholly_unlikely_counts_as_invented():
     assert is_invented(Judgement((0.1, 0.05), 0.01))
     assert not is_invented(Judgement((0.1, 0.5), 0.01))
     assert not is_invented(Judgement((0.1,), 0.2))
+
+
+def test_what_nobody_expects_comes_forward_where_the_expected_is_invented():
+    expected = sentence("two one", 0.01, 0.01, bias=9.0, free_margin=-12.0)
+    free = sentence("operator", 0.7, 0.8, free_margin=0.0)
+    assert is_invented(judge([piece(expected, free)]))
+    found = unexpected([piece(expected, free)])
+    assert [one.words for one in found[0].sentences] == [("operator",), ("two", "one")]
+    hopeless = sentence("hm", 1e-4, 1e-4, free_margin=0.0)
+    assert unexpected([piece(expected, hopeless)]) is None  # by any measure invented
+    assert unexpected([piece(sentence("yes", 0.98, 0.98, free_margin=0.0), free)]) is None
+    assert unexpected([piece(sentence("hm", 1e-4, 1e-4), sentence("he", 1e-4))]) is None
+    assert unexpected([]) is None
 
 
 def test_sound_of_digital_silence_and_of_a_word():

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from functools import cache
 from pathlib import Path
@@ -159,6 +159,28 @@ def is_invented(judgement: Judgement) -> bool:
     """Whether nobody can have said this: the recogniser's answer to noise, or to speech that it
     makes nothing of."""
     return judgement.utterance < INVENTED and max(judgement.words, default=0.0) < INVENTED_WORD
+
+
+def unexpected(pieces: Sequence[Piece]) -> list[Piece] | None:
+    """With what was heard but not expected in front, where what is in front is invented; None
+    where it is not, or that is invented too, by the calibration of a search that expects nothing.
+
+    The calibration for what is expected hardly believes anything else, and goes on to say how sure
+    the words are: a dialogue shall say that it did not understand, not that it heard nothing.
+    """
+    if not pieces or searched(pieces) != "expected" or not is_invented(judge(pieces)):
+        return None
+    found = [replace(piece, sentences=sorted(piece.sentences, key=_free_score)) for piece in pieces]
+    free = [replace(piece, sentences=[*map(_freely, piece.sentences)]) for piece in found]
+    return None if is_invented(judge(free, shipped()["beam"])) else found
+
+
+def _free_score(sentence: Sentence) -> float:
+    return -sentence.decoded.score
+
+
+def _freely(sentence: Sentence) -> Sentence:
+    return replace(sentence, decoded=replace(sentence.decoded, bias=0.0, free_margin=None))
 
 
 def mean_probability(pieces: Sequence[Decoded]) -> float:

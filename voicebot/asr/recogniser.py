@@ -25,6 +25,7 @@ from voicebot.asr.confidence import (
     is_invented,
     judge,
     mean_probability,
+    unexpected,
 )
 from voicebot.asr.decoder import Decoded, search, token_limit
 from voicebot.asr.greedy import greedy
@@ -130,14 +131,18 @@ class Recogniser:
                 draft.tokens = best.tokens
         decoded = iter(searched)
         found = [[next(decoded) for _ in of_one] for of_one in pieces]
-        heard = [
-            self._hypothesis([self._piece(*one) for one in zip(*of_one, strict=True)], nbest)
+        read = [
+            _readings([self._piece(*one) for one in zip(*of_one, strict=True)])
             for of_one in zip(found, pieces, strict=True)
         ]
+        heard = [self._hypothesis(of_one, nbest) for of_one in read]
         if nbest > 1:
             said = [
-                [self._said(one[0], samples) for one, samples in zip(*of_one, strict=True)]
-                for of_one in zip(found, pieces, strict=True)
+                [
+                    self._said(one.sentences[0].decoded, samples)
+                    for one, samples in zip(*of_one, strict=True)
+                ]
+                for of_one in zip(read, pieces, strict=True)
             ]
             heard = timed(self.model.decoder, encoded, heard, batch, said)
         if judge is None:
@@ -245,7 +250,7 @@ class Recogniser:
         chosen = [piece.sentences[0] for piece in pieces]
         said = _said(chosen)
         judged = judge(pieces)
-        if not said or is_invented(judged):
+        if not said or (is_invented(judged) and unexpected(pieces) is None):
             return Hypothesis("")
         words = tuple(Word(*word) for word in zip(said, judged.words, strict=True))
         text = " ".join(said)
@@ -260,6 +265,11 @@ class Recogniser:
                 alternatives.setdefault(_plain(other), Alternative(other, confidence))
         ranked = tuple(alternatives.values())[:nbest]
         return Hypothesis(text, words, judged.utterance, ranked)
+
+
+def _readings(pieces: list[Piece]) -> list[Piece]:
+    """As they are, or what nobody expected in front."""
+    return unexpected(pieces) or pieces
 
 
 def _said(sentences: Sequence[Sentence]) -> list[str]:
