@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy import fft
 
 from voicebot.audio.history import History
 from voicebot.events import CHUNK_SAMPLES, SAMPLE_RATE_HZ
@@ -109,7 +110,6 @@ class DelayTracker:
         self._peak = np.full(slots, -1, np.int64)  # lag of the last peak, at 4 kHz
         self._updates = np.zeros(slots, np.int64)  # in a row with the peak there
         self._near_ring = np.zeros((_CHUNK_ROWS, far_blocks, _BLOCK), np.float32)
-        self._spectra = np.zeros((2, _CHUNK_ROWS, self._size // 2 + 1), np.complex64)
         self._correlation: NDArray[Any] = np.zeros((_CHUNK_ROWS, self._size), np.float32)
         self._zone = _band_matrix(lag_blocks, _ZONE_BLOCKS)
         self.delay = np.full(slots, UNLOCKED, np.int64)
@@ -202,9 +202,8 @@ class DelayTracker:
         padded = self._near_ring[:rows]
         padded[:] = 0.0
         padded[np.arange(rows)[:, None], blocks % self._far.history.blocks] = near
-        cross, far_spectra = self._spectra[:, :rows]
-        np.fft.rfft(padded.reshape(rows, self._size), out=cross)
-        np.fft.rfft(far.reshape(rows, self._size), out=far_spectra)
+        cross = fft.rfft(padded.reshape(rows, self._size))
+        far_spectra = fft.rfft(far.reshape(rows, self._size))
         low, high = (round(hz / _RATE_HZ * self._size) for hz in BAND_HZ)
         cross[:, :low] = 0.0
         cross[:, high:] = 0.0

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import fft
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -103,7 +104,7 @@ class NearEndFeatures:
         and since it fell silent.
         """
         n = len(slots)
-        spectra = np.fft.rfft(np.concatenate((near, clean, far)) * _TAPER, axis=1)
+        spectra = fft.rfft(np.concatenate((near, clean, far)) * _TAPER, axis=1)
         near_s, clean_s, far_s = spectra[:n], spectra[n : 2 * n], spectra[2 * n :]
         echo_s = near_s - clean_s
         power = np.concatenate((near_s, clean_s, echo_s, far_s))
