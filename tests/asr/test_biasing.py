@@ -110,6 +110,21 @@ def test_it_is_known_whether_a_grammar_can_read_what_was_said() -> None:
     assert not found.is_inside(outside)
 
 
+def test_it_is_known_whether_a_sentence_is_just_what_is_waited_for() -> None:
+    found = automaton(slot(SlotType.DIGITS, min_length=2, max_length=2))
+
+    def answering(*texts: str) -> float | None:
+        return found.answering([TOKENS.index(text.encode()) for text in texts])
+
+    assert answering(f"{SPACE}4", "4") == pytest.approx(found.read("44"))
+    assert answering("4", "4", ".") is not None
+    assert answering("4") is None, "too short"
+    assert answering(f"{SPACE}hello", "4", "4") is None, "not that alone"
+    menus = automaton(menu("operator"))
+    assert menus.answering([TOKENS.index(f"{SPACE}operator".encode())]) is not None
+    assert menus.answering([TOKENS.index(f"{SPACE}there".encode())]) is None
+
+
 def test_other_speech_pays_once_however_long_it_is() -> None:
     digits = slot(SlotType.DIGITS, min_length=4, max_length=4)
     assert bonus(digits, "hello") == pytest.approx(-3.0)

@@ -1,10 +1,12 @@
 """Greedy decoding with and without a draft says the same."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from voicebot.asr.decoder import search
-from voicebot.asr.greedy import greedy
+from voicebot.asr.decoder import Decoded, search
+from voicebot.asr.greedy import greedy, is_sure
 
 pytestmark = pytest.mark.unit
 LIMITS = [12, 20, 7, 16]
@@ -72,3 +74,31 @@ def test_a_draft_that_holds_saves_steps(model, encoded, monkeypatch):
     assert without > 5
     assert len(steps) < without
     assert greedy(model.decoder, encoded, []) == []
+
+
+def test_a_sentence_is_left_where_a_token_is_in_doubt(model, encoded):
+    whole = greedy(model.decoder, encoded, LIMITS)
+    least = sorted(min(one.log_probs) for one in whole)[len(whole) // 2]
+    found = greedy(model.decoder, encoded, LIMITS, least=least)
+    for one, other in zip(found, whole, strict=True):
+        if min(other.log_probs) >= least:
+            assert (one.tokens, one.end_log_prob is None) == (
+                other.tokens,
+                other.end_log_prob is None,
+            )
+        else:
+            assert one.tokens == other.tokens[: len(one.tokens)]
+            assert one.end_log_prob is None
+            assert one.log_probs[-1] < least
+    left = [len(one.tokens) < len(other.tokens) for one, other in zip(found, whole, strict=True)]
+    assert any(left)
+    assert not all(left)
+
+
+def test_sure_is_what_is_likelier_than_all_else_from_begin_to_end():
+    sure = Decoded((5, 6), (-0.1, -0.6), -0.2)
+    assert is_sure(sure)
+    assert is_sure(Decoded((), (), -0.1)), "nothing said"
+    assert not is_sure(replace(sure, log_probs=(-0.1, -0.7)))
+    assert not is_sure(replace(sure, end_log_prob=-0.7))
+    assert not is_sure(replace(sure, end_log_prob=None)), "cut off"

@@ -131,6 +131,20 @@ class Automaton:
             total += change
         return total + self.ending(state)
 
+    def answering(self, tokens: Sequence[int]) -> float | None:
+        """Bonus of a sentence that a closed loop can read to its end; None: none can."""
+        state, total = 0, 0.0
+        for token in tokens:
+            state, gain = self.advance(state, token)
+            total += gain
+        is_read = any(
+            units >= self.loops[config.loop].least
+            for config, _ in self._states[state].ways
+            if not self.loops[config.loop].is_open
+            for units, _ in self._closings(config)
+        )
+        return total + self.ending(state) if is_read else None
+
     def is_inside(self, state: int) -> bool:
         """Whether a closed loop can read what was said so far."""
         return any(not self.loops[config.loop].is_open for config, _ in self._states[state].ways)

@@ -6,7 +6,8 @@ few free beams run beside them in the same batch: they say what would be heard w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -23,7 +24,9 @@ MAX_REPEATS = 3
 """A phrase said more often than that in a row is the decoder looping, not the caller."""
 LONGEST_LOOP = 8
 MARGIN = 6.0
-"""Beams e^6 times less probable than a finished one are given up."""
+"""The search ends when its best beam is e^6 times less probable than a finished one."""
+NARROW = 4.0
+"""A beam e^4 times less probable than the best, going on or finished, is given up."""
 LENGTH_POWER = 0.8
 """Scores are divided by length to this power (Wu et al. 2016, arXiv:1609.08144, with beta 0)."""
 
@@ -175,11 +178,15 @@ class _Group:
         return self.automaton is not None and self.automaton.is_inside(beam.state)
 
     def _prune(self) -> None:
-        """Stop when what may still come can add nothing."""
+        """Give up beams far behind; stop when what may still come can add nothing."""
+        best = max((done.total + done.bias for done in self.finished), default=-math.inf)
+        if self.beams:  # in order of their totals
+            least = max(best, self.beams[0].total) - (BIAS_MARGIN if self.automaton else NARROW)
+            going = sum(beam.total >= least for beam in self.beams)
+            del self.beams[going:], self.sources[going:]
         if self.width == 1 and self.cut:
             self.beams, self.sources = [], []
         elif self.finished and self.beams:
-            best = max(done.total + done.bias for done in self.finished)
             has_enough = len(self.finished) >= self.width
             if self.automaton is None:
                 is_over = has_enough or self.beams[0].total < best - MARGIN  # totals only fall
@@ -207,9 +214,10 @@ class _Utterance:
     def is_live(self) -> bool:
         return any(group.beams for group in self.groups)
 
-    def offset(self, group: _Group) -> int:
-        """First row of a group's beams among the utterance's rows."""
-        return 0 if group is self.groups[0] else self.beams
+    @property
+    def rows(self) -> int:
+        """How many beams go on, of all groups; they have rows next to each other."""
+        return sum(len(group.beams) for group in self.groups)
 
     def ranked(self) -> list[Decoded]:
         """The best of both kinds, best first."""
@@ -259,54 +267,59 @@ class _Search:
             _Utterance(limit, beams, automaton)
             for limit, automaton in zip(limits, automata, strict=True)
         ]
-        self.width = beams + FREE_BEAMS * any(automaton is not None for automaton in automata)
+        most = beams + FREE_BEAMS * any(automaton is not None for automaton in automata)
         self.live = list(range(len(limits)))
-        self.state = decoder.start(encoded, max(limits, default=0) + 1, self.width)
+        self.state = decoder.start(encoded, max(limits, default=0) + 1, most)
+        # As many rows for each utterance as the one with most beams has now: mostly few.
+        self.width = max((utterance.rows for utterance in self.utterances), default=0)
         self.last = torch.full((len(limits) * self.width, 1), BEGIN, device=self.device)
+        self.state.reorder(torch.arange(len(self.last), device=self.device))
 
     def step(self) -> None:
         log_probs = self.decoder(self.last, self.state)[:, -1].log_softmax(dim=-1)
-        groups = [
-            (group, place * self.width + self.utterances[index].offset(group))
-            for place, index in enumerate(self.live)
-            for group in self.utterances[index].groups
-            if group.beams
-        ]
+        groups = list(self._places())
         best = _best(log_probs, groups, self.beams + 1)
         values, tokens, raw = (part.tolist() for part in best)
         for group, at in groups:
             rows = slice(at, at + len(group.beams))
             group.advance(values[rows], tokens[rows], raw[rows])
-        going = [place for place, index in enumerate(self.live) if self.utterances[index].is_live]
-        self._regroup(going)
+        self._regroup({id(group): at for group, at in groups})
 
-    def _regroup(self, going: list[int]) -> None:
-        """Line up rows and caches with the beams that go on, `width` rows per utterance."""
-        rows, last = [], []
-        before = len(self.live)
-        for place in going:
-            chosen = self._rows(self.utterances[self.live[place]])
-            rows += [place * self.width + row for row, _ in chosen]
-            last += [token for _, token in chosen]
-        self.live = [self.live[place] for place in going]
+    def _places(self) -> Iterator[tuple[_Group, int]]:
+        """Each group that goes on and its first row."""
+        for place, index in enumerate(self.live):
+            at = place * self.width
+            for group in self.utterances[index].groups:
+                if group.beams:
+                    yield group, at
+                at += len(group.beams)
+
+    def _regroup(self, before: Mapping[int, int]) -> None:
+        """Line up rows and caches with the beams that go on.
+
+        `before`: id of each group -> its first row in the last step.
+        """
+        going = [place for place, index in enumerate(self.live) if self.utterances[index].is_live]
+        old, many = self.live, self.width * len(self.live)
+        self.live = [old[place] for place in going]
         if not going:
             return
+        self.width = max(self.utterances[index].rows for index in self.live)
+        rows, last = [], []
+        for index in self.live:
+            chosen = [
+                (before[id(group)] + source, beam.tokens[-1])
+                for group in self.utterances[index].groups
+                for beam, source in zip(group.beams, group.sources, strict=True)
+            ]
+            chosen += chosen[-1:] * (self.width - len(chosen))  # rows that no beam needs
+            rows += [row for row, _ in chosen]
+            last += [token for _, token in chosen]
         self.last = torch.tensor(last, device=self.device)[:, None]
-        if rows != list(range(before * self.width)):
+        if rows != list(range(many)):
             self.state.reorder(torch.tensor(rows, device=self.device))
-        if len(going) < before:
+        if len(going) < len(old):
             self.state.keep(torch.tensor(going, device=self.device))
-
-    def _rows(self, utterance: _Utterance) -> list[tuple[int, int]]:
-        """(row of the last step, its new token) for each of an utterance's rows; those that
-        no beam needs repeat one."""
-        found: list[tuple[int, int] | None] = [None] * self.width
-        for group in utterance.groups:
-            at = utterance.offset(group)
-            for slot, (beam, source) in enumerate(zip(group.beams, group.sources, strict=True)):
-                found[at + slot] = (at + source, beam.tokens[-1])
-        spare = next(row for row in reversed(found) if row is not None)
-        return [row or spare for row in found]
 
 
 def _best(

@@ -1,4 +1,4 @@
-"""The best next token at each step: the cheap search, for partials.
+"""The best next token at each step: the cheap search, for partials, and for finals that are sure.
 
 A partial mostly begins as the one before it did. Its tokens are a draft then: one pass of the
 decoder over all of them tells how far they still are what greedy decoding takes (Leviathan et al.
@@ -8,6 +8,7 @@ there. The text is the same as without a draft, for a fifth of the steps.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import cast
@@ -18,11 +19,22 @@ from torch import Tensor
 from voicebot.asr.decoder import Decoded, loop_start
 from voicebot.asr.moonshine import BEGIN, END, Decoder, DecoderState, Encoded
 
+SURE = math.log(0.5)
+"""Where every token is more probable than all others together, a search with beams finds the same
+sentence (LOG.md)."""
+
+
+def is_sure(decoded: Decoded) -> bool:
+    """Whether a greedy sentence needs no other search."""
+    end = decoded.end_log_prob
+    return end is not None and min((end, *decoded.log_probs)) >= SURE
+
 
 @dataclass(slots=True)
 class _Row:
     limit: int
     draft: tuple[int, ...]
+    least: float = -math.inf
     tokens: list[int] = field(default_factory=list)
     log_probs: list[float] = field(default_factory=list)
     done: Decoded | None = None
@@ -34,6 +46,9 @@ class _Row:
             return
         self.tokens.append(token)
         self.log_probs.append(log_prob)
+        if log_prob < self.least:
+            self._finish(None)
+            return
         loop = loop_start(self.tokens)
         if loop is not None:
             del self.tokens[loop:], self.log_probs[loop:]
@@ -49,16 +64,20 @@ def greedy(
     encoded: Encoded,
     limits: Sequence[int],
     drafts: Sequence[Sequence[int]] | None = None,
+    *,
+    least: float = -math.inf,
 ) -> list[Decoded]:
     """The sentence of every utterance; utterance i gets at most limits[i] (> 0) tokens.
 
-    `drafts`: how each may begin; what is wrong in them costs time, nothing else.
+    `drafts`: how each may begin; what is wrong in them costs time, nothing else. A sentence is
+    left unfinished at a token whose log-probability is below `least`.
     """
     if not limits:
         return []
     drafts = drafts or [()] * len(limits)
     rows = [
-        _Row(limit, tuple(draft[: limit - 1])) for limit, draft in zip(limits, drafts, strict=True)
+        _Row(limit, tuple(draft[: limit - 1]), least)
+        for limit, draft in zip(limits, drafts, strict=True)
     ]
     longest = max(len(row.draft) for row in rows)
     state = decoder.start(encoded, max(limits) + longest + 1)

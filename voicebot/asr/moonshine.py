@@ -57,6 +57,11 @@ class Encoded:
         """[B, 1, 1, T], True where a frame is valid; None when all are."""
         return _mask(self.lengths, self.frames.shape[1], self.frames.device)
 
+    def of(self, utterances: Sequence[int]) -> Encoded:
+        """Those utterances alone, in that order."""
+        lengths = tuple(self.lengths[index] for index in utterances)
+        return Encoded(self.frames[list(utterances), : max(lengths)], lengths)
+
 
 def frame_count(samples: int) -> int:
     """Encoder frames of an input of that many samples (0 when shorter than MIN_SAMPLES)."""
@@ -240,7 +245,8 @@ class DecoderState:
     ) -> None:
         key = memory[0][0]
         shape = (len(memory), 2, key.shape[0] * beams, key.shape[1], capacity, key.shape[3])
-        self.cache = key.new_empty(shape)
+        self._room = key.new_empty(shape)
+        self.cache = self._room  # the rows in use
         self.capacity = capacity
         self.memory = memory
         self.memory_mask = memory_mask
@@ -286,9 +292,10 @@ class DecoderState:
         self._seen[:, : self.length] = at < (self.length - counts)[:, None]
 
     def reorder(self, rows: Tensor) -> None:
-        """Go on with these rows of the cache (int64 indices, repeats allowed) in this order."""
-        self.cache[:, :, : len(rows), :, : self.length] = self.cache[:, :, rows, :, : self.length]
-        self.cache = self.cache[:, :, : len(rows)]
+        """Go on with these rows of the cache (int64 indices, repeats allowed) in this order;
+        as many as it was made for at most."""
+        self._room[:, :, : len(rows), :, : self.length] = self.cache[:, :, rows, :, : self.length]
+        self.cache = self._room[:, :, : len(rows)]
         if self._gaps is not None and self._seen is not None:
             self._gaps, self._seen = self._gaps[rows], self._seen[rows]
 

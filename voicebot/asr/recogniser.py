@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -28,7 +29,7 @@ from voicebot.asr.confidence import (
     unexpected,
 )
 from voicebot.asr.decoder import Decoded, search, token_limit
-from voicebot.asr.greedy import greedy
+from voicebot.asr.greedy import SURE, greedy, is_sure
 from voicebot.asr.moonshine import SAMPLE_RATE_HZ, Dimensions, Encoded, Moonshine
 from voicebot.asr.stream import Draft
 from voicebot.asr.utterance import Samples, prepare
@@ -110,13 +111,13 @@ class Recogniser:
 
         Words carry times, in samples at 8 kHz from the array's first, where nbest > 1.
 
-        `nbest=1` decodes greedily, the cheap way for partials; more searches with a beam and
-        fills `Hypothesis.nbest`. Empty, silent or too short audio gives an empty text; longer
-        than 20 s is cut at a quiet point and joined again. Samples that are not finite count
-        as zero. `judge` fills `Hypothesis.end_probability` from what was encoded anyway.
-        `expectations`: what the dialogue waits for, one per array; the search with a beam prefers
-        it, and what would be heard without it is among the alternatives. `drafts`: where greedy
-        decoding begins, one per array; they are renewed.
+        `nbest=1` decodes greedily, the cheap way for partials. More searches with a beam where the
+        greedy sentence is not sure, and fills `Hypothesis.nbest`. Empty, silent or too short audio
+        gives an empty text; longer than 20 s is cut at a quiet point and joined again. Samples
+        that are not finite count as zero. `judge` fills `Hypothesis.end_probability` from what was
+        encoded anyway. `expectations`: what the dialogue waits for, one per array; the search with
+        a beam prefers it, and what would be heard without it is among the alternatives. `drafts`:
+        where greedy decoding begins, one per array; they are renewed.
         """
         pieces = [prepare(samples) for samples in batch]
         flat = [piece for of_one in pieces for piece in of_one]
@@ -125,7 +126,7 @@ class Recogniser:
         encoded = self._encode(flat)
         automata = self._automata(pieces, expectations) if nbest > 1 else None
         begun = _of_pieces(drafts, pieces)
-        searched = self._search(encoded, flat, nbest, max_tokens, automata, begun)
+        searched = self._find(encoded, flat, nbest, max_tokens, automata, begun)
         for draft, [best, *_] in zip(begun, searched, strict=True):
             if draft is not None:
                 draft.tokens = best.tokens
@@ -165,13 +166,15 @@ class Recogniser:
         nbest: int = 1,
         expectations: Sequence[Expectation | None] | None = None,
     ) -> list[list[Piece]]:
-        """What `transcribe` makes hypotheses of and judges its confidence by, piece by piece."""
+        """What `transcribe` makes hypotheses of and judges its confidence by, piece by piece;
+        where `nbest` > 1 searched with beams, however sure."""
         pieces = [prepare(samples) for samples in batch]
         flat = [piece for of_one in pieces for piece in of_one]
         if not flat:
             return [[] for _ in batch]
         automata = self._automata(pieces, expectations) if nbest > 1 else None
-        decoded = iter(self._search(self._encode(flat), flat, nbest, None, automata))
+        find = self._search if nbest > 1 else self._find
+        decoded = iter(find(self._encode(flat), flat, nbest, None, automata))
         return [[self._piece(next(decoded), samples) for samples in of_one] for of_one in pieces]
 
     def _said(self, decoded: Decoded, samples: Samples) -> Said:
@@ -213,7 +216,7 @@ class Recogniser:
             for _ in of_one
         ]
 
-    def _search(
+    def _find(
         self,
         encoded: Encoded,
         pieces: list[Samples],
@@ -222,12 +225,40 @@ class Recogniser:
         automata: Sequence[Automaton | None] | None = None,
         drafts: Sequence[Draft | None] | None = None,
     ) -> list[list[Decoded]]:
-        limits = [token_limit(len(piece) / SAMPLE_RATE_HZ) for piece in pieces]
-        if max_tokens is not None:
-            limits = [min(limit, max_tokens) for limit in limits]
+        """The best sentences of each piece: the greedy one alone where that is enough."""
+        limits = _limits(pieces, max_tokens)
+        begun = [draft.tokens if draft else () for draft in drafts or [None] * len(limits)]
+        least = -math.inf if nbest <= 1 else SURE
+        found = [[one] for one in greedy(self.model.decoder, encoded, limits, begun, least=least)]
         if nbest <= 1:
-            begun = [draft.tokens if draft else () for draft in drafts or [None] * len(limits)]
-            return [[one] for one in greedy(self.model.decoder, encoded, limits, begun)]
+            return found
+        found = [
+            _if_sure(one, automaton)
+            for [one], automaton in zip(found, automata or [None] * len(found), strict=True)
+        ]
+        doubtful = [index for index, of_one in enumerate(found) if not of_one]
+        if doubtful:
+            searched = self._search(
+                encoded.of(doubtful),
+                [pieces[index] for index in doubtful],
+                nbest,
+                max_tokens,
+                [automata[index] for index in doubtful] if automata else None,
+            )
+            for index, sentences in zip(doubtful, searched, strict=True):
+                found[index] = sentences
+        return found
+
+    def _search(
+        self,
+        encoded: Encoded,
+        pieces: list[Samples],
+        nbest: int,
+        max_tokens: int | None,
+        automata: Sequence[Automaton | None] | None = None,
+    ) -> list[list[Decoded]]:
+        """With beams."""
+        limits = _limits(pieces, max_tokens)
         return search(self.model.decoder, encoded, limits, max(nbest, BEAMS), automata)
 
     def _encode(self, pieces: list[Samples]) -> Encoded:
@@ -265,6 +296,24 @@ class Recogniser:
                 alternatives.setdefault(_plain(other), Alternative(other, confidence))
         ranked = tuple(alternatives.values())[:nbest]
         return Hypothesis(text, words, judged.utterance, ranked)
+
+
+def _limits(pieces: Sequence[Samples], max_tokens: int | None) -> list[int]:
+    limits = [token_limit(len(piece) / SAMPLE_RATE_HZ) for piece in pieces]
+    return limits if max_tokens is None else [min(limit, max_tokens) for limit in limits]
+
+
+def _if_sure(decoded: Decoded, automaton: Automaton | None) -> list[Decoded]:
+    """The greedy sentence, if no search would find a better one; else nothing.
+
+    Where something is expected it must be just that: a phrase may pay for a less probable text.
+    """
+    if not is_sure(decoded):
+        return []
+    if automaton is None or not decoded.tokens:
+        return [decoded if automaton is None else replace(decoded, free_margin=0.0)]
+    bias = automaton.answering(decoded.tokens)
+    return [] if bias is None else [replace(decoded, bias=bias, free_margin=0.0)]
 
 
 def _readings(pieces: list[Piece]) -> list[Piece]:
