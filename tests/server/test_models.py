@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ import numpy as np
 import pytest
 
 from voicebot.errors import ModelUnavailable
-from voicebot.server import models
-from voicebot.server.models import Model, ModelFile
+from voicebot.server import model_pull, models
+from voicebot.server.model_pull import ModelFile
+from voicebot.server.models import Model
 
 pytestmark = pytest.mark.unit
 
@@ -196,7 +198,7 @@ def test_a_full_disk_is_told(
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(models, "_write", full)
+    monkeypatch.setattr(model_pull, "_write", full)
     assert "the disk is full" in refusal(release, tmp_path)
 
 
@@ -232,8 +234,9 @@ def test_lists_what_is_shipped_what_can_be_pulled_and_what_was(
 
 
 def test_the_addresses_are_those_of_the_installed_package() -> None:
-    source = pytest.importorskip("importlib.util").find_spec("openwakeword")
-    text = Path(source.origin).read_text()
+    source = find_spec("openwakeword")
+    assert source is not None
+    text = Path(str(source.origin)).read_text()
     for model in models.MODELS:
         for file in model.files:
             assert f"{models.RELEASE}/{file.name}".replace(".onnx", ".tflite") in text

@@ -1,6 +1,7 @@
 """`voicebot models list`, `pull NAME` and `card NAME`.
 
-What is pulled are files of openWakeWord's release v0.5.1, the addresses that its package names
+Large recognisers come from NVIDIA's repositories on Hugging Face (HUB). What else is pulled are
+files of openWakeWord's release v0.5.1, the addresses that its package names
 (openwakeword/__init__.py, 0.6, with .onnx for .tflite, as its own `download_models` does). The
 package gives no checksums; those here are the ones of upstream's Git LFS pointer
 (melspectrogram) and of several independent projects that pin the same release files.
@@ -8,38 +9,25 @@ package gives no checksums; those here are the ones of upstream's Git LFS pointe
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import hashlib
-import os
 import re
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import IO
-
-import httpx
 
 from voicebot.errors import ModelUnavailable
 from voicebot.server import recognisers
+from voicebot.server.model_pull import (
+    ModelFile,
+    Progress,
+    client,
+    fetch,
+    is_sound,
+    pinned,
+    unwritable,
+)
 
 RELEASE = "https://github.com/dscripka/openWakeWord/releases/download/v0.5.1"
 FOLDER = "models"
-TIMEOUT_S = 30.0
-_BLOCK = 1 << 16
-
-Progress = Callable[[str, int, int], None]
-"""Called with a file's name, the bytes that are there and the bytes there will be."""
-
-
-@dataclass(frozen=True, slots=True)
-class ModelFile:
-    """One file of the release; `sha256` in hex."""
-
-    name: str
-    size: int
-    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +88,65 @@ MODELS = (
 )
 
 
+def _hub(
+    name: str, summary: str, licence: str, repository: str, revision: str, size: int, sha256: str
+) -> Model:
+    file = f"{repository}.nemo"
+    url = f"https://huggingface.co/nvidia/{repository}/resolve/{revision}/{file}"
+    return Model(name, summary, licence, (ModelFile(file, size, sha256, url),))
+
+
+_CC_BY = "CC BY 4.0"
+HUB = (
+    _hub(
+        "fastconformer_streaming",
+        "FastConformer 115M, English, listens all the time (asr-serve --model)",
+        _CC_BY,
+        "stt_en_fastconformer_hybrid_large_streaming_multi",
+        "61f9be786c1280e97468291d254dc2599803ebc0",
+        459673600,
+        "8db5289d5238aca839b84f5afdd66eb1aa64413feb9c2a915940b291012aff8b",
+    ),
+    _hub(
+        "nemotron_asr_streaming",
+        "FastConformer 0.6B, English, listens all the time (asr-serve --model)",
+        "NVIDIA Open Model License",
+        "nemotron-speech-streaming-en-0.6b",
+        "main",
+        0,
+        "",
+    ),
+    _hub(
+        "parakeet",
+        "Parakeet TDT 0.6B v2, English, of whole recordings: cannot serve calls",
+        _CC_BY,
+        "parakeet-tdt-0.6b-v2",
+        "50aec6a056e85b9f95b612df08a2bddc55b58714",
+        0,
+        "d99e39955c9d3d0350d8fb7c75e40c64a2b2eaeb003883d7c941fd2e8747b28c",
+    ),
+)
+"""Names, revisions and checksums are those that the repositories' own pages show. Where a size or
+checksum is not among them (0, ""), the first pull takes what the server publishes and keeps it
+beside the file: what differs from that later is refused."""
+
+
+def fastconformer_file(name: str, cache_dir: Path) -> Path | None:
+    """Where the pulled model of that name lies; None where it is none of HUB.
+
+    ModelUnavailable where it was not pulled.
+    """
+    for model in HUB:
+        if model.name == _plain(name):
+            path = cache_dir / FOLDER / model.files[0].name
+            if not path.is_file():
+                raise ModelUnavailable(
+                    f"{name}: not on this machine yet; run `voicebot models pull {model.name}`"
+                )
+            return path
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Listed:
     """One line of `models list`. `state`: "shipped", "pulled", "damaged" or "can be pulled";
@@ -117,7 +164,7 @@ class Listed:
 def list_models(cache_dir: Path) -> list[Listed]:
     """What comes with the package, what can be pulled, and what has been."""
     shipped = [_shipped(path) for path in shipped_weights()]
-    return [*shipped, *(_listed(model, cache_dir / FOLDER) for model in MODELS)]
+    return [*shipped, *(_listed(model, cache_dir / FOLDER) for model in (*HUB, *MODELS))]
 
 
 def shipped_weights() -> list[Path]:
@@ -148,16 +195,21 @@ def card(name: str, cache_dir: Path) -> str:
     for weights in shipped_weights():
         if weights.stem == name:
             return _card(weights)
-    for model in MODELS:
-        if model.name == name:
-            return _pulled_card(model)
+    for model in (*MODELS, *HUB):
+        if model.name == _plain(name):
+            return _pulled_card(model, cache_dir / FOLDER)
     path = recognisers.find(name, cache_dir)
     return _card(path or _recogniser())
 
 
-def _pulled_card(model: Model) -> str:
-    sums = [f"- {file.name}, {file.size} bytes, {file.sha256}" for file in model.files]
-    head = f"# {model.name}: {model.summary}\n\nLicence: {model.licence}. From {RELEASE}:\n\n"
+def _pulled_card(model: Model, folder: Path) -> str:
+    known = [pinned(folder / file.name, file) for file in model.files]
+    sums = [
+        f"- {file.name}, {file.size or 'unknown'} bytes, {file.sha256 or 'checksum at first pull'}"
+        for file in known
+    ]
+    source = model.files[0].url.rpartition("/")[0] or RELEASE
+    head = f"# {model.name}: {model.summary}\n\nLicence: {model.licence}. From {source}:\n\n"
     return head + "\n".join(sums)
 
 
@@ -177,11 +229,12 @@ def _recogniser() -> Path:
 
 
 def _listed(model: Model, folder: Path) -> Listed:
-    paths = [folder / file.name for file in model.files]
-    size = sum(file.size for file in model.files)
+    known = [pinned(folder / file.name, file) for file in model.files]
+    paths = [folder / file.name for file in known]
+    size = sum(file.size for file in known)
     if not all(path.is_file() for path in paths):
         return Listed(model.name, model.summary, model.licence, "can be pulled", size, None)
-    sound = all(_is_sound(path, file) for path, file in zip(paths, model.files, strict=True))
+    sound = all(is_sound(path, file) for path, file in zip(paths, known, strict=True))
     where = paths[0] if len(paths) == 1 else folder
     state = "pulled" if sound else "damaged"
     return Listed(model.name, model.summary, model.licence, state, size, where)
@@ -200,11 +253,15 @@ def table(listed: list[Listed]) -> str:
 
 def find(name: str) -> Model:
     """The model of that name; ModelUnavailable when there is none."""
-    for model in MODELS:
-        if model.name == name.lower().replace("-", "_").replace(" ", "_"):
+    for model in (*MODELS, *HUB):
+        if model.name == _plain(name):
             return model
-    known = ", ".join(model.name for model in MODELS)
+    known = ", ".join(model.name for model in (*MODELS, *HUB))
     raise ModelUnavailable(f"there is no model {name!r} to pull; have {known}")
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "_").replace(" ", "_")
 
 
 def pull(
@@ -221,106 +278,15 @@ def pull(
     when it cannot be had.
     """
     model = find(name)
-    wanted = [*model.files, *(FEATURES.files if model is not FEATURES else ())]
+    is_word = all(model.name != other.name for other in (FEATURES, *HUB))
+    wanted = [*model.files, *(FEATURES.files if is_word else ())]
     folder = cache_dir / FOLDER
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _unwritable(folder, error) from None
-    try:
-        made = httpx.Client(
-            timeout=TIMEOUT_S, follow_redirects=True, headers={"Accept-Encoding": "identity"}
-        )
-    except (ImportError, ValueError, OSError, httpx.InvalidURL) as error:
-        reason = " ".join(str(error).split())
-        raise ModelUnavailable(
-            f"pull: {reason}; look at HTTPS_PROXY, ALL_PROXY and SSL_CERT_FILE in the environment"
-        ) from None
-    with made as client:
+        raise unwritable(folder, error) from None
+    with client() as session:
         for file in wanted:
-            _fetch(client, f"{release}/{file.name}", file, folder / file.name, progress)
+            url = file.url or f"{release}/{file.name}"
+            fetch(session, url, file, folder / file.name, progress)
     return [folder / file.name for file in wanted]
-
-
-def _fetch(client: httpx.Client, url: str, file: ModelFile, path: Path, progress: Progress) -> None:
-    if path.is_file() and _is_sound(path, file):
-        progress(file.name, file.size, file.size)
-        return
-    part = path.with_name(f"{path.name}.part")
-    with _told_in_one_line(url, path):
-        if not _is_sound(part, file):
-            _download(client, url, file, part, progress)
-        if not _is_sound(part, file):
-            found = f"{part.stat().st_size} bytes, sha256 {_sha256(part)[:12]}..."
-            part.unlink()
-            raise ModelUnavailable(
-                f"{url}: is not the file it should be ({found}; expected {file.size} bytes, "
-                f"{file.sha256[:12]}...); nothing was kept, try again or ask your network's keeper"
-            )
-        os.replace(part, path)
-
-
-def _download(
-    client: httpx.Client, url: str, file: ModelFile, part: Path, progress: Progress
-) -> None:
-    have = part.stat().st_size if part.is_file() else 0
-    have = have if have < file.size else 0
-    headers = {"Range": f"bytes={have}-"} if have else {}
-    with client.stream("GET", url, headers=headers) as response:
-        if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
-            part.unlink(missing_ok=True)
-        response.raise_for_status()
-        resumed = have and response.status_code == httpx.codes.PARTIAL_CONTENT
-        with part.open("ab" if resumed else "wb") as out:
-            _write(response, out, file, have if resumed else 0, progress)
-
-
-def _write(
-    response: httpx.Response, out: IO[bytes], file: ModelFile, done: int, progress: Progress
-) -> None:
-    for block in response.iter_bytes(_BLOCK):
-        done += len(block)
-        out.write(block)
-        progress(file.name, done, file.size)
-        if done > file.size:
-            return  # the checksum will say so
-
-
-@contextlib.contextmanager
-def _told_in_one_line(url: str, path: Path) -> Iterator[None]:
-    try:
-        yield
-    except httpx.HTTPStatusError as error:
-        status = f"{error.response.status_code} {error.response.reason_phrase}".strip()
-        raise ModelUnavailable(
-            f"{url}: the server answered {status}; look at {RELEASE.rpartition('/download')[0]} "
-            f"and put the file at {path} by hand"
-        ) from None
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ModelUnavailable(
-            f"{url}: cannot be downloaded ({reason}); check the network and pull again, "
-            "what has come is kept"
-        ) from None
-    except OSError as error:
-        raise _unwritable(path, error) from None
-
-
-def _unwritable(path: Path, error: OSError) -> ModelUnavailable:
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return ModelUnavailable(f"{path}: the disk is full; free some space and pull again")
-    return ModelUnavailable(
-        f"{path}: cannot be written ({error.strerror}); set VOICEBOT_ASR__CACHE_DIR elsewhere"
-    )
-
-
-def _is_sound(path: Path, file: ModelFile) -> bool:
-    try:
-        return path.stat().st_size == file.size and _sha256(path) == file.sha256
-    except OSError:
-        return False
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
