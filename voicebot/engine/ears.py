@@ -86,4 +86,5 @@ def make_listener(
         partial_interval_ms=partial_interval_ms,
         bot_text=bot_text,
         hot_word_threshold=hot_word_threshold,
+        looks_ahead=is_local,
     )

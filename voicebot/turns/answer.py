@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from voicebot.events import Expectation, Hypothesis, TurnEnded
+from voicebot.events import SAMPLE_RATE_HZ, Expectation, Hypothesis, TurnEnded
 from voicebot.turns.endpointer import Endpointer
 from voicebot.turns.floor import CheckCompleteness
 from voicebot.turns.utterance import Recognise, Utterance
+
+AHEAD_SAMPLES = SAMPLE_RATE_HZ * 64 // 1000
+"""Silence after which the final is recognised ahead: half of what the VAD needs to be sure. Where
+it sees silence, by loudness speech has ended 90 to 260 ms ago (LOG.md)."""
 
 
 class Agreement(Protocol):
@@ -65,6 +69,28 @@ class Answer:
         self._endpointer.on_completeness(found, at, heard.confidence if is_whole else None)
         if heard.end_probability is not None:
             self._endpointer.on_end_probability(heard.end_probability, at)
+
+    def paused(self, until: int) -> list[Recognise]:
+        """The caller has fallen silent, known at `until`: asks for all that he said, unless it was
+        asked for at the first sign of silence; if the answer is there, it counts from now on."""
+        if not self.utterance.is_asked:
+            # All that the VAD has heard, the silence that told it of the end among it: a final
+            # "s" or "t" fades below its threshold.
+            return self.utterance.whole("speculative", until)
+        if (final := self.utterance.final) is not None:
+            self.judge(final, until, is_whole=True)
+        return []
+
+    def may_have_ended(self, quiet_at: int | None, at: int) -> list[Recognise]:
+        """At `at` the caller still counts as speaking, but is silent since `quiet_at` (None: not).
+
+        Asks for all that he said, for it may be all; three in a hundred are not (LOG.md).
+        """
+        if quiet_at is None:
+            self.utterance.resume()
+        elif at - quiet_at >= AHEAD_SAMPLES and not self.utterance.is_asked:
+            return self.utterance.whole("speculative", at)
+        return []
 
     def end_judged(self, utterance: int, end_at: int, probability: float, at: int) -> None:
         """That the caller has finished, judged by voice where words come from elsewhere."""

@@ -81,11 +81,13 @@ class Listener:
         partial_interval_ms: int = 400,
         bot_text: Callable[[], str] = str,
         hot_word_threshold: float = 0.5,
+        looks_ahead: bool = True,
     ) -> None:
         """`completeness` is the room nlu's judgement of a text against the Expectation.
 
         `bot_text`: the words of the prompts being played, whose echo may come back.
-        `hot_word_threshold`: HotWordHead.threshold.
+        `hot_word_threshold`: HotWordHead.threshold. `looks_ahead`: a final is asked for before
+        the detector is sure that the caller has fallen silent.
         """
         self._detector = detector
         self._floor = Floor(barge_in, completeness, bot_text, HotWordWatch(hot_word_threshold))
@@ -93,6 +95,7 @@ class Listener:
         self._answer = Answer(endpointer, completeness, agreement, partial_interval_ms)
         self._utterance = self._answer.utterance
         self._state = _State.IDLE
+        self._looks_ahead = looks_ahead
         self._expectation = Expectation()
         self._speech: SpeechStarted | None = None  # set while the caller speaks
         self._heard_until = 0
@@ -171,7 +174,11 @@ class Listener:
             out += self._look_for_hot_word(now)
         elif self._is_heard and self._speech is not None:
             # Over a prompt the first sounds are no words yet that could take the floor.
-            out += self._utterance.partial(now, is_early=self._state is _State.LISTENING)
+            is_listening = self._state is _State.LISTENING
+            if is_listening and self._looks_ahead:
+                out += self._answer.may_have_ended(self._detector.quiet_at, now)
+            if not self._utterance.is_asked:
+                out += self._utterance.partial(now, is_early=is_listening)
         return out
 
     @property
@@ -195,9 +202,7 @@ class Listener:
         self._endpointer.on_speech_ended(event)
         if not self._is_heard:
             return []
-        # All that the VAD has heard, the silence that told it of the end among it: a final "s"
-        # or "t" fades below its threshold.
-        return [*self._utterance.whole("speculative", event.detected_at)]
+        return [*self._answer.paused(event.detected_at)]
 
     def key(self, digit: Digit) -> list[Heard]:
         """A DTMF key: it cuts the prompt at once where keys are expected."""

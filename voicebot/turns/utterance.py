@@ -62,6 +62,10 @@ class Utterance:
         self._is_wordless = False
         return True
 
+    def resume(self) -> None:
+        """What was taken for its end was none: a final of all so far is no final any more."""
+        self._early = self._asked_until = None
+
     def forget(self) -> None:
         """Answers that are still to come are of the past."""
         self._start_at = self._asked_until = self._early = None

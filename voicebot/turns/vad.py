@@ -124,6 +124,11 @@ class SpeechDetector:
         """Speech may have begun; the next windows will tell."""
         return not self.is_speaking and self._onset_at is not None
 
+    @property
+    def quiet_at(self) -> int | None:
+        """Where the silence began that may end the speech going on; None while there is none."""
+        return self._quiet_at if self.is_speaking else None
+
     def feed(self, at: int, probability: float) -> list[SpeechStarted | SpeechEnded]:
         """One window, whose first sample is `at`; at most one event comes of it."""
         known_at = at + WINDOW_SAMPLES
