@@ -37,14 +37,14 @@ def test_the_first_pause_that_is_too_long_cuts_a_turn_off() -> None:
     ]
     cut, waits = outcomes(turns, EVEN_MS)
     assert cut.tolist() == [False, False, True, True]
-    assert waits.tolist() == [256, 256, 256, 1504]
+    assert waits.tolist() == [224, 224, 224, 1504]
 
 
 def test_a_judge_who_knows_is_better_than_one_who_does_not() -> None:
     knows = [Judged((700.0,), (0.01, 0.99))] * 10
     guesses = [Judged((700.0,), (0.5, 0.5))] * 10
     assert sweep(knows).cutoffs_at(300) == 0
-    assert sweep(knows).latency_at(0.05) == pytest.approx(256)
+    assert sweep(knows).latency_at(0.05) == pytest.approx(224)
     assert sweep(guesses).cutoffs_at(300) == 1
     assert sweep(guesses).latency_at(0.05) == pytest.approx(704)
 

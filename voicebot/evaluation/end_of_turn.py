@@ -1,8 +1,8 @@
 """How often a caller is cut off in a pause, and how long one who has finished waits.
 
 Measured on calls of held-out callers made of real recordings with their own pauses
-(end_of_turn_calls.py says how). The VAD hears each call; at each pause, once the VAD has noticed
-it, a judge says how probable it is that the turn is over; the endpointer's rule
+(end_of_turn_calls.py says how). The VAD hears each call; at each pause, at its first sign, a judge
+says how probable it is that the turn is over; the endpointer's rule
 (`judged_patience`) turns that into a length of silence that ends the turn.
 
 A turn is cut off when in any of its pauses the turn is declared over before the VAD hears the
@@ -17,7 +17,7 @@ points with at most 5 % cut off. The judges:
 
 vad          none: a fixed length of silence, which is swept itself
 smart turn   turns.smart_turn, asked after 200 ms of silence as Pipecat does, calibrated
-own          turns.end_of_turn on the recogniser's encoder, asked when the VAD notices the pause
+own          turns.end_of_turn on the recogniser's encoder, asked when the listener asks
 combined     the sum of the log-odds of both
 """
 
@@ -43,14 +43,15 @@ from voicebot.evaluation.end_of_turn_calls import (
 )
 from voicebot.evaluation.end_of_turn_result import Curve, EndOfTurnResult
 from voicebot.events import SAMPLE_RATE_HZ, Timeouts
+from voicebot.turns.answer import AHEAD_SAMPLES
 from voicebot.turns.end_of_turn import EndOfTurn
 from voicebot.turns.endpointer import EVEN_MS, judged_patience
 from voicebot.turns.smart_turn import SmartTurn
 from voicebot.turns.vad import WINDOW_SAMPLES
 
 WINDOW_MS = WINDOW_SAMPLES * 1000 // SAMPLE_RATE_HZ
-ANSWER_MS = 100
-"""Between the VAD's notice and a judgement: encoding and decoding a sentence on one core."""
+ANSWER_MS = 130
+"""Between the request and a judgement: encoding and decoding a sentence on one core."""
 SMART_TURN_SAMPLES = SAMPLE_RATE_HZ // 5
 SMART_TURN_CALIBRATION = (0.13, -0.31)
 """Slope and offset of its log-odds, fitted to 900 pauses of the training's callers: on the
@@ -135,7 +136,12 @@ def _by_turn(turns: Sequence[Turn], probabilities: Sequence[float]) -> list[Judg
 def _own(calls: Sequence[Call], turns: Sequence[Turn], recogniser: Recogniser) -> list[float]:
     head, found = EndOfTurn(), []
     clips = [
-        clip(calls[turn.call].samples, turn.begins_at, turn.spoken[0], stretch.known_at)
+        clip(
+            calls[turn.call].samples,
+            turn.begins_at,
+            turn.spoken[0],
+            stretch.end_at + AHEAD_SAMPLES,
+        )
         for turn in turns
         for stretch in turn.spoken
     ]
@@ -188,7 +194,7 @@ def decided_ms(
     probability: float, even_ms: int, shortest_ms: int = SHORTEST_MS, longest_ms: int = LONGEST_MS
 ) -> int:
     """Silence after which the turn is declared over: the rule's, at the end of a VAD window."""
-    ready_ms = 128 + ANSWER_MS  # the VAD's notice (SpeechDetector.min_silence_ms), the answer
+    ready_ms = AHEAD_SAMPLES * 1000 // SAMPLE_RATE_HZ + ANSWER_MS
     patience = judged_patience(
         probability, shortest_ms=shortest_ms, longest_ms=longest_ms, even_ms=even_ms
     )

@@ -1,8 +1,8 @@
 """What tells a caller who has finished from one who pauses: clips that end in a short silence.
 
 Every recording is heard by the product's own VAD. Each pause inside it gives a clip that ends as
-a negative, its end a positive one, cut where the product asks: at the end of what the VAD needed
-to notice. Copies vary speed, level and the length of the silence; sentences cut at a quiet
+a negative, its end a positive one, cut where the product asks: at the first sign of silence.
+Copies vary speed, level and the length of the silence; sentences cut at a quiet
 instant between sounds, with noise of the same line after it, show how unfinished speech sounds.
 Whose recordings are held out is decided by crc32 of the session, speaker or file.
 """
@@ -26,6 +26,7 @@ from voicebot.audio.pcm import to_float, to_int16
 from voicebot.audio.resample import resample
 from voicebot.errors import UserMistake
 from voicebot.events import SAMPLE_RATE_HZ
+from voicebot.turns.answer import AHEAD_SAMPLES
 from voicebot.turns.pauses import Stretch, doubtful, stretches
 from voicebot.turns.vad import WINDOW_SAMPLES, SileroVad
 
@@ -148,7 +149,8 @@ def _pauses_of(row: int, samples: Signal, heard: Signal, recogniser: Recogniser)
         until = len(samples) if is_end else spoken[place + 1].start_at
         start = max(0, spoken[0].start_at - PREROLL_SAMPLES)
         if stretch.known_at <= until:
-            yield Pause(row, start, stretch.end_at, stretch.known_at, until, is_end)
+            asked_at = stretch.end_at + AHEAD_SAMPLES
+            yield Pause(row, start, stretch.end_at, asked_at, until, is_end)
 
 
 def _of_the_speaker(
@@ -217,7 +219,7 @@ def make_clips(
 
 
 def _varied(recording: Recording, pause: Pause, rng: np.random.Generator) -> Signal:
-    silence = int(rng.integers(3, 9)) * WINDOW_SAMPLES
+    silence = int(rng.integers(2, 9)) * WINDOW_SAMPLES
     end = min(pause.silent_at + silence, pause.until)
     clip = recording.samples[pause.start_at : end]
     faster = soxr.resample(clip, SAMPLE_RATE_HZ, SAMPLE_RATE_HZ * rng.uniform(0.88, 1.14))
@@ -240,7 +242,7 @@ def _cut_off(recording: Recording, pause: Pause, rng: np.random.Generator) -> Si
     block = int(rng.integers(len(power) // tenth)) * tenth
     cut = begin + block + int(power[block : block + tenth].argmin())
     fade = np.linspace(1, 0, _FADE, dtype=np.float32)
-    silence = int(rng.integers(3, 6)) * WINDOW_SAMPLES
+    silence = int(rng.integers(2, 6)) * WINDOW_SAMPLES
     head = recording.samples[pause.start_at : cut]
     seam = recording.samples[cut : cut + _FADE] * fade + noise[:_FADE] * (1 - fade)
     return np.concatenate((head, seam, noise[_FADE : _FADE + silence]))
