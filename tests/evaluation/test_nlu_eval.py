@@ -185,7 +185,7 @@ def test_mistakes_in_slot_files_are_named(
 
 def test_a_missing_file_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["eval", "nlu", "--train", "none.csv", "--test", "none.csv"]) == 2
-    assert "none.csv: cannot be read" in capsys.readouterr().err
+    assert "none.csv: there is no such file" in capsys.readouterr().err
 
 
 def test_sentences_are_read_from_any_of_the_files(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from voicebot import cli
 from voicebot.dialogue.plan import load_plan
+from voicebot.errors import UserMistake
 from voicebot.server import saying
 from voicebot.server.saying import prompt_of
 from voicebot.speech.verbalise import join
@@ -69,6 +70,31 @@ def test_nothing_is_overwritten(there: str, capsys: pytest.CaptureFixture[str]) 
 )
 def test_names_that_cannot_be(name: str, expected: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["new", name]) == 2
+    assert expected in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------- check
+
+
+def test_all_that_lies_in_a_folder_is_checked(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["new", "shop.yaml"]) == 0
+    Path("bad.yaml").write_text("welcome: Hi.\n")
+    Path("notes.txt").write_text("no plan")
+    capsys.readouterr()
+    assert cli.main(["check", "."]) == 2
+    told = capsys.readouterr().out
+    assert "bad.yaml:1:" in told
+    assert told.count(": good") == 2
+    assert "notes" not in told
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [("empty", "empty holds no plans"), ("gone.yaml", "gone.yaml: there is no such plan")],
+)
+def test_nothing_to_check(path: str, expected: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("empty").mkdir()
+    assert cli.main(["check", path]) == 2
     assert expected in capsys.readouterr().err
 
 
@@ -139,12 +165,26 @@ def test_what_is_said(words: list[str], expected: str) -> None:
     assert join(parts, language) == expected
 
 
+def test_a_prompt_in_another_language_of_the_plan() -> None:
+    Path("two.yaml").write_text(
+        "languages: {es: {phrases: español}}\n"
+        "welcome: {en: Hello., es: Hola.}\n"
+        "forms: {main: {enter: {disconnect: done}}}\n"
+    )
+    assert prompt_of(["two.yaml"]) == (("Hello.",), "en")
+    assert prompt_of(["two.yaml", "welcome"], "es") == (("Hola.",), "es")
+    assert prompt_of(["Hola."], "es") == (("Hola.",), "es")
+    with pytest.raises(UserMistake, match=r"two.yaml has no language 'fr'; it has en, es"):
+        prompt_of(["two.yaml"], "fr")
+
+
 def test_every_place_of_a_plan_can_be_heard() -> None:
-    for path in sorted(BANK.parent.glob("*.yaml")):
-        if not path.name.endswith(".test.yaml"):
-            for state in load_plan(path).states():
-                if not state.endswith("/change"):
-                    assert join(*prompt_of([str(path), state])).strip(), state
+    plans = [path for path in BANK.parent.glob("*.yaml") if not path.name.endswith(".test.yaml")]
+    assert BANK in plans
+    for path in plans:
+        for state in load_plan(path).states():
+            if not state.endswith("/change"):
+                assert join(*prompt_of([str(path), state])).strip(), state
 
 
 def test_a_file_as_callers_hear_it(capsys: pytest.CaptureFixture[str]) -> None:
@@ -160,7 +200,7 @@ def test_a_file_as_callers_hear_it(capsys: pytest.CaptureFixture[str]) -> None:
     [
         ([str(BANK), "balance/acount"], "did you mean 'balance/account'?"),
         ([str(BANK), "main", "more"], "one state at a time; more is too much"),
-        (["gone.yaml", "main"], "gone.yaml:1: cannot be read"),
+        (["gone.yaml", "main"], "gone.yaml: there is no such plan"),
         ([" "], "no words to speak"),
         (["hello", "-o", str(BANK)], "does not end in .wav"),
         (["hello", "-o", "gone/a.wav"], "gone/a.wav cannot be written"),

@@ -11,7 +11,6 @@ from typing import Any
 
 from voicebot.config import load_settings
 from voicebot.dialogue.plan import load_plan
-from voicebot.errors import UserMistake
 from voicebot.server.services import Services
 from voicebot.server.typed_call import Answer, TypedCall
 
@@ -19,16 +18,6 @@ HELP = """\
 Type what the caller says. Or: /dtmf 12# presses keys, /silence says nothing, /sure 0.4 WORDS is
 heard badly, /state shows where the call is and what it holds, /hangup (or the end of input) ends
 it."""
-
-
-def moment(text: str | None) -> datetime:
-    """The caller's time; UserMistake for what is none."""
-    if text is None:
-        return datetime.now().astimezone()
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        raise UserMistake(f'chat: --now is written "2026-11-20 10:30", not {text!r}') from None
 
 
 def converse(path: Path, now: datetime) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from voicebot.errors import UserMistake
+from voicebot.server.arguments import PLANS, all_plans, ends_in, existing, moment
 
 if TYPE_CHECKING:
     from voicebot.server.scenario_runs import Run
@@ -27,7 +28,9 @@ def add(commands: Any, command: Callable[[str, Any, str], Parser]) -> None:
     added.add_argument("path", type=Path, metavar="PATH", help="the plan to write, NAME.yaml")
 
     added = command("check", check, "find the mistakes of dialplans and scenarios")
-    added.add_argument("plans", nargs="+", type=Path, metavar="PATH")
+    added.add_argument(
+        "plans", nargs="+", type=Path, metavar="PATH", help="plans, scenarios, folders of them"
+    )
 
     added = command("graph", graph, "draw a dialplan, with real calls painted on it")
     added.add_argument("plan", type=Path, metavar="PATH")
@@ -57,6 +60,9 @@ def add(commands: Any, command: Callable[[str, Any, str], Parser]) -> None:
     added = command("say", say, "hear a prompt: a text, or what a plan says at a place")
     added.add_argument("what", nargs="+", metavar="TEXT | PLAN STATE")
     added.add_argument("-o", "--output", type=Path, metavar="FILE.wav", help="write it there")
+    added.add_argument(
+        "--language", metavar="CODE", help="one of the plan's, such as es; default: its own"
+    )
 
     added = command("chat", chat, "type to a dialplan")
     added.add_argument("plan", type=Path, metavar="PLAN")
@@ -81,13 +87,14 @@ def new(options: argparse.Namespace) -> int:
 
 def check(options: argparse.Namespace) -> int:
     """All problems of the plans, with file and line; 2 when there is an error."""
+    paths = all_plans(options.plans)
     from voicebot.dialogue.plan import check as check_plan
     from voicebot.nlu.grammar import problem as pattern_problem
     from voicebot.server.scenario_reader import read_suite
     from voicebot.server.scenarios import is_scenario_file
 
     errors = 0
-    for path in options.plans:
+    for path in paths:
         if is_scenario_file(path):
             problems = read_suite(path)[1]
         else:
@@ -102,6 +109,9 @@ def check(options: argparse.Namespace) -> int:
 
 def graph(options: argparse.Namespace) -> int:
     """Draw a plan as SVG."""
+    existing("graph", options.plan)
+    if str(options.output) != "-":
+        ends_in("graph", options.output, ".svg", "a graph is SVG")
     from voicebot.dialogue.graph import draw
     from voicebot.dialogue.plan import load_plan
 
@@ -124,8 +134,6 @@ def graph(options: argparse.Namespace) -> int:
     if str(options.output) == "-":
         print(svg)
         return OK
-    if options.output.suffix.lower() != ".svg":  # nor can a slip replace the plan itself
-        raise UserMistake(f"graph: {options.output} does not end in .svg; a graph is SVG")
     try:
         options.output.write_text(svg, encoding="utf-8")
     except OSError as error:
@@ -142,6 +150,7 @@ def graph(options: argparse.Namespace) -> int:
 
 def test(options: argparse.Namespace) -> int:
     """Run scenarios; 1 when one does not come as expected."""
+    existing("test", options.plan)
     from voicebot.server import scenario_report
 
     suites = _suites(options)
@@ -207,8 +216,6 @@ def _suites(options: argparse.Namespace) -> list[Suite]:
         files = [word for word in options.scenarios if word.endswith((".yaml", ".yml"))]
         paths = [Path(word) for word in files] or [scenario_file(options.plan)]
         if not files and not paths[0].is_file():
-            if not options.plan.is_file():
-                raise UserMistake(f"test: {options.plan}: there is no such plan")
             raise UserMistake(f"test: {options.plan} has no scenarios; write them to {paths[0]}")
         suites = [load_suite(path, options.plan) for path in paths]
     names = [word for word in options.scenarios if word not in files]
@@ -235,12 +242,14 @@ def _suites(options: argparse.Namespace) -> list[Suite]:
 
 def say(options: argparse.Namespace) -> int:
     """Speak as callers hear it: 8 kHz, the configured voice."""
-    from voicebot.server.saying import audible, check_wav, play, prompt_of, write_wav
+    if options.output is not None:
+        ends_in("say", options.output, ".wav", "what is written is WAV")
+    if options.what[0].endswith(PLANS):
+        existing("say", Path(options.what[0]))
+    from voicebot.server.saying import audible, play, prompt_of, write_wav
     from voicebot.server.terminal import waiting
 
-    parts, language = prompt_of(options.what)
-    if options.output is not None:
-        check_wav(options.output)
+    parts, language = prompt_of(options.what, options.language)
     with waiting("speaking"):
         spoken = audible(parts, language)
     print(spoken.text)
@@ -254,6 +263,8 @@ def say(options: argparse.Namespace) -> int:
 
 def chat(options: argparse.Namespace) -> int:
     """A call on the keyboard, until either side ends it."""
-    from voicebot.server.chatting import converse, moment
+    now = moment(options.now)
+    existing("chat", options.plan)
+    from voicebot.server.chatting import converse
 
-    return converse(options.plan, moment(options.now))
+    return converse(options.plan, now)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from voicebot.errors import ModelUnavailable, UserMistake
+from voicebot.server.arguments import existing
 from voicebot.server.terminal import Parser, adder, waiting
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ def _add_intent(parser: Parser) -> None:
 def _intent_keywords(options: argparse.Namespace) -> dict[str, Any]:
     if any(not -40 <= snr <= 100 for snr in options.snr or ()):
         raise UserMistake("eval intent: --snr takes decibels between -40 and 100, such as 6 or 24")
+    existing("eval intent", options.dialplan)
+    existing("eval intent", options.noise, "recording")
     keywords = {
         "dialplan": options.dialplan, "noise": options.noise, "held_out": options.held_out,
     }  # fmt: skip
@@ -75,6 +78,8 @@ def _add_files(parser: Parser) -> None:
 
 
 def _files(options: argparse.Namespace) -> dict[str, Any]:
+    for path in (options.train, options.test, *getattr(options, "outside", ())):
+        existing("eval", path, "file")
     return {"train": options.train, "test": options.test}
 
 

@@ -16,9 +16,10 @@ from voicebot.dialogue import inherit, templates
 from voicebot.dialogue.checks import did_you_mean
 from voicebot.dialogue.expectations import Place, places
 from voicebot.dialogue.plan import Plan, load_plan
-from voicebot.dialogue.schema import FieldKeys, PromptPart
+from voicebot.dialogue.schema import FieldKeys, PlanKeys, PromptPart
 from voicebot.errors import UserMistake
 from voicebot.events import SAMPLE_RATE_HZ, Say, SlotType, SpokenPrompt
+from voicebot.server.arguments import PLANS, ends_in
 from voicebot.speech.prompts import Prompts
 
 PLAYERS = (
@@ -46,24 +47,32 @@ _SAMPLES = {
 Parts = tuple[str | Say, ...]
 
 
-def prompt_of(words: Sequence[str]) -> tuple[Parts, str]:
-    """What is to be said, and in which language: a text, or a plan's prompt at a state."""
+def prompt_of(words: Sequence[str], language: str | None = None) -> tuple[Parts, str]:
+    """What is to be said, and in which language: a text, or a plan's prompt at a state.
+
+    `language`: another than the plan's own, or the text's, which is else English.
+    """
     if not "".join(words).strip():
         raise UserMistake("say: there are no words to speak")
-    if not words[0].endswith((".yaml", ".yml")):
-        return (" ".join(words),), "en"
-    plan = load_plan(words[0])
+    if not words[0].endswith(PLANS):
+        return (" ".join(words),), language or "en"
     if len(words) > 2:
         raise UserMistake(f"say: one state at a time; {' '.join(words[2:])} is too much")
-    return _spoken_at(plan, words[1] if len(words) == 2 else "welcome"), plan.language
+    plan = load_plan(words[0])
+    language = language or plan.language
+    if language not in plan.languages:
+        there = ", ".join(plan.languages)
+        raise UserMistake(f"say: {plan.path} has no language {language!r}; it has {there}")
+    keys = plan.in_language(language)
+    return _spoken_at(plan, keys, words[1] if len(words) == 2 else "welcome"), language
 
 
-def _spoken_at(plan: Plan, state: str) -> Parts:
-    known = {place.state: place for place in places(plan.keys)}
+def _spoken_at(plan: Plan, keys: PlanKeys, state: str) -> Parts:
+    known = {place.state: place for place in places(keys)}
     if state == "welcome":
-        prompt = plan.keys.welcome
+        prompt = keys.welcome
     elif state in known:
-        prompt = _prompt(plan, known[state])
+        prompt = _prompt(keys, known[state])
     else:
         options = ["welcome", *known]
         hint = did_you_mean(state, options) or f"; there are {', '.join(options)}"
@@ -72,14 +81,14 @@ def _spoken_at(plan: Plan, state: str) -> Parts:
         raise UserMistake(f"say: the plan says nothing at {state!r}")
     parts: list[str | Say] = []
     for part in prompt:
-        parts += [*templates.parse(part.say).render(lambda value: _sample(plan, value)), " "]
+        parts += [*templates.parse(part.say).render(lambda value: _sample(keys, value)), " "]
     return templates.tidy(parts)
 
 
-def _prompt(plan: Plan, place: Place) -> list[PromptPart] | None:
-    form = plan.forms[place.form]
+def _prompt(keys: PlanKeys, place: Place) -> list[PromptPart] | None:
+    form = keys.forms[place.form]
     if place.kind == "confirm":
-        return inherit.confirm(plan.keys, place).prompt
+        return inherit.confirm(keys, place).prompt
     if place.kind == "field":
         return form.fields[place.field].prompt
     if place.kind in {"review", "change"} and form.review is not None:
@@ -87,18 +96,18 @@ def _prompt(plan: Plan, place: Place) -> list[PromptPart] | None:
     return form.prompt
 
 
-def _sample(plan: Plan, value: templates.Value) -> Say | str:
-    fields = {name: one for form in plan.forms.values() for name, one in form.fields.items()}
+def _sample(keys: PlanKeys, value: templates.Value) -> Say | str:
+    fields = {name: one for form in keys.forms.values() for name, one in form.fields.items()}
     field = fields.get(value.name)
     kind = value.kind or (inherit.slot_type(field).value if field is not None else "text")
     if field is not None and kind == SlotType.CHOICE.value:
-        return Say(_choice(plan, field, list(fields).index(value.name)), "text", value.pace)
+        return Say(_choice(keys, field, list(fields).index(value.name)), "text", value.pace)
     return Say(_SAMPLES.get(kind, value.name.replace("_", " ")), kind, value.pace)
 
 
-def _choice(plan: Plan, field: FieldKeys, number: int) -> str:
+def _choice(keys: PlanKeys, field: FieldKeys, number: int) -> str:
     """One of the field's choices; fields that share a list get different ones."""
-    choices = list(inherit.choices(plan.keys, field).items())
+    choices = list(inherit.choices(keys, field).items())
     name, choice = choices[number % len(choices)]
     return choice.say or name
 
@@ -111,15 +120,9 @@ def audible(parts: Parts, language: str) -> SpokenPrompt:
     return prompts.render(parts)
 
 
-def check_wav(path: Path) -> None:
-    """UserMistake where the name is not a WAV file's; nor can a slip replace a plan."""
-    if path.suffix.lower() != ".wav":
-        raise UserMistake(f"say: {path} does not end in .wav; what is written is WAV")
-
-
 def write_wav(spoken: SpokenPrompt, path: Path) -> None:
     """16-bit WAV, 8 kHz; UserMistake where it cannot be written."""
-    check_wav(path)
+    ends_in("say", path, ".wav", "what is written is WAV")
     try:
         with path.open("wb") as raw, wave.open(raw, "wb") as file:
             file.setparams((1, 2, SAMPLE_RATE_HZ, 0, "NONE", ""))

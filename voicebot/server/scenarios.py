@@ -21,9 +21,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from voicebot.dialogue.plan import Plan
+if TYPE_CHECKING:
+    from voicebot.dialogue.plan import Plan
 
 SUFFIX = ".test.yaml"
 NOW = datetime(2026, 11, 20, 10, 30)
