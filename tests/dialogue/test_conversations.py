@@ -194,6 +194,7 @@ def test_hours_in_the_midst_of_a_transfer(bank: Conversation) -> None:
     bank(says("transfer", **{"from": "checking"}))
     assert bank(says("hours", branch="airport")) == [
         "The airport branch is open today from 07:00 to 21:00.",
+        "Now back to your transfer.",
         "To which account? Checking, savings, or credit card?",
     ]
     assert bank.machine.slots == {"from": "checking", "branch": "airport"}
