@@ -50,8 +50,9 @@ ECHO_LIKENESS_UNLOCKED, ECHO_LIKENESS = 0.6, 0.75
 DOUBTFUL = 0.4
 """So unsure is the recogniser of what is left of an echo (0 to 0.4 on the echo matrix), of hums,
 and of sentences broken off in a word; of short answers it hardly ever is."""
-OWN_LIKENESS, OWN_CONFIDENCE = 0.85, 0.8
-"""Few words that the bot says too, heard no more surely than this, are its own."""
+OWN_LIKENESS, OWN_CONFIDENCE, OWN_ANSWER_CONFIDENCE = 0.85, 0.8, 0.6
+"""Few words that the bot says too, heard no more surely than this, are its own; less is asked of
+an answer to the question where the echo is removed: menus name what callers then choose."""
 CERTAIN = 0.9
 """What is as sure as this is what was said, whatever else it might have been."""
 MAX_WORDS, MAX_BOT_WORDS = 8, 60
@@ -122,6 +123,8 @@ def _is_own(
         return likeness >= (ECHO_LIKENESS if is_locked else ECHO_LIKENESS_UNLOCKED)
     if likeness < OWN_LIKENESS:
         return False
+    if is_locked and answers:
+        return confidence < OWN_ANSWER_CONFIDENCE
     return confidence < OWN_CONFIDENCE or not (is_locked or answers)
 
 
