@@ -6,12 +6,14 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import struct
 import subprocess
 import sys
 import threading
 import wave
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -355,7 +357,7 @@ def test_demo_reaches_its_goal_and_leaves_its_files(voicebot: Any, place: Path) 
 
 @pytest.mark.e2e
 @pytest.mark.usefixtures("with_weights")
-def test_sigterm_lets_the_call_finish_and_then_exits_0() -> None:
+def test_sigterm_lets_the_call_finish_and_then_exits_0(place: Path) -> None:
     server = subprocess.Popen(
         [*COMMAND, "serve", "--dialplan", "plan.yaml", "--port", "0"],
         stdout=subprocess.PIPE,
@@ -382,9 +384,11 @@ def test_sigterm_lets_the_call_finish_and_then_exits_0() -> None:
             out, _ = caller.communicate(timeout=60)
         assert server.wait(timeout=30) == 0
         reader.join()
-    report = json.loads(out)
-    assert caller.returncode == 0
-    assert (report["outcome"], report["goal"]) == ("ordered", True)
+    assert caller.returncode == 0, out
+    # The server may be gone before the caller has asked it how the call ended; its journal stays.
+    with closing(sqlite3.connect(place / "runs" / "journal.sqlite")) as journal:
+        (ended,) = journal.execute("SELECT outcome, is_goal FROM calls").fetchall()
+    assert ended == ("ordered", 1)
     assert not [line for line in logged if '"level": "error"' in line]
 
 

@@ -155,7 +155,9 @@ def test_what_lines_and_labels_leave_out_is_nothing_said(folder: Path) -> None:
 
 def test_readings_of_the_wheel_are_held_out() -> None:
     splits = asr_splits.load()
-    for item in asr_corpora.librivox():
+    items = list(asr_corpora.librivox())
+    assert items
+    for item in items:
         assert splits.is_held_out("librivox", item.group)
         assert len(asr_corpora.read(item)) > 16000
 
@@ -222,7 +224,9 @@ def test_sentences_of_one_speaker_are_joined(folder: Path) -> None:
 
 
 def test_batches_keep_to_their_budget(folder: Path) -> None:
-    for batch in source(folder).batches(1):
+    batches = list(source(folder).batches(1))
+    assert batches
+    for batch in batches:
         longest = max(len(example.heard) for example in batch)
         assert len(batch) == 1 or longest * len(batch) <= 12 * 16000
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from voicebot.learning.near_end_hearing import Heard
-from voicebot.learning.near_end_marks import Gate, measure
+from voicebot.learning.near_end_marks import measure
 from voicebot.turns.near_end import NearEndNet
 from voicebot.turns.near_end_features import FEATURES
 
@@ -129,17 +129,6 @@ def _exported(net: Net, mean: Floats, scale: Floats) -> dict[str, Floats]:
         "sharpness": np.ones(1, np.float32),
         "shift": np.zeros(1, np.float32),
     }
-
-
-def gate_of(weights: dict[str, Floats]) -> Gate:
-    """The net as the product runs it, on calls that were heard before."""
-
-    def gate(call: Heard) -> Floats:
-        net, slot = NearEndNet(weights, 1), np.zeros(1, np.intp)
-        rows = [net.advance(slot, call.features[at : at + 1]) for at in range(len(call.features))]
-        return np.concatenate(rows) if rows else np.zeros(0, np.float32)
-
-    return gate
 
 
 def run_all(weights: dict[str, Floats], calls: Sequence[Heard]) -> dict[int, Floats]:
