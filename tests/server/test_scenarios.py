@@ -13,9 +13,10 @@ import pytest
 from voicebot import cli
 from voicebot.dialogue.plan import check
 from voicebot.nlu.grammar import problem
+from voicebot.server import scenario_spoken
 from voicebot.server.scenario_reader import load_suite, read_suite
 from voicebot.server.scenario_report import lines
-from voicebot.server.scenario_runs import Run, run_text
+from voicebot.server.scenario_runs import Mismatch, Run, run_text
 from voicebot.server.scenarios import TURN_KEYS, Suite
 
 pytestmark = pytest.mark.unit
@@ -287,3 +288,42 @@ def test_check_reads_scenarios(tmp_path: Path, capsys: pytest.CaptureFixture[str
     path = suite_of(tmp_path, GOOD.replace("caller: small", "coller: small"))
     assert cli.main(["check", str(path)]) == 2
     assert ":10: scenario 'no price': unknown key 'coller'; did you mean" in capsys.readouterr().out
+
+
+# ---------------------------------------------------------------- spoken runs
+
+
+@pytest.mark.parametrize(
+    ("missed", "calls", "is_good"),
+    [
+        ([["within_ms"], []], 2, True),
+        ([["within_ms"]] * 3, 3, False),
+        ([["within_ms", "said"]], 1, False),
+        ([["said"]], 1, False),
+        ([[]], 1, True),
+    ],
+)
+def test_a_call_in_which_only_a_time_was_missed_is_placed_again(
+    missed: list[list[str]], calls: int, is_good: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scenario = SHIPPED["bank.test.yaml"].scenarios[-1]
+    placed: list[Run] = []
+
+    async def place(*_: object) -> Run:
+        what = missed[len(placed)]
+        late = [Mismatch(1, 1, "caller", one, "3000", "3182") for one in what]
+        placed.append(Run(scenario, mismatches=late, is_spoken=True))
+        return placed[-1]
+
+    monkeypatch.setattr(scenario_spoken, "_run", place)
+    monkeypatch.setattr("os.getloadavg", lambda: (9.0, 9.0, 9.0))
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    runs: list[Run] = []
+    asyncio.run(scenario_spoken.run_spoken([(SHIPPED["bank.test.yaml"], scenario)], runs.append))
+    assert len(placed) == calls
+    assert [run.is_good for run in runs] == [is_good]
+    if calls == 3:
+        (mismatch,) = runs[0].mismatches
+        assert mismatch.came == (
+            "3182 in the last of 3 calls; this machine is busy: load 9.0 on 2 cores"
+        )
