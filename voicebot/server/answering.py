@@ -42,6 +42,7 @@ from voicebot.store.recordings import StereoRecording
 from voicebot.store.records import CallStart
 from voicebot.store.timeline import Timeline
 from voicebot.telephony.media_stream import MediaStream
+from voicebot.telephony.twiml import LOOPBACK_HOSTS
 
 if TYPE_CHECKING:
     from voicebot.asr.recogniser import Recogniser
@@ -266,6 +267,12 @@ def console_hint(settings: Settings, plan: Plan, url: str) -> str:
         lines.append(
             "Twilio needs a public https address that leads here; "
             "set it as VOICEBOT_SERVER__PUBLIC_URL"
+        )
+    is_ours_alone = settings.server.host in LOOPBACK_HOSTS and settings.server.public_url is None
+    if settings.twilio.auth_token is None and not is_ours_alone:
+        lines.append(
+            "Whoever reaches this address can place calls: signatures are not checked; "
+            "set VOICEBOT_TWILIO__AUTH_TOKEN"
         )
     lines.append(f"Try it without Twilio:  voicebot call --to {url} --say 'hello'")
     return "\n".join(lines)
