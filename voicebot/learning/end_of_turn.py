@@ -3,7 +3,7 @@
 DIR holds recordings as the README of the recordings tells (phone_calls, barista, read_sentences;
 what is missing is done without). Clips that end in a short silence (end_of_turn_corpus.py) go
 through the recogniser's encoder; small nets learn from its features whether the speaker goes on
-(end_of_turn_training.py). Seeded; about ten minutes on one core. How good the result is on
+(end_of_turn_training.py). Seeded; seven or eight minutes on one core. How good the result is on
 speakers held out, `voicebot eval turns` tells in full; this prints areas under the ROC curve.
 """
 
