@@ -102,7 +102,7 @@ class VadResult:
     """Probability that the caller speaks in the window that begins at `at` in `slot`.
 
     `speech`: the same, but that anybody does, the bot's echo included, where there is no echo or
-    so little of the bot was heard that nobody can tell.
+    so little of the bot was heard that nobody can tell. `level_db`: of the window, dBFS.
     """
 
     slot: int
@@ -110,6 +110,7 @@ class VadResult:
     probability: float
     echo: EchoState = EchoState.NONE
     speech: float = 0.0
+    level_db: float = -100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,10 +332,12 @@ class Hearing:
         has_echo = (self._sent[rows] >= PROVEN_SAMPLES) & ~self._is_faint[rows]
         speech[has_echo] = probability[has_echo]
         self._heard[rows] += WINDOW
+        level = 10 * np.log10(np.einsum("ij,ij->i", clean, clean) / WINDOW + 1e-10)
+        columns = (rows, at, probability, speech, level)
         return [
-            VadResult(slot, start, chance, self._echo(slot), likely)
-            for slot, start, chance, likely in zip(
-                rows.tolist(), at.tolist(), probability.tolist(), speech.tolist(), strict=True
+            VadResult(slot, start, chance, self._echo(slot), likely, loudness)
+            for slot, start, chance, likely, loudness in zip(
+                *(column.tolist() for column in columns), strict=True
             )
         ]
 

@@ -129,7 +129,7 @@ class Runner:
                 nbest=1 if is_partial else nbest,
                 judge=judge,
                 expectations=[job.expectation for job in jobs],
-                drafts=[self._draft(job) for job in jobs] if is_partial else None,
+                drafts=[self._draft(job) for job in jobs],
             )
         return [
             replace(
@@ -142,7 +142,7 @@ class Runner:
         ]
 
     def _draft(self, job: Job) -> Draft:
-        """What the last partial of the same utterance heard."""
+        """What was last heard of the same utterance."""
         of = (job.generation, job.utterance, job.start_at)
         known, draft = self._drafts.get(job.slot, (of, Draft()))
         if known != of:

@@ -18,8 +18,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from voicebot.audio.echo_path import through_mulaw
+from voicebot.engine.dips import Dips
+from voicebot.engine.runner import VadResult
 from voicebot.engine.scheduler import Job, JobKind, Scheduler
 from voicebot.evaluation.asr_corpus import Item
+from voicebot.evaluation.asr_score import normalised
 from voicebot.evaluation.echo_corpus import speech_onset
 from voicebot.evaluation.turns_corpus import Clip
 from voicebot.evaluation.turns_files import read_telephone
@@ -37,7 +40,7 @@ from voicebot.events import (
 )
 
 if TYPE_CHECKING:
-    from voicebot.engine.runner import Runner
+    from voicebot.engine.runner import Result, Runner
     from voicebot.turns.listener import Recognise
 
 TALKING = 10
@@ -54,8 +57,10 @@ OPEN = Expectation(state="evaluation", slots=(SlotSpec("request", SlotType.TEXT)
 @dataclass(frozen=True, slots=True)
 class Timing:
     """Of one utterance, in ms: `partial_ms` from the onset to the first words, `final_ms` from the
-    end of speech until the hypothesis is known that becomes the turn's, `turn_ms` until the turn
-    is handed to the dialogue. None where that never came, or came before the caller had ended."""
+    end of speech until the words are known that become the turn's (an answer has heard all speech
+    and says them, and no later one says anything else; that they are final is known with the
+    turn), `turn_ms` until the turn is handed to the dialogue. None where that never came, or came
+    before the caller had ended."""
 
     partial_ms: float | None
     final_ms: float | None
@@ -86,6 +91,25 @@ class _Answer:
     job: Job
     request: Recognise
     heard: Hypothesis
+
+
+class _Call(TracedCall):
+    """Asks for words where the voice falls, as pipeline.hear does."""
+
+    def __init__(self, phone: TracedTelephone, turns: Iterable[BotTurn]) -> None:
+        self._dips = Dips()
+        super().__init__(phone, turns)
+
+    def hear(self, result: Result, now: int) -> list[Recognise]:
+        """As VirtualCall.hear."""
+        asked = super().hear(result, now)
+        if isinstance(result, VadResult):
+            asked += self._dips.heard(result.at, result.level_db)
+        return asked
+
+    def take(self, events: Iterable[object], now: int) -> list[Recognise]:
+        """As VirtualCall.take."""
+        return super().take(self._dips.taken(events), now)
 
 
 class QueuedCalls(VirtualCalls):
@@ -225,11 +249,11 @@ def _plan(
 def _call(
     plan: Sequence[tuple[Clip, int]], turns: Sequence[BotTurn], samples: int,
     rng: np.random.Generator,
-) -> TracedCall:  # fmt: skip
+) -> _Call:  # fmt: skip
     track = line_noise(samples, None, rng)
     for clip, onset in plan:
         say(track, onset, clip)
-    return TracedCall(TracedTelephone(track), turns)
+    return _Call(TracedTelephone(track), turns)
 
 
 def _timing(queued: QueuedCalls, slot: int, said: _Said) -> Timing:
@@ -249,17 +273,28 @@ def _timing(queued: QueuedCalls, slot: int, said: _Said) -> Timing:
         return Timing(partial_ms, None, None, is_cut=False)
     if turn.event.ended.at < said.end:
         return Timing(partial_ms, None, None, is_cut=True)
-    known = next(
-        (
-            answer.done
-            for answer in reversed(queued.answers)
-            if answer.job.slot == slot
-            and answer.job.kind is not JobKind.PARTIAL
-            and answer.job.end_at == turn.event.hypothesis.end_at
-        ),
-        turn.now,
-    )
+    known = _known_at(queued, slot, turn.event.hypothesis.end_at, said)
+    known = turn.now if known is None else known
     return Timing(partial_ms, _ms(known - said.end), _ms(turn.now - said.end), is_cut=False)
+
+
+def _known_at(queued: QueuedCalls, slot: int, end_at: int, said: _Said) -> int | None:
+    """When it was first known what the final that ends at `end_at` says: by the first answer that
+    had heard all speech, and after which none said anything else."""
+    answers = [a for a in queued.answers if a.job.slot == slot and a.job.end_at >= said.end]
+    final = next((a for a in answers if a.job.end_at == end_at), None)
+    final = next(
+        (a for a in answers if a.job.end_at == end_at and a.job.kind is not JobKind.PARTIAL), final
+    )
+    if final is None:
+        return None
+    known = final.done
+    for answer in reversed(answers[: answers.index(final)]):
+        of_another = answer.job.utterance != final.job.utterance
+        if of_another or normalised(answer.heard.text) != normalised(final.heard.text):
+            break
+        known = answer.done
+    return known
 
 
 def _ms(samples: int) -> float:

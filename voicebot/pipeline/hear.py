@@ -11,6 +11,7 @@ from pipecat.frames.frames import CancelFrame, EndFrame, Frame, InputAudioRawFra
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from voicebot.audio import mulaw
+from voicebot.engine.dips import Dips
 from voicebot.engine.engine import Engine, Recognised
 from voicebot.engine.runner import WINDOW, InbandKey, Result
 from voicebot.engine.scheduler import JobKind
@@ -100,6 +101,7 @@ class Hear(FrameProcessor):
         self._keep = keep
         self._message: MessageRecorder | None = None
         self._expectation: Expectation | None = None
+        self._dips = Dips()
         self._handle = engine.open_call(self)
         self._heard_at = 0
         self._taken_until = 0
@@ -209,6 +211,8 @@ class Hear(FrameProcessor):
                     speech=result.speech,
                 )
             )
+            if self._is_local:
+                self._ask(self._dips.heard(result.at, result.level_db))
             # Silence counts as far as the VAD has heard: what is on its way to it may be speech.
             self._heard_at = result.at + WINDOW
             self._emit(self._listener.tick(self._heard_at))
@@ -243,21 +247,25 @@ class Hear(FrameProcessor):
         )
 
     def _emit(self, events: Sequence[object]) -> None:
-        for event in events:
+        for event in self._dips.taken(events):
             if isinstance(event, Recognise):
                 # Of what a service recognises, the engine judges whether it is finished, and
                 # looks for the hot word.
                 if self._is_local or event.kind in {"speculative", "hotword"}:
-                    self._engine.recognise(
-                        self._handle,
-                        event.utterance,
-                        KINDS[event.kind],
-                        event.start_at,
-                        event.end_at,
-                        expectation=self._expectation,
-                    )
+                    self._ask([event])
             elif self._events.qsize() < BACKLOG_EVENTS or not _is_partial(event):
                 self._events.put_nowait(event)
+
+    def _ask(self, requests: Sequence[Recognise]) -> None:
+        for request in requests:
+            self._engine.recognise(
+                self._handle,
+                request.utterance,
+                KINDS[request.kind],
+                request.start_at,
+                request.end_at,
+                expectation=self._expectation,
+            )
 
     async def _forward(self) -> None:
         while True:

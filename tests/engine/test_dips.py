@@ -1,0 +1,119 @@
+"""Partials where the caller's voice falls, instead of some by the clock."""
+
+import pytest
+
+from voicebot.engine.dips import APART_SAMPLES, SOON_WINDOWS, Dips
+from voicebot.engine.hearing import WINDOW
+from voicebot.events import SpeechEnded
+from voicebot.turns.utterance import Recognise
+
+pytestmark = pytest.mark.unit
+SPEECH, PAUSE, CLICK = -20.0, -60.0, -25.0
+
+
+class Call:
+    """Windows one after the other; `asked` is what the dips ask for."""
+
+    def __init__(self) -> None:
+        self.dips, self.at = Dips(), 0
+        self.asked: list[Recognise] = []
+
+    def hear(self, level_db: float, windows: int) -> None:
+        for _ in range(windows):
+            self.asked += self.dips.heard(self.at, level_db)
+            self.at += WINDOW
+
+    def ask(self, kind: str = "partial", utterance: int = 1) -> bool:
+        """Whether the listener's request goes through."""
+        return bool(self.dips.taken([Recognise(utterance, kind, 0, self.at)]))  # type: ignore[arg-type]
+
+
+def speaking() -> Call:
+    call = Call()
+    call.hear(PAUSE, 30)
+    call.hear(SPEECH, 5)
+    assert call.ask()
+    call.hear(SPEECH, 20)
+    return call
+
+
+def test_a_partial_is_asked_for_once_where_the_voice_falls() -> None:
+    call = speaking()
+    call.hear(PAUSE, 2)
+    assert call.asked == [Recognise(1, "partial", 0, call.at)]
+    call.hear(PAUSE, 20)
+    assert len(call.asked) == 1
+
+
+def test_neither_a_window_nor_a_click_is_a_fall() -> None:
+    call = speaking()
+    call.hear(PAUSE, 1)
+    call.hear(SPEECH, 1)
+    assert call.asked == []
+    call.hear(PAUSE, 3)
+    call.hear(CLICK, 1)
+    call.hear(PAUSE, 3)
+    assert len(call.asked) == 1
+    call.hear(SPEECH, 4)
+    call.hear(PAUSE, SOON_WINDOWS)
+    assert len(call.asked) == 2
+
+
+def test_nothing_is_asked_while_no_utterance_is_open() -> None:
+    call = Call()
+    call.hear(SPEECH, 20)
+    call.hear(PAUSE, 5)
+    assert call.asked == [], "the listener asked for nothing yet"
+    for end in (SpeechEnded(0, 0), Recognise(1, "speculative", 0, 9000)):
+        call = speaking()
+        call.dips.taken([end])
+        call.hear(PAUSE, 5)
+        assert call.asked == []
+
+
+def test_in_noise_the_voice_falls_to_the_noise() -> None:
+    call = Call()
+    call.hear(-35.0, 30)
+    call.hear(SPEECH, 5)
+    assert call.ask()
+    call.hear(SPEECH, 20)
+    call.hear(-34.0, 2)
+    assert len(call.asked) == 1
+
+
+def test_partials_by_the_clock_are_dropped_where_they_tell_nothing_new() -> None:
+    call = speaking()
+    call.hear(SPEECH, 3)
+    assert call.ask()
+    call.hear(SPEECH, 3)
+    assert call.ask(), "the last had no words: the listener asks again at once"
+    call.hear(SPEECH, 12)
+    assert not call.ask(), "soon after another"
+    call.hear(PAUSE, 4)
+    assert len(call.asked) == 1
+    call.hear(SPEECH, 3)
+    assert not call.ask(), "a dip was just read"
+    call.hear(PAUSE, 20)
+    assert len(call.asked) == 2
+    call.hear(PAUSE, APART_SAMPLES // WINDOW + 1)
+    assert not call.ask(), "silence since"
+    call.hear(SPEECH, APART_SAMPLES // WINDOW + 1)
+    assert call.ask()
+    call.hear(SPEECH, 1)
+    assert call.ask(utterance=2), "another utterance"
+
+
+def test_soon_after_a_partial_the_voice_must_fall_for_longer() -> None:
+    call = speaking()
+    call.hear(SPEECH, 3)
+    assert call.ask()
+    call.hear(SPEECH, 2)
+    call.hear(PAUSE, SOON_WINDOWS - 1)
+    assert call.asked == []
+    call.hear(PAUSE, 1)
+    assert len(call.asked) == 1
+
+
+def test_all_other_events_pass() -> None:
+    events = [SpeechEnded(0, 0), Recognise(1, "final", 0, 9000), Recognise(1, "hotword", 0, 9000)]
+    assert Dips().taken(events) == events

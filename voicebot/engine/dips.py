@@ -1,0 +1,92 @@
+"""Where a caller's voice falls he may have finished: what was said is read there and then. Pure.
+
+Voice activity goes on hearing speech for 140 ms after it is over and waits for another 128; the
+level falls at once. A partial asked for where it falls has mostly heard all, and the final that
+follows finds the same words with one pass of the decoder. It stands in for the partials by the
+clock: words end where the voice falls, too.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+from voicebot.engine.hearing import WINDOW
+from voicebot.events import SAMPLE_RATE_HZ, BargeInRejected, SpeechEnded, TurnEnded
+from voicebot.turns.utterance import Recognise
+
+FALL_DB = 30.0
+"""Below the loudest of the last two seconds. Within sentences of the telephone the level falls as
+far 0.9 times a second, for two windows; at their ends that is 89 ms after it (asr/LOG.md)."""
+ABOVE_FLOOR_DB = 3.0
+"""In noise that is louder: so near to the quietest window."""
+WINDOWS, SOON_WINDOWS = 2, 4
+"""How many there must be; the second where little was said since the last partial, which would be
+read again for it."""
+SOON = 0.25
+"""Of the length of what was said so far."""
+MEMORY = 2 * SAMPLE_RATE_HZ // WINDOW
+LEAST_LOUD = 2
+"""Windows since the last partial: a click after the last word adds none."""
+APART_SAMPLES = 7 * SAMPLE_RATE_HZ // 10
+"""So soon after a partial another by the clock is not worth its cost."""
+WORDLESS_SAMPLES = 3 * SAMPLE_RATE_HZ // 8
+"""The listener asks again as soon as this only where there was no word yet."""
+ENDS = (SpeechEnded, BargeInRejected, TurnEnded)
+
+
+class Dips:
+    """Those of one call."""
+
+    def __init__(self) -> None:
+        """Nobody speaks."""
+        self._levels: deque[float] = deque(maxlen=MEMORY)
+        self._open: Recognise | None = None  # the last partial of what is being said
+        self._quiet = 0  # windows
+        self._is_dip = False  # whether it was asked for here
+        self._loud = 0  # windows since the last partial was asked for
+
+    def taken(self, events: Iterable[object]) -> list[object]:
+        """The listener's events without partials that would tell nothing new."""
+        found: list[object] = []
+        for event in events:
+            if isinstance(event, Recognise):
+                if event.kind == "partial":
+                    if not self._is_worth(event):
+                        continue
+                    self._open, self._is_dip, self._loud = event, False, 0
+                elif event.kind != "hotword":
+                    self._open = None
+            elif isinstance(event, ENDS):
+                self._open = None
+            found.append(event)
+        return found
+
+    def heard(self, at: int, level_db: float) -> list[Recognise]:
+        """One window that begins at `at`, after what the listener made of it."""
+        self._levels.append(level_db)
+        loudest, floor = max(self._levels), min(self._levels)
+        if level_db >= max(loudest - FALL_DB, floor + ABOVE_FLOOR_DB):
+            self._quiet = 0
+            self._loud += 1
+            return []
+        self._quiet += 1
+        last = self._open
+        if last is None or self._loud < LEAST_LOUD:
+            return []
+        end = at + WINDOW
+        is_soon = end - last.end_at < SOON * (end - last.start_at)
+        if self._quiet < (SOON_WINDOWS if is_soon else WINDOWS):
+            return []
+        self._open = Recognise(last.utterance, "partial", last.start_at, end)
+        self._is_dip, self._loud = True, 0
+        return [self._open]
+
+    def _is_worth(self, request: Recognise) -> bool:
+        last = self._open
+        if last is None or last.utterance != request.utterance:
+            return True
+        if not self._loud:
+            return False  # nothing was said since
+        since = request.end_at - last.end_at
+        return since >= APART_SAMPLES or (not self._is_dip and since < WORDLESS_SAMPLES)
