@@ -5,6 +5,7 @@ from fakes import LoudnessVad, ScriptedRecogniser
 from voicebot.audio import mulaw
 from voicebot.engine.runner import RING_S, WINDOW, Chunk, Runner
 from voicebot.engine.scheduler import Job, JobKind
+from voicebot.events import Hypothesis
 
 pytestmark = pytest.mark.unit
 
@@ -86,6 +87,17 @@ def test_recogniser_gets_the_span_at_its_own_rate() -> None:
     assert [(one.start_at, one.end_at) for one in found] == [(800, 4800), (0, 8000)]
     assert len(made.recognise(jobs)[1].nbest) == 3
     assert len(made.recognise(jobs[:1])[0].nbest) == 1
+
+
+@pytest.mark.parametrize(("confidence", "text"), [(0.3, ""), (0.9, "Two, two.")])
+def test_no_words_are_heard_in_a_hum_but_sure_ones(confidence: float, text: str) -> None:
+    class Inventing(ScriptedRecogniser):
+        def transcribe(self, batch, **_):  # type: ignore[no-untyped-def]
+            return [Hypothesis("Two, two.", confidence=confidence) for _ in batch]
+
+    made = Runner(1, LoudnessVad(), Inventing(str))  # type: ignore[arg-type]
+    made.write(0, 0, tone(8000))
+    assert made.recognise([Job(0, 1, 1, JobKind.FINAL, 0, 8000)])[0].text == text
 
 
 class Ended:

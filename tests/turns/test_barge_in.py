@@ -63,6 +63,16 @@ def test_speech_where_nothing_of_the_bot_is_left_takes_the_floor_at_once() -> No
     ), "the echo of the prompt's end may still come"
 
 
+def test_of_what_was_said_before_a_prompt_little_counts() -> None:
+    made = policy()
+    hummed = SpeechStarted(at=8000, detected_at=8768)
+    assert hear(made, hummed, 80000) == BargeInCandidate(76000, 80000)
+    assert hear(made, hummed, 80256) is None, "it did not persist over this prompt"
+    made.judged("noise", 82000, is_final=False)
+    assert hear(made, hummed, 76000 + 2500 * 8) == BargeInRejected(96000, "noise")
+    assert hear(made, hummed, 97000) is None, "it was judged"
+
+
 def test_words_decide_and_rejections_make_the_next_candidate_harder() -> None:
     made = policy()
     hear(made, STARTED, 8768)

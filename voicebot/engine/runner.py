@@ -30,6 +30,7 @@ from voicebot.engine.hearing import (
 from voicebot.engine.rings import Samples
 from voicebot.engine.scheduler import Job, JobKind
 from voicebot.events import SAMPLE_RATE_HZ, Hypothesis, Word
+from voicebot.turns.articulation import is_steady
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,6 +41,11 @@ if TYPE_CHECKING:
 __all__ = ["RING_S", "WINDOW", "Chunk", "InbandKey", "Result", "Runner", "VadResult"]
 
 RECOGNISER_HZ = 16000
+HUM_CONFIDENCE = 0.8
+"""Words heard in a steady hum are invented, unless the recogniser is as sure: hums give it 0.2 to
+0.3, a caller's lone vowel ("four") 0.9 and more."""
+HUM_MS, HUM_BEGUN_MS = 400, 300
+"""So much of it is no word; while the caller goes on less is asked, for more will tell."""
 
 
 class EndOfTurn(Protocol):
@@ -131,6 +137,7 @@ class Runner:
                 expectations=[job.expectation for job in jobs],
                 drafts=[self._draft(job) for job in jobs],
             )
+            heard = [self._unless_hummed(*of) for of in zip(jobs, heard, strict=True)]
         return [
             replace(
                 hypothesis,
@@ -140,6 +147,15 @@ class Runner:
             )
             for job, hypothesis in zip(jobs, heard, strict=True)
         ]
+
+    def _unless_hummed(self, job: Job, heard: Hypothesis) -> Hypothesis:
+        """No words where the caller hums."""
+        if not heard.text or heard.confidence >= HUM_CONFIDENCE:
+            return heard
+        samples = to_float(self.span(job.slot, job.start_at, job.end_at))
+        if not is_steady(samples, HUM_BEGUN_MS if job.kind is JobKind.PARTIAL else HUM_MS):
+            return heard
+        return Hypothesis("", end_probability=heard.end_probability)
 
     def _draft(self, job: Job) -> Draft:
         """What was last heard of the same utterance."""

@@ -33,6 +33,9 @@ goes on over it."""
 SILENT_RECOGNISER_MS = 700
 """So long after the speech its words are awaited; then its length decides."""
 LONG_ENOUGH_MS = 500
+BEFORE_MS = 500
+"""Of what is being said when a prompt begins; older words were meant for what was asked before, and
+how long a hum went on before it means nothing."""
 PENALTY_MS, MAX_PENALTY_MS = 96, 384
 """Each candidate of a prompt that was none makes the next one harder: a prompt that stops at
 every noise is worse than one that yields late."""
@@ -50,6 +53,7 @@ class BargeInPolicy:
         self._ignored_at: int | None = None  # onset of speech that was judged already
         self._onset_at: int | None = None  # of the candidate
         self._ended_at: int | None = None
+        self._since: int | None = None  # speech counts from here
         self._verdict: Rejection | None = None  # on what was recognised so far
         self._is_doubtful = False  # it may be an echo
 
@@ -62,6 +66,7 @@ class BargeInPolicy:
         self._has_yielded = False
         self._rejected = 0
         self._ignored_at = self._onset_at = self._ended_at = self._verdict = None
+        self._since = None
         self._is_doubtful = False
 
     @property
@@ -96,18 +101,21 @@ class BargeInPolicy:
         `is_audible`: the caller hears the bot. Where he does not, and no echo is left, speech
         takes the floor at once.
         """
+        if self._since is None:
+            self._since = at - _samples(BEFORE_MS)
         if self._onset_at is not None:
             return self._wait(self._onset_at, speech, at, echo)
         if speech is None or speech.at == self._ignored_at:
             return None  # nothing, or what was judged already
         if self.mode(of_prompt) is not BargeInMode.SPEECH:
             return None
+        onset_at = max(speech.at, self._since)
         if not is_audible and echo is EchoState.NONE:
-            return self._yield(BargeIn(speech.at, "speech"))
-        if at - speech.at < _samples(self._needed_ms(echo)):
+            return self._yield(BargeIn(onset_at, "speech"))
+        if at - onset_at < _samples(self._needed_ms(echo)):
             return None
-        self._onset_at = speech.at
-        return BargeInCandidate(speech.at, at)
+        self._onset_at = onset_at
+        return BargeInCandidate(onset_at, at)
 
     def _needed_ms(self, echo: EchoState) -> int:
         penalty = min(self._rejected * PENALTY_MS, MAX_PENALTY_MS)
