@@ -761,3 +761,18 @@ def test_a_distant_recogniser_is_not_asked_ahead() -> None:
     assert not finals(room)
     room.silence(0.1)
     assert len(finals(room)) == 1
+
+
+def test_a_partial_does_not_make_a_number_complete() -> None:
+    """Greedy partials are never sure, and the final is on its way."""
+    room = Room(says="yes", answers=False)
+    slot = SlotSpec("number", SlotType.DIGITS, min_length=4, max_length=4)
+    room.expect(focus="number", slots=(slot,))
+    room.prompt_ends()
+    room.speech(1.0)
+    room.answer(next(r for r in room.requests if r.kind == "partial"))
+    room.silence(0.6)
+    assert not room.of(TurnEnded)
+    room.answer(finals(room)[-1])
+    room.silence(0.1)
+    assert room.of(TurnEnded)[0].reason is TurnEndReason.COMPLETE

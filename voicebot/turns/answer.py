@@ -60,13 +60,14 @@ class Answer:
         if self.utterance.open(onset_at) and self._agreement is not None:
             self._agreement.reset()
 
-    def judge(self, heard: Hypothesis, at: int, *, is_whole: bool = False) -> None:
+    def judge(self, heard: Hypothesis, at: int, confidence: float | None) -> None:
         """What this, recognised by `at`, tells of the end of the turn.
 
-        `is_whole`: our recogniser's search over all that was said, whose confidence counts.
+        `confidence`: of our recogniser's final, 0 for its partials, which are never sure; None
+        where a service heard it.
         """
         found = self._completeness(heard.text, self._expectation)
-        self._endpointer.on_completeness(found, at, heard.confidence if is_whole else None)
+        self._endpointer.on_completeness(found, at, confidence)
         if heard.end_probability is not None:
             self._endpointer.on_end_probability(heard.end_probability, at)
 
@@ -78,7 +79,7 @@ class Answer:
             # "s" or "t" fades below its threshold.
             return self.utterance.whole("speculative", until)
         if (final := self.utterance.final) is not None:
-            self.judge(final, until, is_whole=True)
+            self.judge(final, until, final.confidence)
         return []
 
     def may_have_ended(self, quiet_at: int | None, at: int) -> list[Recognise]:

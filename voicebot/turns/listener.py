@@ -262,19 +262,19 @@ class Listener:
         if self._state is _State.DECIDING:
             return self._finish(final, at)
         if self._state is _State.PROMPTING:
-            is_whole = hypothesis is not None
-            return self._weigh(final, at, is_final=is_whole, is_whole=is_whole)
-        self._answer.judge(final, at, is_whole=hypothesis is not None)
+            is_final = hypothesis is not None
+            return self._weigh(final, at, is_final=is_final, confidence=final.confidence)
+        self._answer.judge(final, at, final.confidence)
         return []
 
     def _partial(self, hypothesis: Hypothesis | None, at: int) -> list[Heard]:
         if hypothesis is None:
             return []
         if self._state is _State.PROMPTING:
-            return self._weigh(hypothesis, at, is_final=False)
+            return self._weigh(hypothesis, at, is_final=False, confidence=0.0)
         if self._state is not _State.LISTENING:
             return []
-        self._answer.judge(hypothesis, at)
+        self._answer.judge(hypothesis, at, 0.0)
         return [self._answer.stable(hypothesis)]
 
     def transcribed(self, hypothesis: Hypothesis, at: int) -> list[Heard]:
@@ -289,12 +289,12 @@ class Listener:
         if self._state is _State.PROMPTING:
             return self._weigh(whole, at, is_final=hypothesis.is_final and self._speech is None)
         if not hypothesis.is_final:
-            self._answer.judge(whole, at)
+            self._answer.judge(whole, at, None)
             return [whole]
         if self._state is _State.DECIDING:
             return self._finish(whole, at)
         if self._speech is None:
-            self._answer.judge(whole, at)
+            self._answer.judge(whole, at, None)
         return []
 
     def end_judged(self, utterance: int, end_at: int, probability: float, at: int) -> list[Heard]:
@@ -327,7 +327,7 @@ class Listener:
         return out
 
     def _weigh(
-        self, heard: Hypothesis, at: int, *, is_final: bool, is_whole: bool = False
+        self, heard: Hypothesis, at: int, *, is_final: bool, confidence: float | None = None
     ) -> list[Heard]:
         """Words said over a prompt: do they take the floor?"""
         is_over = is_final and self._speech is None and self._last is not None
@@ -335,7 +335,7 @@ class Listener:
         found = self._floor.words(heard, at, ended_at=ended_at)
         out = self._settled(found)
         if isinstance(found, BargeIn):
-            self._answer.judge(heard, at, is_whole=is_whole)
+            self._answer.judge(heard, at, confidence)
         return out
 
     def _look_for_hot_word(self, at: int) -> list[Heard]:
