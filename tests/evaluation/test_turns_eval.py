@@ -457,7 +457,9 @@ def test_a_number_that_may_go_on_is_waited_for(corpus: Corpus) -> None:
     assert len(known) == 6
     for outcome in (*known, *unknown):
         assert not outcome.is_truncated
-        assert outcome.latency_ms == pytest.approx(1450, abs=60), "digits_ms, less the lag"
+        share = 4 / 3 if outcome.reading.is_known_length else 1  # some are certainly lacking
+        lag = 50
+        assert outcome.latency_ms == pytest.approx(1500 * share - lag, abs=60), "digits_ms"
         assert outcome.reason == "incompletetimeout"
     assert {o.understood for o in unknown} == {"1234"}
 
@@ -475,7 +477,7 @@ def test_responses_wait_for_the_recogniser_and_the_endpointer(corpus: Corpus) ->
     )
     keywords = [o for o in answered if o.clip.kind == "keyword"]
     assert len(keywords) == 3
-    assert all(o.ms is not None and 200 <= o.ms <= 700 for o in keywords)
+    assert all(o.ms is not None and 100 <= o.ms <= 700 for o in keywords)
     assert all(o.heard == "operator" for o in keywords)
     assert len(compute_s) >= len(answered)
 

@@ -186,11 +186,15 @@ def _letters(text: str) -> str:
 class Mixture:
     """What is made of the pauses of recordings to learn from.
 
-    `read_share`: of read_sentences' pauses; `read_weight`: what each counts against a caller's.
+    `copies`, `cuts`: of each pause and of each sentence. `other_weight`: what names, keywords and
+    orders count against the free sentences that the judge is for; `read_weight`: what
+    read_sentences does, of whose pauses `read_share` are taken.
     """
 
     copies: int = 2
-    read_share: float = 0.5
+    cuts: int = 2
+    other_weight: float = 0.5
+    read_share: float = 0.25
     read_weight: float = 0.2
     cut_weight: float = 0.5
     seed: int = 1
@@ -207,14 +211,16 @@ def make_clips(
         is_read = recording.collection == "read_sentences"
         if is_read and rng.random() >= mixture.read_share:
             continue
-        weight = mixture.read_weight if is_read else 1.0
+        is_other = recording.kind != "sentence"
+        weight = mixture.read_weight if is_read else mixture.other_weight if is_other else 1.0
         whole = recording.samples[pause.start_at : pause.asked_at]
         clips.append(Clip(whole, index, pause.is_end, weight))
         for _ in range(mixture.copies):
             clips.append(Clip(_varied(recording, pause, rng), index, pause.is_end, weight))
-        cut = None if recording.kind == "keyword" else _cut_off(recording, pause, rng)
-        if cut is not None:
-            clips.append(Clip(cut, index, False, weight * mixture.cut_weight))
+        for _ in range(mixture.cuts if recording.kind != "keyword" else 0):
+            cut = _cut_off(recording, pause, rng)
+            if cut is not None:
+                clips.append(Clip(cut, index, False, weight * mixture.cut_weight))
     return clips
 
 
@@ -222,7 +228,7 @@ def _varied(recording: Recording, pause: Pause, rng: np.random.Generator) -> Sig
     silence = int(rng.integers(2, 9)) * WINDOW_SAMPLES
     end = min(pause.silent_at + silence, pause.until)
     clip = recording.samples[pause.start_at : end]
-    faster = soxr.resample(clip, SAMPLE_RATE_HZ, SAMPLE_RATE_HZ * rng.uniform(0.88, 1.14))
+    faster = soxr.resample(clip, SAMPLE_RATE_HZ, SAMPLE_RATE_HZ * rng.uniform(0.83, 1.2))
     return through_mulaw(np.asarray(faster * 10 ** (rng.uniform(-8, 6) / 20), np.float32))
 
 
