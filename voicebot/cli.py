@@ -324,7 +324,9 @@ def _plan_path(options: argparse.Namespace, settings: Settings) -> Path:
         raise UserMistake(
             "serve: no dialplan; add --dialplan PATH or set VOICEBOT_DIALOGUE__DIALPLAN"
         )
-    return path
+    from voicebot.server.arguments import existing
+
+    return existing("serve", path)
 
 
 if __name__ == "__main__":
