@@ -179,3 +179,67 @@ def test_what_is_no_archive_is_refused(tmp_path):
 
 def test_pieces_of_a_tokenizer_are_read():
     assert sentencepiece_tokens(TOKENIZER, Path("t")) == TOKENS
+
+
+ODD = {
+    "contexts of contexts of nothing": {"encoder": {"att_context_size": [[]]}},
+    "contexts that are words": {"encoder": {"att_context_size": [["a", "b"]]}},
+    "heads that do not divide the width": {"encoder": {"n_heads": 3}},
+    "no heads": {"encoder": {"n_heads": 0}},
+    "a width below nothing": {"encoder": {"d_model": -16}},
+    "no layers": {"encoder": {"n_layers": 0}},
+    "layers without number": {"encoder": {"n_layers": [2]}},
+    "a decoder that is a list": {"decoder": [1, 2]},
+    "a predictor that is a word": {"decoder": {"prednet": "lstm"}},
+    "a joint that is a number": {"joint": 7},
+    "features that are none": {"preprocessor": "mel"},
+    "defaults that are a list": {"model_defaults": [1]},
+    "durations that are words": {"model_defaults": {"tdt_durations": "ab", "num_tdt_durations": 2}},
+}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+def test_odd_configurations_are_told_in_one_line(tmp_path, odd):
+    config = {key: dict(value) for key, value in NEMO.items()}
+    for key, value in odd.items():
+        both = isinstance(value, dict) and isinstance(config.get(key), dict)
+        config[key] = config[key] | value if both else value
+    path = nemo_file(tmp_path / "odd.nemo", renamed(source(), nemo_naming()), config=config)
+    with pytest.raises(ModelUnavailable) as told:
+        load(path)
+    assert str(told.value).startswith(str(path))
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"PK\x03\x04" + bytes(100),
+        bytes(2000),
+        b"\x1f\x8b\x08" + bytes(50),
+        b"BZh9" + bytes(99),
+    ],
+    ids=["nothing", "a zip", "zeros", "half a gzip", "half a bzip2"],
+)
+def test_files_that_are_no_archives_are_told_in_one_line(tmp_path, raw):
+    path = tmp_path / "no.nemo"
+    path.write_bytes(raw)
+    with pytest.raises(ModelUnavailable) as told:
+        load(path)
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "tokenizer",
+    ['{"model": []}', '{"model": {"vocab": [[]]}}', '{"model": {"vocab": {"a": "b"}}}',
+     '{"model": {"vocab": {"a": -5}}, "added_tokens": [3]}', '{"model": {"vocab": [1, 2]}}'],
+)  # fmt: skip
+def test_odd_tokenizers_of_folders_are_told_in_one_line(tmp_path, tokenizer):
+    naming = hugging_face_naming(is_streaming=True)
+    save_file(renamed(source(), naming), tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "nemotron_asr_streaming"}))
+    (tmp_path / "tokenizer.json").write_text(tokenizer)
+    with pytest.raises(ModelUnavailable) as told:
+        load(tmp_path)
+    assert "\n" not in str(told.value)

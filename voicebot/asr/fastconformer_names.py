@@ -71,14 +71,18 @@ class Naming:
         return (f"{prefix}{_SHARED.get(part) or self.attention[part]}.{kind}",)
 
 
+def _attention(projection: str, *, out: str, position: str, bias: str) -> dict[str, str]:
+    return {letter: f"self_attn.{projection.format(letter)}" for letter in "qkv"} | {
+        "attention.out": f"self_attn.{out}",
+        "attention.position": f"self_attn.{position}",
+        "attention.bias_u": f"self_attn.{bias}_u",
+        "attention.bias_v": f"self_attn.{bias}_v",
+    }
+
+
 def nemo_naming(*, is_ctc_only: bool = False) -> Naming:
     """Of `model_weights.ckpt` in a .nemo archive."""
-    attention = {letter: f"self_attn.linear_{letter}" for letter in "qkv"} | {
-        "attention.out": "self_attn.linear_out",
-        "attention.position": "self_attn.linear_pos",
-        "attention.bias_u": "self_attn.pos_bias_u",
-        "attention.bias_v": "self_attn.pos_bias_v",
-    }
+    attention = _attention("linear_{}", out="linear_out", position="linear_pos", bias="pos_bias")
     stem = {ours: f"pre_encode.conv.{number}" for ours, number in _STEM_NUMBERS.items()}
     return Naming(
         attention,
@@ -99,12 +103,7 @@ def nemo_naming(*, is_ctc_only: bool = False) -> Naming:
 
 def hugging_face_naming(*, is_streaming: bool) -> Naming:
     """Of `nemotron_asr_streaming` (is_streaming) and `parakeet` checkpoints."""
-    attention = {letter: f"self_attn.{letter}_proj" for letter in "qkv"} | {
-        "attention.out": "self_attn.o_proj",
-        "attention.position": "self_attn.relative_k_proj",
-        "attention.bias_u": "self_attn.bias_u",
-        "attention.bias_v": "self_attn.bias_v",
-    }
+    attention = _attention("{}_proj", out="o_proj", position="relative_k_proj", bias="bias")
     if is_streaming:
         stem = {"strided.0": "subsampling.conv_in"}
         for layer in range(2):

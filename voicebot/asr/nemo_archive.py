@@ -46,11 +46,20 @@ class Loaded:
 def load(path: Path | str) -> Loaded:
     """From a .nemo file or a Hugging Face folder; ModelUnavailable, in one line, if it is none."""
     path = Path(path)
-    if path.is_dir():
-        return _hugging_face(path)
     if not path.exists():
         raise ModelUnavailable(f"{path}: there is no such file; give a .nemo file or a folder")
-    return _nemo(path)
+    try:
+        return _hugging_face(path) if path.is_dir() else _nemo(path)
+    except ModelUnavailable:
+        raise
+    except (MemoryError, RecursionError):
+        raise ModelUnavailable(f"{path}: more than this machine can hold, or damaged") from None
+    except Exception as error:
+        # Archives are strangers' work: whatever is odd in one is its fault, and told as such.
+        what = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise ModelUnavailable(
+            f"{path}: no model of this family can be made of it ({what})"
+        ) from None
 
 
 # ---------------------------------------------------------------- .nemo
@@ -67,7 +76,8 @@ def _nemo(path: Path) -> Loaded:
             tokens = _nemo_tokens(archive, members, config, path)
             tensors = _tensors(archive.extractfile(members[WEIGHTS]), path)
     except (tarfile.TarError, EOFError, OSError) as error:
-        raise ModelUnavailable(f"{path}: not a readable .nemo file ({error})") from None
+        why = str(error).partition("\n")[0].rstrip(":")
+        raise ModelUnavailable(f"{path}: not a readable .nemo file ({why})") from None
     ours = _nemo_config(config, len(tokens), path)
     naming = nemo_naming(is_ctc_only=not ours.has_transducer)
     _check_tokens(tokens, tensors, naming.sources("transducer.embedding.weight")[0], path)
