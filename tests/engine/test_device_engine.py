@@ -249,6 +249,17 @@ def test_an_utterance_may_begin_in_the_past_and_says_how_much_of_it_was_heard():
     assert engine.heard(slot) == 0
 
 
+def test_silence_before_an_utterance_that_makes_a_chunk_by_itself_is_a_step():
+    model = Scripted()
+    engine = engine_with(model)
+    slot = engine.open(0.0)
+    assert engine.begin(slot, -0.03) == 70  # and the lead of 40: more than a chunk
+    assert engine.missing(np.array([slot])).tolist() == [0]
+    engine.advance(0.0)
+    assert model.steps == [(0, [0])]
+    assert (engine.missing(np.array([slot])).tolist(), engine.heard(slot)) == ([90], 0)
+
+
 def test_a_lost_device_is_told_from_a_call_that_fails():
     model = Scripted()
     engine = engine_with(model)

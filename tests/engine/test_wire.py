@@ -59,6 +59,7 @@ GOLDEN_FRONT_END: list[tuple[FromFrontEnd, str]] = [
 GOLDEN_RECOGNISER: list[tuple[FromRecogniser, str]] = [
     (Opened(1), "0000000481 00000001"),
     (Closed(1, Reason.FULL), "0000000582 00000001 01"),
+    (Closed(1, Reason.DEVICE_LOST, "gone"), "0000000982 00000001 0a 676f6e65"),
     (Answer(1, 3, None), "0000000883 00000001 00000003"),
     (Answer(1, 3, Hypothesis("a")), "0000001483 00000001 00000003 7b2274657874223a2261227d"),
     (Load(7, 2, 64, State.OPEN, 480), "0000001184 00000007 00000002 00000040 00 000001e0"),

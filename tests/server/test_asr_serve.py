@@ -111,12 +111,14 @@ async def test_expectations_and_all_kinds_of_requests(url: str, replica: Replica
         assert answer.request == 2
 
 
-async def test_full_refuses_new_streams_and_keeps_live_ones(url: str) -> None:
+async def test_full_refuses_new_streams_and_keeps_live_ones(url: str, replica: Replica) -> None:
     async with client(url) as front_end:
         for stream in (1, 2, 3):  # and one of the good client
             await front_end.opened(stream)
         await front_end.say(Open(4, 0))
-        assert await front_end.until(Closed) == Closed(4, Reason.FULL)
+        assert await front_end.until(Closed) == Closed(4, Reason.FULL, "all places are taken")
+        refused = "voicebot_replica_refused_total"
+        assert replica.metrics.registry.get_sample_value(refused, {"why": "slots"}) == 1
         await front_end.say(Ping(77))
         assert await front_end.until(Load) == Load(77, 4, 4, State.FULL, 0)
         await recognised(front_end, 1, 5)

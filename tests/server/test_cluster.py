@@ -77,7 +77,7 @@ class StandIn:
 def options(tmp_path: Path) -> argparse.Namespace:
     return argparse.Namespace(
         ray=2, ray_most=3, ray_address=None, ray_gpus=0.5, host="127.0.0.1", threads=2,
-        max_streams=10, model="shipped", list=str(tmp_path / "list"),
+        max_streams=10, model="shipped", list=str(tmp_path / "list"), device="cuda", chunk_ms=320,
     )  # fmt: skip
 
 
@@ -96,7 +96,22 @@ def test_replicas_are_placed_listed_and_told_what_to_do(
         "num_cpus": 2, "num_gpus": 0.5, "max_restarts": -1, "scheduling_strategy": "SPREAD",
     }  # fmt: skip
     assert [actor.arguments for actor in ray.actors] == [
-        ("127.0.0.1", ["--max-streams", "10", "--threads", "2", "--model", "shipped"], "secret")
+        (
+            "127.0.0.1",
+            [
+                "--max-streams",
+                "10",
+                "--threads",
+                "2",
+                "--device",
+                "cuda",
+                "--chunk-ms",
+                "320",
+                "--model",
+                "shipped",
+            ],
+            "secret",
+        )
     ] * 2
     assert (tmp_path / "list").read_text() == "ws://10.0.0.1:1\nws://10.0.0.2:1\n"
     printed = capsys.readouterr().out

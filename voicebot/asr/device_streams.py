@@ -6,12 +6,15 @@ clock's readings.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
+
+from voicebot.errors import UserMistake
 
 Name = Literal["in", "compute", "out"]
 
@@ -93,6 +96,29 @@ class Streams:
             return int(torch.ones(1, device=self.device).add_(1)) == 2
         except Exception:
             return False
+
+
+def device_named(name: str, where: str) -> torch.device:
+    """ "auto" takes the GPU where there is one; UserMistake, told as of `where`, for what is not
+    there."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = torch.device("meta")
+    if device.type not in {"cpu", "cuda"}:
+        raise UserMistake(f"{where}: {name!r} is no device; take cpu, cuda or cuda:N")
+    if device.type == "cpu":
+        return torch.device("cpu")
+    if (device.index or 0) >= torch.cuda.device_count():
+        raise UserMistake(f"{where}: there is no device {name} on this machine; take --device cpu")
+    return torch.device("cuda", device.index or 0)
+
+
+def use_threads(count: int) -> None:
+    """Of a CPU; 0: all cores but one, as threads that spin for a busy core cost much more time."""
+    torch.set_num_threads(count or max(1, (os.cpu_count() or 2) - 1))
 
 
 def is_full(error: BaseException) -> bool:

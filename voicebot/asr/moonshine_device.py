@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from voicebot.asr.decoder import token_limit
+from voicebot.asr.decoder import Decoded, loop_start, token_limit
 from voicebot.asr.mel import HALF_TAPS, INT16, Upsampler
-from voicebot.asr.moonshine import BEGIN, END, MIN_SAMPLES, SAMPLE_RATE_HZ, Moonshine
+from voicebot.asr.moonshine import BEGIN, END, MIN_SAMPLES, SAMPLE_RATE_HZ, Encoded, Moonshine
 
 ASKED_EVERY = 8
 """Tokens between two looks at whether all utterances have ended."""
@@ -43,20 +43,7 @@ class MoonshineBatches:
         wide = wide * (torch.arange(wide.shape[1], device=self.device) < ends)
         encoded = self.model.encoder(wide, lengths)
         limits = [token_limit(length / SAMPLE_RATE_HZ) for length in lengths]
-        most = tokens or max(limits)
-        state = self.model.decoder.start(encoded, most + 1)
-        last = torch.full((len(batch), 1), BEGIN, device=self.device)
-        said, is_over = [], torch.zeros(len(batch), 1, dtype=torch.bool, device=self.device)
-        for number in range(1, most + 1):
-            last = self.model.decoder(last, state)[:, -1].argmax(-1, keepdim=True)
-            is_over = is_over | (last == END)
-            said.append(last)
-            if tokens is None and number % ASKED_EVERY == 0 and bool(is_over.all()):
-                break
-        rows = torch.cat(said, dim=1).tolist()
-        if tokens is not None:
-            return rows
-        return [_until_end(row[:limit]) for row, limit in zip(rows, limits, strict=True)]
+        return [list(one.tokens) for one in decode(self.model, encoded, limits, exactly=tokens)]
 
     def _staged(self, batch: Sequence[NDArray[np.int16]], width: int) -> torch.Tensor:
         """int16[B, width] on the device, by one copy from pinned memory."""
@@ -75,5 +62,43 @@ class MoonshineBatches:
         return staged
 
 
-def _until_end(tokens: list[int]) -> list[int]:
-    return tokens[: tokens.index(END)] if END in tokens else tokens
+@torch.inference_mode()
+def decode(
+    model: Moonshine, encoded: Encoded, limits: Sequence[int], *, exactly: int | None = None
+) -> list[Decoded]:
+    """The best next token at each step, utterance i up to limits[i] of them.
+
+    The device is asked every ASKED_EVERY tokens whether all are through, and told nothing between.
+    `exactly`: so many tokens of each, whatever it says.
+    """
+    frames, most = encoded.frames, exactly or max(limits)
+    state = model.decoder.start(encoded, most + 1)
+    last = torch.full((len(limits), 1), BEGIN, device=frames.device)
+    is_over = torch.zeros(len(limits), 1, dtype=torch.bool, device=frames.device)
+    said, sure = [], []
+    for number in range(1, most + 1):
+        best = model.decoder(last, state)[:, -1].log_softmax(-1).max(-1, keepdim=True)
+        last = best.indices
+        is_over = is_over | (last == END)
+        said.append(last)
+        sure.append(best.values)
+        if exactly is None and number % ASKED_EVERY == 0 and bool(is_over.all()):
+            break
+    tokens, log_probs = torch.cat(said, dim=1).tolist(), torch.cat(sure, dim=1).tolist()
+    if exactly is not None:
+        return [Decoded(tuple(ids), tuple(p)) for ids, p in zip(tokens, log_probs, strict=True)]
+    return [_sentence(*one) for one in zip(tokens, log_probs, limits, strict=True)]
+
+
+def _sentence(tokens: list[int], log_probs: list[float], limit: int) -> Decoded:
+    """Up to its end, its limit, or where it begins to go round in circles."""
+    kept: list[int] = []
+    for token, log_prob in zip(tokens[:limit], log_probs, strict=False):
+        if token == END:
+            return Decoded(tuple(kept), tuple(log_probs[: len(kept)]), log_prob)
+        kept.append(token)
+        loop = loop_start(kept)
+        if loop is not None:
+            del kept[loop:]
+            break
+    return Decoded(tuple(kept), tuple(log_probs[: len(kept)]))

@@ -77,6 +77,24 @@ class DeviceEngine:
         """Calls in the engine."""
         return sum(pool.taken for pool in self._pools)
 
+    @property
+    def slots(self) -> int:
+        """Calls for which memory was taken."""
+        return len(self._pools) * self._rows
+
+    def measure(self) -> None:
+        """How long a step of each size takes, where nobody speaks: the first of each is not
+        counted, it takes memory. Admission knows it before the first call comes."""
+        for size in self._model.buckets:
+            audio = np.zeros((size, self._chunk), np.int16)
+            nobody = LaneChunk(audio, np.zeros(size, bool), np.full(size, GOES_ON, np.int64))
+            for is_counted in (False, True):
+                begun = self._clock()
+                self._model.submit(0, nobody)
+                self._model.collect(0)
+                if is_counted:
+                    self.admission.record(size, self._clock() - begun)
+
     def reserve(self, calls: int) -> None:
         """Take the memory for so many calls now; CapacityError where there is none."""
         while len(self._pools) * self._rows < min(calls, self._most * self._rows):
@@ -88,10 +106,10 @@ class DeviceEngine:
         CapacityError when there is no slot, no memory or no time left on the device; calls that
         are live are not touched by that.
         """
+        refusal = self.refusal()
+        if refusal is not None:
+            raise refusal
         lane = self._lane_for_one_more()
-        used = [pool.taken + (index == lane) for index, pool in enumerate(self._pools)]
-        if not self.admission.allows(used):
-            raise CapacityError("the device has no time for another call", why="time")
         pool = self._pools[lane]
         is_first = pool.taken == 0
         slot = lane * self._rows + pool.acquire()
@@ -103,6 +121,20 @@ class DeviceEngine:
         self._begin(lane, [slot], now)
         return slot
 
+    def refusal(self) -> CapacityError | None:
+        """Why another call would not be taken; None where it would, if there is memory for it."""
+        used = [pool.taken for pool in self._pools]
+        free = [lane for lane, taken in enumerate(used) if taken < self._rows]
+        if free:
+            used[max(free, key=lambda lane: used[lane])] += 1
+        elif len(used) == self._most:
+            return CapacityError(f"all {self._most * self._rows} slots are taken")
+        else:
+            used.append(1)
+        if self.admission.allows(used):
+            return None
+        return CapacityError("the device has no time for another call", why="time")
+
     def begin(self, slot: int, now: float) -> int:
         """The next utterance, whose first sample was spoken at `now`, also in the past.
 
@@ -113,6 +145,7 @@ class DeviceEngine:
         if self._taken[slot]:
             self._model.reset(lane, [slot - lane * self._rows])
         self._place(lane, [slot], now)
+        self._note_ready([slot], now)  # the silence may make a chunk by itself
         return int(self._silence[slot]) - self._model.lead_samples
 
     def rest(self, slot: int, rests: bool = True) -> None:
@@ -297,8 +330,6 @@ class DeviceEngine:
         free = [lane for lane, pool in enumerate(self._pools) if pool.taken < self._rows]
         if free:
             return max(free, key=lambda lane: self._pools[lane].taken)
-        if len(self._pools) == self._most:
-            raise CapacityError(f"all {self._most * self._rows} slots are taken")
         self._add_lane()
         return len(self._pools) - 1
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from voicebot.audio.offset import Offset
 from voicebot.engine.hearing import WINDOW, Hearing, VadResult
-from voicebot.engine.rings import Rows
+from voicebot.engine.rings import Rows, Samples
 from voicebot.engine.runner import EndOfTurn, Runner
 
 if TYPE_CHECKING:
@@ -29,11 +30,25 @@ class _Deaf:
         """Nothing."""
 
 
+class _AsItIs(Offset):
+    """Front ends have taken a line's offset out before."""
+
+    def remove(self, slots: Rows, samples: Samples) -> Samples:
+        """Nothing is left of it."""
+        return samples
+
+
 class KeptAudio(Hearing):
     """Audio of all streams; each step tells one window a slot: the one that ends what is there."""
 
     def __init__(self, slots: int) -> None:
         super().__init__(slots, _Deaf())
+        self._offset = _AsItIs(slots)
+
+    def until(self, slots: Rows) -> NDArray[np.int64]:
+        """Where the audio of each slot ends."""
+        ends: NDArray[np.int64] = self._written[slots]
+        return ends
 
     def _advance(self, slots: Sequence[int]) -> None:
         rows = np.asarray(slots, np.intp)
@@ -49,7 +64,7 @@ class ReplicaRunner(Runner):
     def __init__(
         self,
         slots: int,
-        recogniser: Recogniser,
+        recogniser: Recogniser | None,
         *,
         hot_word: Spotter | None = None,
         end_of_turn: EndOfTurn | None = None,

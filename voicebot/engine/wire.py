@@ -16,7 +16,7 @@ call's inbound clock:
       0x06 ping       u32 nonce                  a heartbeat; answered by `load`
     from the recogniser
       0x81 opened     u32 stream
-      0x82 closed     u32 stream, u8 reason      refused, or ended by the recogniser
+      0x82 closed     u32 stream, u8 reason, UTF-8 of one line that says why: refused, or ended
       0x83 answer     u32 stream, u32 request, JSON of an events.Hypothesis; empty when it failed
       0x84 load       u32 nonce, u32 live, u32 capacity, u8 state, u32 final p95 in ms
 
@@ -36,12 +36,13 @@ from pydantic import TypeAdapter, ValidationError
 from voicebot.engine.scheduler import JobKind
 from voicebot.events import SAMPLE_RATE_HZ, Expectation, Hypothesis
 
-PROTOCOL = "voicebot-asr.1"
+PROTOCOL = "voicebot-asr.2"
 MAX_MESSAGE_BYTES = 512 * 1024
 MAX_AUDIO_BYTES = SAMPLE_RATE_HZ
 """Of one frame; chunks are 100 to 160 ms, only what is sent again after a loss is longer."""
 MAX_SPAN_SAMPLES = 30 * SAMPLE_RATE_HZ
 """Of one request: what a recogniser keeps of a stream (hearing.RING_S)."""
+MAX_WHY_BYTES = 200
 MAX_AT = 2**48
 """No call lasts 1,000 years; positions beyond are a fault."""
 
@@ -70,6 +71,7 @@ class Reason(IntEnum):
     BAD_EXPECTATION = 7
     IDLE = 8  # nothing came for too long
     TOO_MANY = 9  # streams of one connection
+    DEVICE_LOST = 10  # no replica of that process will take it again
 
 
 class State(IntEnum):
@@ -142,10 +144,11 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The stream has none, or has it no longer."""
+    """The stream has none, or has it no longer. `why`: for people, "" where the reason says it."""
 
     stream: int
     reason: Reason
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +220,8 @@ def _body(message: FromFrontEnd | FromRecogniser) -> tuple[int, bytes]:
         case Opened():
             return 0x81, _STREAM.pack(message.stream)
         case Closed():
-            return 0x82, _CLOSED.pack(message.stream, message.reason)
+            why = message.why.encode()[:MAX_WHY_BYTES]
+            return 0x82, _CLOSED.pack(message.stream, message.reason) + why
         case Load():
             return 0x84, _LOAD.pack(
                 message.nonce, message.live, message.capacity, message.state, message.final_ms
@@ -332,14 +336,20 @@ def _recogniser(kind: int, body: bytes) -> FromRecogniser | Fault:
             case 0x81:
                 return Opened(*_STREAM.unpack(body))
             case 0x82:
-                stream, reason = _CLOSED.unpack(body)
-                return Closed(stream, Reason(reason))
+                stream, reason = _CLOSED.unpack_from(body)
+                return Closed(stream, Reason(reason), _one_line(body[_CLOSED.size :]))
             case 0x84:
                 nonce, live, capacity, state, final_ms = _LOAD.unpack(body)
                 return Load(nonce, live, capacity, State(state), final_ms)
     except (struct.error, ValueError):  # pydantic's ValidationError is a ValueError
         return Fault("a frame that does not say what its type promises")
     return _no_frame(kind, body)
+
+
+def _one_line(raw: bytes) -> str:
+    """What a peer says of a reason, fit for a log."""
+    text = raw[:MAX_WHY_BYTES].decode("utf-8", "replace")
+    return "".join(character for character in text if character.isprintable())
 
 
 def _no_frame(kind: int, body: bytes) -> Fault:

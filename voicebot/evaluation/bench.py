@@ -6,7 +6,6 @@ then by halving what is left.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ import numpy as np
 import torch
 
 from voicebot.asr.checkpoint import SHIPPED
+from voicebot.asr.device_streams import device_named, use_threads
 from voicebot.asr.fastconformer_device import FastConformerLanes
 from voicebot.asr.fastconformer_stream import ChunkShape
 from voicebot.asr.moonshine import Dimensions, Moonshine
@@ -148,9 +148,9 @@ def prepare(
         raise UserMistake(
             f"bench: {model!r} is no model; there are {', '.join(bench_models.NAMES)}"
         )
-    device = bench_models.device_named(device_name)
+    device = device_named(device_name, "bench")
     if device.type == "cpu":
-        torch.set_num_threads(threads or max(1, (os.cpu_count() or 2) - 1))
+        use_threads(threads)
     tell("measuring the device")
     described = describe(device, is_tf32=model == bench_models.TELEPHONE)
     if model == bench_models.TELEPHONE:

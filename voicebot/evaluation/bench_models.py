@@ -9,7 +9,6 @@ from voicebot.asr.fastconformer_device import placed
 from voicebot.asr.fastconformer_stream import FastConformer
 from voicebot.asr.mel import SAMPLE_RATE_HZ
 from voicebot.asr.moonshine import Moonshine
-from voicebot.errors import UserMistake
 
 TELEPHONE = "telephone"
 CONFIGS = {
@@ -35,21 +34,6 @@ NAMES = (*CONFIGS, TELEPHONE)
 SILENT_SHARE = 0.75
 """Of frames that say nothing, as in speech. Deep random networks hear all noise alike and may
 speak in every frame: their decoder then costs more than it would in life, never less."""
-
-
-def device_named(name: str) -> torch.device:
-    """ "auto" takes the GPU where there is one; UserMistake for what is not there."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise UserMistake(f"bench: {name!r} is no device; take cpu, cuda or cuda:N") from None
-    if device.type == "cpu":
-        return torch.device("cpu")
-    if device.type != "cuda" or (device.index or 0) >= torch.cuda.device_count():
-        raise UserMistake(f"bench: there is no device {name} on this machine; take --device cpu")
-    return torch.device("cuda", device.index or 0)
 
 
 def fastconformer(name: str, device: torch.device) -> FastConformer:

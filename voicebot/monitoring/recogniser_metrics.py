@@ -76,6 +76,15 @@ class ReplicaMetrics:
             ["reason"],
             registry=registry,
         )
+        self._refused = Counter(
+            "voicebot_replica_refused",
+            "streams that there was no room for: slots, memory, time, or the device is lost",
+            ["why"],
+            registry=registry,
+        )
+        self._is_lost = Gauge(
+            "voicebot_replica_device_lost", "1 once the device answers no more", registry=registry
+        )
         self._faults = Counter(
             "voicebot_replica_faults", "connections ended for a fault", ["why"], registry=registry
         )
@@ -95,6 +104,14 @@ class ReplicaMetrics:
     def closed(self, reason: str) -> None:
         """A stream was refused or ended."""
         self._closed.labels(reason).inc()
+
+    def refused(self, why: str) -> None:
+        """There is no room for a stream, or none any more."""
+        self._refused.labels(why).inc()
+
+    def device_lost(self) -> None:
+        """The device answers no more."""
+        self._is_lost.set(1)
 
     def fault(self, why: str) -> None:
         """A connection was refused or ended."""

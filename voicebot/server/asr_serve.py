@@ -25,12 +25,17 @@ from voicebot.engine.wire import MAX_MESSAGE_BYTES, PROTOCOL, State
 from voicebot.monitoring.metrics import Metrics
 from voicebot.monitoring.recogniser_metrics import ReplicaMetrics
 from voicebot.server.asr_serve_connection import FrontEnd
+from voicebot.server.asr_serve_device import AcceleratedEngine
 
 log = structlog.get_logger(__name__)
 
 MAX_FRONT_ENDS = 256
 OPEN_TIMEOUT_S = 5.0
 LOOK_S = 1.0
+DEVICE_LOST = 75
+"""Exit code (EX_TEMPFAIL of sysexits.h): who started the process may start it anew."""
+TELL_S = 0.5
+""""Closed" and "draining" leave within it."""
 DRAIN_S = 10.0
 """Front ends move their calls elsewhere when they are told; that takes no longer."""
 
@@ -45,6 +50,9 @@ class Replica:
         self.metrics = metrics
         self.counts = ReplicaMetrics(metrics.registry)
         self.counts.capacity(capacity)
+        self.lost = asyncio.Event()
+        if isinstance(engine, AcceleratedEngine):
+            self.lost = engine.lost
         self._token = token
         self._front_ends: set[FrontEnd] = set()
 
@@ -111,10 +119,22 @@ class Replica:
     async def look(self) -> None:
         """Streams that fell silent, and the load, again and again."""
         while True:
-            await asyncio.sleep(LOOK_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_S):
+                    await self._watch_device()
             for front_end in list(self._front_ends):
                 front_end.look()
             self.count()
+
+    async def _watch_device(self) -> None:
+        """Until more is lost than time: front ends should go elsewhere at once."""
+        if self.load.is_draining:
+            await asyncio.Event().wait()
+        await self.lost.wait()
+        self.counts.device_lost()
+        self.load.is_draining = True
+        for front_end in list(self._front_ends):
+            front_end.tell_load()
 
     async def drain(self) -> None:
         """Take no more streams, and wait a while for those that are live to move."""
@@ -162,7 +182,10 @@ async def listening(replica: Replica, bound: socket.socket) -> AsyncIterator[Ser
 async def serve_until_signalled(
     replica: Replica, bound: socket.socket, announce: Callable[[], None]
 ) -> int:
-    """Until SIGTERM or SIGINT, then a drain; exit code 0, or 128 + n after a second signal n."""
+    """Until SIGTERM or SIGINT, then a drain; exit code 0, or 128 + n after a second signal n.
+
+    DEVICE_LOST as soon as all front ends know that the device is lost.
+    """
     first, second = asyncio.Event(), asyncio.Event()
     code = 0
 
@@ -178,7 +201,14 @@ async def serve_until_signalled(
         loop.add_signal_handler(number, arrived, number)
     async with listening(replica, bound):
         announce()
-        await first.wait()
+        lost = asyncio.create_task(replica.lost.wait())
+        signalled = asyncio.create_task(first.wait())
+        await asyncio.wait({lost, signalled}, return_when=asyncio.FIRST_COMPLETED)
+        lost.cancel()
+        signalled.cancel()
+        if replica.lost.is_set():
+            await asyncio.sleep(TELL_S)
+            return DEVICE_LOST
         log.info("draining", streams=replica.engine.calls)
         draining = asyncio.create_task(replica.drain())
         hurry = asyncio.create_task(second.wait())

@@ -167,14 +167,17 @@ class RemoteCall:
         self._part()
         self.bereaved()
 
-    def closed(self, reason: Reason) -> None:
+    def closed(self, reason: Reason, why: str) -> None:
         """The replica will not have it, or not any more."""
-        if reason not in {Reason.FULL, Reason.DRAINING}:
-            log.warning("recogniser closed a stream", reason=reason.name.lower())
+        is_room = reason in {Reason.FULL, Reason.DRAINING, Reason.DEVICE_LOST}
+        tell = log.info if is_room else log.warning
+        tell("recogniser closed a stream", reason=reason.name.lower(), why=why)
+        if reason is Reason.DEVICE_LOST:
+            self._lost_at = self._lost_at or self._engine.now()
         self._alone_since = self._alone_since or self._engine.now()
         self.link = None
         # Anything but a lack of room would come again at once: the next look places it.
-        if reason in {Reason.FULL, Reason.DRAINING}:
+        if is_room:
             self._engine.place(self)
 
     def opened(self) -> None:

@@ -34,7 +34,7 @@ from voicebot.engine.wire import (
     from_front_end,
 )
 from voicebot.engine.wire_session import Session
-from voicebot.errors import CapacityError
+from voicebot.errors import CapacityError, DeviceLost
 from voicebot.events import Expectation
 from voicebot.monitoring.recogniser_metrics import ReplicaMetrics
 
@@ -170,16 +170,27 @@ class FrontEnd:
         self._load.live = self._engine.calls
         state = self._load.state(self._now())
         try:
+            if state is State.DRAINING:
+                self._session.drop(opening.stream)
+                self._end(Closed(opening.stream, Reason.DRAINING))
+                return
             if state is not State.OPEN:
-                raise CapacityError
+                is_late = self._load.live < self._load.capacity
+                said = "finals take too long" if is_late else "all places are taken"
+                raise CapacityError(said, why="time" if is_late else "slots")
             self._streams[opening.stream] = _Stream(self, opening.stream, opening.at, self._engine)
-        except CapacityError:
-            self._session.drop(opening.stream)
-            full = state is not State.DRAINING
-            self._end(Closed(opening.stream, Reason.FULL if full else Reason.DRAINING))
+        except CapacityError as error:
+            self.refuse(opening.stream, error)
             return
         self._count()
         self._send(Opened(opening.stream))
+
+    def refuse(self, stream: int, error: CapacityError | DeviceLost) -> None:
+        """The call has no place, or has lost it; the front end is told why."""
+        self._session.drop(stream)
+        is_lost = isinstance(error, DeviceLost)
+        self._counts.refused("device" if isinstance(error, DeviceLost) else error.why)
+        self._end(Closed(stream, Reason.DEVICE_LOST if is_lost else Reason.FULL, str(error)))
 
     def _end(self, closed: Closed) -> None:
         self._counts.closed(closed.reason.name.lower())
@@ -285,6 +296,10 @@ class _Stream:
         request = self._asked.pop((job.kind, job.utterance, job.start_at, job.end_at), None)
         if request is not None:
             self._front_end.answer(self._number, request, result)
+
+    def on_refused(self, error: CapacityError | DeviceLost) -> None:
+        """The engine let it in, but has no room for it."""
+        self._front_end.refuse(self._number, error)
 
     def _submit(self, ask: Ask, expectation: Expectation | None) -> None:
         self._asked[ask.kind, ask.utterance, ask.start_at, ask.end_at] = ask.request

@@ -81,8 +81,8 @@ class LinkedCall(Protocol):
     def answered(self, answer: Answer) -> None:
         """A request was answered."""
 
-    def closed(self, reason: Reason) -> None:
-        """The replica refused it, or ended it."""
+    def closed(self, reason: Reason, why: str) -> None:
+        """The replica refused it, or ended it; `why`: what it says of that."""
 
 
 class Owner(Protocol):
@@ -254,9 +254,9 @@ class Link:
                 call.answered(message)
             case Closed():
                 self.remove(message.stream)
-                if message.reason in {Reason.FULL, Reason.TOO_MANY}:
+                if message.reason in {Reason.FULL, Reason.TOO_MANY, Reason.DEVICE_LOST}:
                     self._full_until = asyncio.get_running_loop().time() + FULL_S
-                call.closed(message.reason)
+                call.closed(message.reason, message.why)
 
     async def _write(self, connection: ClientConnection) -> str:
         while True:

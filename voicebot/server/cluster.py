@@ -215,4 +215,6 @@ class _Member:
 def _arguments(options: argparse.Namespace) -> list[str]:
     """What each replica is told."""
     found = ["--max-streams", str(options.max_streams), "--threads", str(options.threads or 1)]
+    found += ["--device", options.device] if options.device != "cpu" else []
+    found += ["--chunk-ms", str(options.chunk_ms)] if options.chunk_ms else []
     return [*found, "--model", options.model] if options.model else found

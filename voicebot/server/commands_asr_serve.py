@@ -30,7 +30,13 @@ def add(commands: Any, command: Callable[[str, Any, str], Parser]) -> None:
     )
     added.add_argument("--threads", type=_count, metavar="N", help="CPU threads; all cores but one")
     added.add_argument(
-        "--model", metavar="NAME|PATH", help="checkpoint to recognise with, or `shipped`"
+        "--model",
+        metavar="NAME|PATH",
+        help="`telephone`, a checkpoint, a pulled FastConformer, a .nemo file or a folder of one",
+    )
+    added.add_argument("--device", default="cpu", metavar="D", help="cpu, cuda or cuda:N; cpu")
+    added.add_argument(
+        "--chunk-ms", type=_count, metavar="C", help="of a FastConformer: audio of a step; 160"
     )
     added.add_argument(
         "--max-streams",
@@ -111,30 +117,16 @@ def _serve(settings: Settings, options: argparse.Namespace, token: str) -> int:
 
 def make_replica(settings: Settings, options: argparse.Namespace, token: str) -> Replica:
     """Everything loaded; ModelUnavailable where it cannot be."""
-    from voicebot.engine.ears import make_spotter
-    from voicebot.engine.engine import Engine
-    from voicebot.engine.kept_audio import ReplicaRunner
     from voicebot.monitoring.metrics import Metrics
     from voicebot.server.asr_serve import Replica
-    from voicebot.server.models import FOLDER
-    from voicebot.server.recognisers import find, load_recogniser
-    from voicebot.turns.end_of_turn import EndOfTurn
+    from voicebot.server.asr_serve_models import Wanted, make_engine
 
-    if options.model is not None:
-        find(options.model, settings.asr.cache_dir)  # a mistake in it is this command's
-        asr = settings.asr.model_copy(update={"model": options.model})
-        settings = settings.model_copy(update={"asr": asr})
-    recogniser = load_recogniser(settings, options.threads)
-    recogniser.warm_up()
-    runner = ReplicaRunner(
-        options.max_streams,
-        recogniser,
-        hot_word=make_spotter((), settings.asr.cache_dir / FOLDER),
-        end_of_turn=EndOfTurn(),
-    )
     metrics = Metrics()
-    engine = Engine(runner, slots=options.max_streams, observer=metrics)
-    return Replica(engine, options.max_streams, metrics, token)
+    wanted = Wanted(
+        options.model, options.device, options.max_streams, options.chunk_ms, options.threads
+    )
+    engine, streams = make_engine(settings, wanted, metrics)
+    return Replica(engine, streams, metrics, token)
 
 
 def _is_loopback(host: str) -> bool:

@@ -1,0 +1,219 @@
+"""The engine of a recogniser process whose model runs on a device; see engine.device_calls.
+
+Calls are refused while the device has no room, no memory or no time for more; those that are live
+stay. When the device is lost, every call is told, and the process ends: front ends go on with
+other replicas, their own recogniser or keys, and whoever started the process starts it anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Protocol, runtime_checkable
+
+import structlog
+
+from voicebot.engine.device_calls import DeviceCalls
+from voicebot.engine.engine import CallHandle, CallSink, Engine, EngineObserver, Recognised
+from voicebot.engine.runner import Runner
+from voicebot.engine.scheduler import Job, JobKind, Scheduler
+from voicebot.errors import CapacityError, DeviceLost
+from voicebot.events import Hypothesis
+
+log = structlog.get_logger(__name__)
+
+TICK_S = 0.010
+SHORT_S = 10.0
+"""After memory has run out, no call is taken for so long."""
+LOST = "the device is lost"
+
+
+@runtime_checkable
+class Refusable(Protocol):
+    """A sink that can be told that its call has no place after all."""
+
+    def on_refused(self, error: CapacityError | DeviceLost) -> None:
+        """It was let in, but there is no room; or there is none any more."""
+
+
+class AcceleratedEngine(Engine):
+    """An Engine whose recogniser computes on a device: batches of utterances."""
+
+    def __init__(
+        self,
+        runner: Runner,
+        *,
+        slots: int,
+        is_alive: Callable[[], bool],
+        shortages: Callable[[], int] = lambda: 0,
+        scheduler: Scheduler | None = None,
+        observer: EngineObserver | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`is_alive`: whether the device computes, asked when something failed. `shortages`:
+        how often its memory was short so far."""
+        super().__init__(runner, slots=slots, scheduler=scheduler, observer=observer, clock=clock)
+        self._is_alive, self._shortages = is_alive, shortages
+        self._known_shortages = 0
+        self._short_until = 0.0
+        self.is_lost = False
+        self.lost = asyncio.Event()
+
+    def open_call(self, sink: CallSink) -> CallHandle:
+        """CapacityError, also where the device cannot take another call."""
+        refusal = self._refusal()
+        if refusal is not None:
+            raise refusal
+        return super().open_call(sink)
+
+    def _refusal(self) -> CapacityError | None:
+        if self.is_lost:
+            return CapacityError(LOST, why="memory")
+        if self._shortages() > self._known_shortages:
+            self._known_shortages = self._shortages()
+            self._short_until = self._clock() + SHORT_S
+        if self._clock() < self._short_until:
+            return CapacityError("the device has no memory for more calls", why="memory")
+        return None
+
+    def _recognise_batch(self, batch: list[Job]) -> list[Hypothesis | None]:
+        if self.is_lost:
+            return [None] * len(batch)
+        found = super()._recognise_batch(batch)
+        if None in found and not self._is_alive():
+            self._lose()
+        return found
+
+    def _lose(self) -> None:
+        """From the recognising thread."""
+        self.is_lost = True
+        log.error(LOST)
+        self._observer.engine_failure("device")
+        self._post(self._tell_lost)
+
+    def _tell_lost(self) -> None:
+        self.lost.set()
+        for handle in list(self._live.values()):
+            self._refuse(handle, DeviceLost(LOST))
+
+    def _refuse(self, handle: CallHandle, error: CapacityError | DeviceLost) -> None:
+        if self._live.get(handle.slot) is handle and isinstance(handle.sink, Refusable):
+            self._guarded(handle.sink.on_refused, error)
+
+
+class StreamingEngine(AcceleratedEngine):
+    """An Engine whose model listens to each call all the time it speaks."""
+
+    def __init__(
+        self,
+        runner: Runner,
+        calls: DeviceCalls,
+        *,
+        slots: int,
+        is_alive: Callable[[], bool],
+        observer: EngineObserver | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`runner` keeps the audio; see kept_audio.ReplicaRunner."""
+        super().__init__(runner, slots=slots, is_alive=is_alive, observer=observer, clock=clock)
+        self._streams = calls
+        self._news: deque[CallHandle | Job] = deque()
+        self._full: CapacityError | None = None  # as the other thread last saw it
+        self._placed: dict[int, CallHandle] = {}
+        self._failures = 0
+
+    def open_call(self, sink: CallSink) -> CallHandle:
+        """See AcceleratedEngine; where there proves to be no room, the sink is told later."""
+        handle = super().open_call(sink)
+        self._tell(handle)
+        return handle
+
+    def release(self, handle: CallHandle) -> None:
+        """See Engine."""
+        super().release(handle)
+        self._tell(handle)
+
+    def _refusal(self) -> CapacityError | None:
+        return super()._refusal() or self._full
+
+    def _ask(self, handle: CallHandle, job: Job) -> None:
+        self._tell(job)
+
+    def _tell(self, news: CallHandle | Job) -> None:
+        with self._work:
+            self._news.append(news)
+            self._work.notify()
+
+    # ------------------------------------------------------------ recognising thread
+
+    def _recognise(self) -> None:
+        while not self._stopping and not self.is_lost:
+            try:
+                self._once()
+            except DeviceLost:
+                self._lose()
+            except Exception:
+                # Nothing else may end this thread: every call depends on it.
+                log.exception("recognition step failed")
+                self._observer.engine_failure("recognise")
+                if not self._is_alive():
+                    self._lose()
+            self._wait()
+
+    def _wait(self) -> None:
+        with self._work:
+            if not self._news and not self._stopping and not self.is_lost:
+                self._work.wait(TICK_S if self._streams.is_listening else None)
+
+    def _once(self) -> None:
+        began = self._clock()
+        steps = self._streams.lanes.steps
+        while self._news:
+            news = self._news.popleft()
+            if isinstance(news, Job):
+                self._ask_for(news, began)
+            else:
+                self._come_or_go(news, began)
+        answered = self._streams.advance(began)
+        ended = self._clock()
+        if answered:
+            answers = [Recognised(job, said, ended - job.asked_at) for job, said in answered]
+            self._post(partial(self._deliver_recognised, answers))
+            self._observe(answers)
+        if self._streams.lanes.steps > steps:
+            self._observer.recognition_batch("step", self._streams.lanes.calls, ended - began)
+        for _ in range(self._streams.failures - self._failures):
+            self._observer.engine_failure("recognise")
+        self._failures = self._streams.failures
+        self._full = self._streams.refusal()
+
+    def _observe(self, answers: Sequence[Recognised]) -> None:
+        for kind in JobKind:
+            seconds = [answer.seconds for answer in answers if answer.job.kind is kind]
+            if seconds:
+                self._observer.recognition_batch(kind.name.lower(), len(seconds), max(seconds))
+
+    def _ask_for(self, job: Job, now: float) -> None:
+        handle = self._placed.get(job.slot)
+        if handle is not None and handle.generation == job.generation:
+            self._streams.ask(job, now)
+
+    def _come_or_go(self, handle: CallHandle, now: float) -> None:
+        """A slot may have passed to another call meanwhile: who is live there counts."""
+        live = self._live.get(handle.slot)
+        known = self._placed.get(handle.slot)
+        if known is not None and known is not live:
+            del self._placed[handle.slot]
+            self._streams.release(handle.slot)
+            known = None
+        if live is None or known is live or live is not handle:
+            return
+        try:
+            self._streams.open(handle.slot, now)
+        except CapacityError as error:
+            self._post(partial(self._refuse, handle, error))
+            return
+        self._placed[handle.slot] = handle
