@@ -282,3 +282,27 @@ async def test_a_whole_call_is_recognised_elsewhere(
         report = await place(settings, plan=plan, turns=[CallerTurn(audio=spoken, label="yes")])
     assert report.outcome == "answered"
     assert dict(report.slots) == {"sure": "yes"}
+
+
+def test_of_an_expectation_that_is_too_large_the_recogniser_gets_what_helps_it() -> None:
+    from voicebot.engine.wire import read_expectation
+    from voicebot.events import Choice, IntentSpec, SlotSpec, SlotType
+    from voicebot.server.asr_serve_call import MAX_EXPECTATION_BYTES, fitting
+
+    slot = SlotSpec("drink", SlotType.CHOICE, (Choice("tea", ("a tea",)),))
+    many = tuple(f"sentence number {number}" for number in range(8000))
+    talkative = Expectation("order", None, (slot,), (IntentSpec("buy", ("i want",), None, many),))
+    kept = read_expectation(fitting(talkative) or b"")
+    assert kept is not None
+    assert (kept.slots, kept.intents[0].phrases, kept.intents[0].examples) == (
+        (slot,), ("i want",), ()
+    )  # fmt: skip
+    wordy = Expectation("order", None, (slot,), (IntentSpec("buy", many),))
+    kept = read_expectation(fitting(wordy) or b"")
+    assert kept is not None
+    assert (kept.slots, kept.intents) == ((slot,), (IntentSpec("buy"),))
+    choices = tuple(Choice(name) for name in many)
+    assert fitting(Expectation("order", None, (SlotSpec("x", SlotType.CHOICE, choices),))) is None
+    small = Expectation("order", None, (slot,), (IntentSpec("buy", ("i want",), None, ("some",)),))
+    assert read_expectation(fitting(small) or b"") == small
+    assert len(fitting(talkative) or b"") <= MAX_EXPECTATION_BYTES

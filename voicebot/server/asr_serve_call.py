@@ -93,6 +93,7 @@ class RemoteCall:
         self._requests = 0
         self._expected: Expectation | None = None
         self._expectation_number = 0
+        self._known_as = 0  # the number of `_expected`; 0: it was not sent
         self._lost_at: float | None = None
         self._alone_since: float | None = engine.now()  # None: a replica has it
 
@@ -303,19 +304,33 @@ class RemoteCall:
         if expectation is None:
             return 0
         if expectation is not self._expected:
-            body = write_expectation(expectation)
-            if len(body) > MAX_EXPECTATION_BYTES:
-                # Recognised without what it would help with.
-                log.warning(
-                    "expectation too large to send", state=expectation.state, size=len(body)
-                )
-                return 0
             self._expected = expectation
+            body = fitting(expectation)
+            if body is None:  # recognised without what it would help with
+                self._known_as = 0
+                log.warning("expectation too large to send", state=expectation.state)
+                return 0
             self._expectation_number = self._expectation_number % (2**32 - 1) + 1
-            out.append(encode(Expect(self.stream, self._expectation_number, body)))
-        return self._expectation_number
+            self._known_as = self._expectation_number
+            out.append(encode(Expect(self.stream, self._known_as, body)))
+        return self._known_as
 
     def _part(self) -> None:
         if self.link is not None:
             self.link.remove(self.stream, encode(Close(self.stream)) if self._is_open else b"")
             self.link = None
+
+
+def fitting(expectation: Expectation) -> bytes | None:
+    """What is sent of it, within MAX_EXPECTATION_BYTES; None where it does not fit.
+
+    Examples teach the classifier, not the recogniser: they are left out first, phrases of intents
+    next, choices of slots never, as they are what an answer is made of.
+    """
+    plain = tuple(replace(intent, examples=()) for intent in expectation.intents)
+    bare = tuple(replace(intent, phrases=()) for intent in plain)
+    for intents in (expectation.intents, plain, bare):
+        body = write_expectation(replace(expectation, intents=intents))
+        if len(body) <= MAX_EXPECTATION_BYTES:
+            return body
+    return None
