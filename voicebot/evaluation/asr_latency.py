@@ -18,8 +18,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from voicebot.audio.echo_path import through_mulaw
-from voicebot.engine.dips import Dips
-from voicebot.engine.runner import VadResult
 from voicebot.engine.scheduler import Job, JobKind, Scheduler
 from voicebot.evaluation.asr_corpus import Item
 from voicebot.evaluation.asr_score import normalised
@@ -40,7 +38,7 @@ from voicebot.events import (
 )
 
 if TYPE_CHECKING:
-    from voicebot.engine.runner import Result, Runner
+    from voicebot.engine.runner import Runner
     from voicebot.turns.listener import Recognise
 
 TALKING = 10
@@ -91,25 +89,6 @@ class _Answer:
     job: Job
     request: Recognise
     heard: Hypothesis
-
-
-class _Call(TracedCall):
-    """Asks for words where the voice falls, as pipeline.hear does."""
-
-    def __init__(self, phone: TracedTelephone, turns: Iterable[BotTurn]) -> None:
-        self._dips = Dips()
-        super().__init__(phone, turns)
-
-    def hear(self, result: Result, now: int) -> list[Recognise]:
-        """As VirtualCall.hear."""
-        asked = super().hear(result, now)
-        if isinstance(result, VadResult):
-            asked += self._dips.heard(result.at, result.level_db)
-        return asked
-
-    def take(self, events: Iterable[object], now: int) -> list[Recognise]:
-        """As VirtualCall.take."""
-        return super().take(self._dips.taken(events), now)
 
 
 class QueuedCalls(VirtualCalls):
@@ -249,11 +228,11 @@ def _plan(
 def _call(
     plan: Sequence[tuple[Clip, int]], turns: Sequence[BotTurn], samples: int,
     rng: np.random.Generator,
-) -> _Call:  # fmt: skip
+) -> TracedCall:  # fmt: skip
     track = line_noise(samples, None, rng)
     for clip, onset in plan:
         say(track, onset, clip)
-    return _Call(TracedTelephone(track), turns)
+    return TracedCall(TracedTelephone(track), turns)
 
 
 def _timing(queued: QueuedCalls, slot: int, said: _Said) -> Timing:

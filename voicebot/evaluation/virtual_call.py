@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from voicebot.audio.playout import Playout, SendMedia
+from voicebot.engine.dips import Dips
 from voicebot.engine.runner import WINDOW, InbandKey, Result, Runner
 from voicebot.engine.scheduler import Job, JobKind
 from voicebot.evaluation.telephone import NETWORK_MS, Telephone
@@ -83,6 +84,7 @@ class VirtualCall:
         self._react = react
         self._waits_for_end = False
         self._marks = 0
+        self._dips = Dips()
 
     def say(self, prompts: Iterable[SpokenPrompt], expectation: Expectation, now: int) -> None:
         """Play these prompts and wait for what is expected."""
@@ -109,7 +111,8 @@ class VirtualCall:
             of_prompt=self.playout.barge_in_mode(now),
             speech=result.speech,
         )
-        return self.take(events, now) + self.take(self.listener.tick(result.at + WINDOW), now)
+        asked = self.take(events, now) + self.take(self.listener.tick(result.at + WINDOW), now)
+        return asked + self._dips.heard(result.at, result.level_db)
 
     def key(self, key: str, now: int) -> list[Recognise]:
         """A DTMF key was pressed."""
@@ -119,7 +122,7 @@ class VirtualCall:
     def take(self, events: Iterable[object], now: int) -> list[Recognise]:
         """Carry out what the listener decided; requests are left to the caller."""
         asked: list[Recognise] = []
-        for event in events:
+        for event in self._dips.taken(events):
             self.notes.append(Noted(now, event))
             match event:
                 case Recognise():
