@@ -2,7 +2,7 @@
 
 import pytest
 
-from voicebot.engine.dips import APART_SAMPLES, SOON_WINDOWS, Dips
+from voicebot.engine.dips import APART_SAMPLES, WINDOWS, Dips
 from voicebot.engine.hearing import WINDOW
 from voicebot.events import SpeechEnded
 from voicebot.turns.utterance import Recognise
@@ -55,7 +55,7 @@ def test_neither_a_window_nor_a_click_is_a_fall() -> None:
     call.hear(PAUSE, 3)
     assert len(call.asked) == 1
     call.hear(SPEECH, 4)
-    call.hear(PAUSE, SOON_WINDOWS)
+    call.hear(PAUSE, WINDOWS)
     assert len(call.asked) == 2
 
 
@@ -101,17 +101,6 @@ def test_partials_by_the_clock_are_dropped_where_they_tell_nothing_new() -> None
     assert call.ask()
     call.hear(SPEECH, 1)
     assert call.ask(utterance=2), "another utterance"
-
-
-def test_soon_after_a_partial_the_voice_must_fall_for_longer() -> None:
-    call = speaking()
-    call.hear(SPEECH, 3)
-    assert call.ask()
-    call.hear(SPEECH, 2)
-    call.hear(PAUSE, SOON_WINDOWS - 1)
-    assert call.asked == []
-    call.hear(PAUSE, 1)
-    assert len(call.asked) == 1
 
 
 def test_all_other_events_pass() -> None:

@@ -20,11 +20,8 @@ FALL_DB = 30.0
 far 0.9 times a second, for two windows; at their ends that is 89 ms after it (asr/LOG.md)."""
 ABOVE_FLOOR_DB = 3.0
 """In noise that is louder: so near to the quietest window."""
-WINDOWS, SOON_WINDOWS = 2, 4
-"""How many there must be; the second where little was said since the last partial, which would be
-read again for it."""
-SOON = 0.25
-"""Of the length of what was said so far."""
+WINDOWS = 2
+"""How many there must be."""
 MEMORY = 2 * SAMPLE_RATE_HZ // WINDOW
 LEAST_LOUD = 2
 """Windows since the last partial: a click after the last word adds none."""
@@ -72,13 +69,9 @@ class Dips:
             return []
         self._quiet += 1
         last = self._open
-        if last is None or self._loud < LEAST_LOUD:
+        if last is None or self._loud < LEAST_LOUD or self._quiet < WINDOWS:
             return []
-        end = at + WINDOW
-        is_soon = end - last.end_at < SOON * (end - last.start_at)
-        if self._quiet < (SOON_WINDOWS if is_soon else WINDOWS):
-            return []
-        self._open = Recognise(last.utterance, "partial", last.start_at, end)
+        self._open = Recognise(last.utterance, "partial", last.start_at, at + WINDOW)
         self._is_dip, self._loud = True, 0
         return [self._open]
 
