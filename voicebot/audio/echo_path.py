@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 Loudspeaker = Literal["linear", "saturated"]
 Codec = Literal["mulaw", "gsm"]
 
-MAX_DELAY_MS = 1500
 DIRECT_TO_REVERBERANT_DB = 3.0
 """Microphone and loudspeaker are a hand apart, so much of the echo takes the direct path."""
 SATURATION = 0.25

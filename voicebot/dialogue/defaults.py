@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from voicebot.dialogue.schema import Exit
 from voicebot.events import CONFIRM_SLOT
 
 RESERVED = frozenset({CONFIRM_SLOT, "said", "value", "call", "now", "review", "change"})
@@ -32,10 +31,3 @@ GOODBYE_OUTCOME = "goodbye"
 HANG_UP_OUTCOME = "hung_up"
 ERROR_OUTCOME = "error"
 END_OUTCOME = "completed"
-
-
-def as_exit(keys: Exit) -> Exit:
-    """The exit part of a rung or universal."""
-    return Exit(
-        prompt=keys.prompt, goto=keys.goto, transfer=keys.transfer, disconnect=keys.disconnect
-    )

@@ -30,7 +30,6 @@ from voicebot.nlu.intents_vectors import load_vectors
 
 SEED = 5
 SHOTS, DRAWS, QUICK_DRAWS = 10, 5, 2
-NOISE_RATE = 0.15
 RATES, QUICK_RATES = (0.05, 0.1, 0.15, 0.2, 0.3), (0.15,)
 LEFT_OUT = 0.2
 QUICK_SENTENCES, MAX_OUTSIDE = 500, 1000

@@ -37,11 +37,6 @@ class Part(Generic[Read]):
     read: Read
 
 
-def clauses_of(text: str) -> list[str]:
-    """The clauses of an utterance, at most MAX_CLAUSES, joining words left out."""
-    return [text[start:end] for start, end in _clauses(text)]
-
-
 def parts(text: str, read: Callable[[str], tuple[str | None, float, Read]]) -> list[Part[Read]]:
     """The wishes in an utterance, in order; empty unless there are two or more different ones.
 
