@@ -33,8 +33,10 @@ Keys of --json (rates are shares of 1, times ms; null where nothing was measured
     cpu_ms_per_s        CPU of recognition per second of caller speech in calls: partials, finals
     latency             {calls, talking, utterances, cut, missed, partial_p50_ms, partial_p95_ms,
                         final_p50_ms, final_p95_ms, turn_p50_ms, turn_p95_ms}: first words after
-                        the onset, the final known after the end of speech, the turn handed over;
-                        of the utterances neither cut off nor missed (no turn before the next one)
+                        the onset; after the end of speech the words known that become the final
+                        (asr_latency.Timing: they may come as a partial), and the turn handed over
+                        with them; of the utterances neither cut off nor missed (no turn before the
+                        next one)
     hallucinated_words_per_minute     over all sounds in which nobody speaks
     hallucinated        kind of sound -> words per minute; hallucinated_texts: what was invented
     held_out_only       whether recordings that training saw were left out

@@ -99,7 +99,7 @@ def _latency(axes: Axes, load: Load | None) -> None:
         return
     for name, label, colour in (
         ("partial_ms", "first words after the onset", _BLUE),
-        ("final_ms", "final after the end of speech", _RED),
+        ("final_ms", "words of the final after the end of speech", _RED),
         ("turn_ms", "turn handed over", _GREEN),
     ):
         values = sorted(v for t in load.timings if (v := getattr(t, name)) is not None)

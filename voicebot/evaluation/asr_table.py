@@ -91,7 +91,7 @@ def _rest(of: Mapping[str, Any]) -> list[str]:
             "(mark 60)",
             f"  first words after the onset: p50 {late['partial_p50_ms']} ms, "
             f"p95 {late['partial_p95_ms']} (mark p50 200)",
-            f"  final known after the end of speech: p50 {late['final_p50_ms']} ms, "
+            f"  words of the final known after the end of speech: p50 {late['final_p50_ms']} ms, "
             f"p95 {late['final_p95_ms']} (marks 150, 500)",
             f"  turn handed over: p50 {late['turn_p50_ms']} ms, p95 {late['turn_p95_ms']}",
         ]
