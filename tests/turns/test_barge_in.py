@@ -73,6 +73,14 @@ def test_of_what_was_said_before_a_prompt_little_counts() -> None:
     assert hear(made, hummed, 97000) is None, "it was judged"
 
 
+def test_what_was_rejected_while_nothing_was_heard_is_no_candidate_again() -> None:
+    made = policy()
+    hummed = SpeechStarted(at=8000, detected_at=8768)
+    assert isinstance(hear(made, hummed, 80000), BargeInCandidate)
+    assert isinstance(made.judged("noise", 82000, is_final=True), BargeInRejected)
+    assert hear(made, hummed, 82256) is None
+
+
 def test_words_decide_and_rejections_make_the_next_candidate_harder() -> None:
     made = policy()
     hear(made, STARTED, 8768)

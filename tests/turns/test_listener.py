@@ -776,3 +776,49 @@ def test_a_partial_does_not_make_a_number_complete() -> None:
     room.answer(finals(room)[-1])
     room.silence(0.1)
     assert room.of(TurnEnded)[0].reason is TurnEndReason.COMPLETE
+
+
+def test_what_was_complete_before_a_breath_says_nothing_of_what_followed() -> None:
+    room = Room(says="yes")
+    room.expect()
+    room.prompt_ends()
+    room.speech(1.0)
+    room.silence(0.09)
+    assert len(finals(room)) == 1, "answered: a whole answer"
+    room.answers = False
+    room.speech(0.26)
+    room.silence(0.25)
+    assert room.of(SpeechEnded)
+    assert not room.of(TurnEnded)
+    room.answer(finals(room)[-1], "yes and a")
+    room.silence(0.6)
+    assert not room.of(TurnEnded), "it may go on"
+
+
+def test_a_recognition_that_failed_is_asked_for_again() -> None:
+    room = Room(says="yes", answers=False)
+    room.expect()
+    room.prompt_ends()
+    room.speech(1.0)
+    room.silence(0.09)
+    (early,) = finals(room)
+    room.take(room.listener.recognised(early.utterance, early.kind, early.end_at, None, room.at))
+    room.answers = True
+    room.silence(1.0)
+    assert len(finals(room)) > 1
+    assert [turn.hypothesis.text for turn in room.of(CallerTurn)] == ["yes"]
+
+
+def test_an_answer_does_not_hold_the_words_before_the_question() -> None:
+    """A caller who goes on after he was cut off."""
+    room = Room(says="and another thing")
+    room.expect(timeouts=Timeouts(max_speech_ms=5000))
+    room.prompt_ends()
+    room.speech(6.0)
+    assert room.of(CallerTurn)
+    asked_at = room.at
+    room.expect()
+    room.requests.clear()
+    room.speech(1.0)
+    assert room.requests
+    assert all(request.start_at >= asked_at - SECOND for request in room.requests)

@@ -46,7 +46,7 @@ class TimeoutKeys(Keys):
     )
     yes_no: Silence | None = Field(None, description="the same after yes or no; default 350ms")
     incomplete: Silence | None = Field(
-        None, description="silence after an utterance that may go on; default 900ms"
+        None, description="silence after an utterance that may go on; default 1500ms"
     )
     digits: Silence | None = Field(None, description="the same within digits; default 1500ms")
     max_speech: Patience | None = Field(None, description="longest utterance; default 20s")

@@ -29,6 +29,8 @@ APART_SAMPLES = 7 * SAMPLE_RATE_HZ // 10
 """So soon after a partial another by the clock is not worth its cost."""
 WORDLESS_SAMPLES = 3 * SAMPLE_RATE_HZ // 8
 """The listener asks again as soon as this only where there was no word yet."""
+GROWTH = 0.1
+"""Of what was said since its beginning must be new: a partial reads all of it again."""
 ENDS = (SpeechEnded, BargeInRejected, TurnEnded)
 
 
@@ -70,6 +72,8 @@ class Dips:
         self._quiet += 1
         last = self._open
         if last is None or self._loud < LEAST_LOUD or self._quiet < WINDOWS:
+            return []
+        if at + WINDOW - last.end_at < GROWTH * (at + WINDOW - last.start_at):
             return []
         self._open = Recognise(last.utterance, "partial", last.start_at, at + WINDOW)
         self._is_dip, self._loud = True, 0

@@ -88,6 +88,8 @@ class Answer:
         Asks for all that he said, for it may be all: of 120 such silences 115 went on (LOG.md).
         """
         if quiet_at is None:
+            if self.utterance.final is not None:
+                self._endpointer.on_resumed()
             self.utterance.resume()
         elif at - quiet_at >= AHEAD_SAMPLES and not self.utterance.is_asked:
             return self.utterance.whole("speculative", at)

@@ -52,6 +52,7 @@ class BargeInPolicy:
         self._rejected = 0
         self._ignored_at: int | None = None  # onset of speech that was judged already
         self._onset_at: int | None = None  # of the candidate
+        self._speech_at: int | None = None  # of the speech it is part of: may be older
         self._ended_at: int | None = None
         self._since: int | None = None  # speech counts from here
         self._verdict: Rejection | None = None  # on what was recognised so far
@@ -114,7 +115,7 @@ class BargeInPolicy:
             return self._yield(BargeIn(onset_at, "speech"))
         if at - onset_at < _samples(self._needed_ms(echo)):
             return None
-        self._onset_at = onset_at
+        self._onset_at, self._speech_at = onset_at, speech.at
         return BargeInCandidate(onset_at, at)
 
     def _needed_ms(self, echo: EchoState) -> int:
@@ -133,7 +134,7 @@ class BargeInPolicy:
             if at - onset_at < _samples(patience_ms):
                 return None
             if self._verdict is not None:
-                return self._reject(onset_at, self._verdict, at, speech)
+                return self._reject(self._verdict, at, speech)
             return self._yield(BargeIn(onset_at, "speech"))
         if self._ended_at is None:
             self._ended_at = at
@@ -157,17 +158,13 @@ class BargeInPolicy:
         self._verdict, self._is_doubtful = verdict, is_doubtful
         if verdict is None or not is_final:
             return None
-        return self._reject(onset_at, verdict, at, None)
+        return self._reject(verdict, at, None)
 
     def _reject(
-        self,
-        onset_at: int,
-        verdict: Rejection,
-        at: int,
-        speech: SpeechStarted | None,
+        self, verdict: Rejection, at: int, speech: SpeechStarted | None
     ) -> BargeInRejected:
         self._rejected += 1
-        self._ignored_at = onset_at if speech is None else speech.at
+        self._ignored_at = self._speech_at if speech is None else speech.at
         self._onset_at = self._ended_at = self._verdict = None
         self._is_doubtful = False
         return BargeInRejected(at, verdict)

@@ -157,6 +157,12 @@ class Endpointer:
         if event.detected_at >= utterance.known_at:  # else the end of something earlier
             utterance.ended_at = max(event.at, utterance.started_at)
 
+    def on_resumed(self) -> None:
+        """Silence that might have ended the speech going on did not: what was judged of all that
+        was said until then holds no more."""
+        if self._utterance is not None and self._utterance.ended_at is None:
+            self._utterance.completeness = self._utterance.confidence = None
+
     def on_completeness(
         self, completeness: Completeness, at: int, confidence: float | None = None
     ) -> None:

@@ -256,6 +256,10 @@ class Listener:
         if kind == "partial":
             self._utterance.take_partial(hypothesis)
             return self._partial(hypothesis, at)
+        if hypothesis is None and self._state is _State.LISTENING:
+            if self._utterance.is_newest(end_at):
+                self._utterance.resume()  # it is asked for again, at the turn's end at the latest
+            return []
         final = self._utterance.take(end_at, hypothesis)
         if final is None:
             return []
@@ -315,6 +319,8 @@ class Listener:
             case BargeInRejected():
                 self._utterance.forget()
                 return [event]
+        if event.kind == "speech" and self._speech is not None:
+            self._answer.open(event.at)  # older words were meant for what was asked before
         out = [event, *self._listen(event.at)]
         if self._speech is None and self._last is not None and event.kind != "dtmf":
             # What took the floor is over: the endpointer heard of neither its begin nor its end.
