@@ -189,6 +189,17 @@ def test_the_next_utterance_waits_for_the_final_of_the_last():
     assert finals == ["1 2 3", "7 8 9"]
 
 
+def test_a_final_that_waits_is_answered_though_a_third_utterance_has_begun():
+    desk = Desk([*range(1, 10), *[0] * 11])
+    desk.job(0, PARTIAL, 0, 0)
+    desk.run(0.5)
+    desk.job(0, FINAL, 0, 3840)
+    desk.job(0, FINAL, 3840, 3900, utterance=2)
+    desk.job(0, PARTIAL, 3900, 3990, utterance=3)
+    desk.run(3.0)
+    assert {job.utterance for _, job, _ in desk.answers if job.kind is FINAL} == {1, 2}
+
+
 def test_a_row_that_fails_is_fed_once_more_and_its_neighbours_do_not_notice():
     desk = Desk(SAID, SAID)
     desk.model.poison = [3]

@@ -141,6 +141,31 @@ def test_no_time_refuses_the_new_call():
     assert engine.calls == 1
 
 
+def test_a_stall_shuts_the_door_for_a_while_only():
+    engine = engine_with(Scripted(), admission=Admission(0.1, utilisation=0.5))
+    engine.release(engine.open(0.0))
+    engine.admission.record(1, 5.0)
+    with pytest.raises(CapacityError, match="no time"):
+        engine.open(0.0)
+    for _ in range(100):
+        engine.measure_again()
+    assert engine.calls == 0
+    engine.open(0.0)
+    assert engine.calls == 1
+
+
+def test_who_is_behind_waits_for_nobody():
+    engine = engine_with(Scripted())
+    behind, other = engine.open(0.0), engine.open(0.0)
+    for slot in (behind, other):
+        engine.push(slot, say(1, 60), 0.06)
+    assert len(engine.advance(0.06)) == 2
+    engine.push(behind, say(2), 0.16)
+    assert engine.advance(0.161) == [], "the other may still come"
+    engine.push(behind, say(3), 0.16)
+    assert [emission.slot for emission in engine.advance(0.161)] == [behind]
+
+
 def test_all_slots_taken_is_said():
     engine = engine_with(Scripted(), lanes=1)
     for _ in range(3):

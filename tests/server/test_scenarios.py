@@ -130,6 +130,7 @@ def test_every_plan_reaches_goals_and_misses_some_and_is_spoken(file: str) -> No
         ("{caller: x, goal: maybe}", "'goal' must be true or false, not 'maybe'"),
         ("{caller: x, within_ms: soon}", "'within_ms' is a number of milliseconds"),
         ("{caller: x, matches: '('}", "'matches': '(' is no regular expression"),
+        ("{caller: x, matches: 'a{99999999999999}'}", "is no regular expression"),
         ("{caller: x, said: {a: b}}", "'said' must be a text or a list of texts"),
         ("[a, b]", "a turn is a mapping"),
     ],

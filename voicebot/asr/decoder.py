@@ -23,8 +23,6 @@ TOKENS_FLOOR = 8
 MAX_REPEATS = 3
 """A phrase said more often than that in a row is the decoder looping, not the caller."""
 LONGEST_LOOP = 8
-MARGIN = 6.0
-"""The search ends when its best beam is e^6 times less probable than a finished one."""
 NARROW = 4.0
 """A beam e^4 times less probable than the best, going on or finished, is given up."""
 LENGTH_POWER = 0.8
@@ -37,7 +35,7 @@ FREE_RANK = 3
 CANDIDATES = 24
 """Tokens of a row looked at apart from those of phrases."""
 BIAS_MARGIN = 12.0
-"""As MARGIN, with an automaton: what a beam may still gain by its phrases comes on top."""
+"""As NARROW, with an automaton: what a beam may still gain by its phrases comes on top."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +187,7 @@ class _Group:
         elif self.finished and self.beams:
             has_enough = len(self.finished) >= self.width
             if self.automaton is None:
-                is_over = has_enough or self.beams[0].total < best - MARGIN  # totals only fall
+                is_over = has_enough or self.beams[0].total < best - NARROW  # totals only fall
             else:  # ends that no grammar allows do not count as enough
                 is_over = self.beams[0].total < best - (0.0 if has_enough else BIAS_MARGIN)
             if is_over:

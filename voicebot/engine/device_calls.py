@@ -174,6 +174,7 @@ class DeviceCalls:
         whole = (missing > 0) & (there >= missing)
         for count in np.unique(missing[whole]).tolist():
             self._push([live[i] for i in np.flatnonzero(whole & (missing == count))], count, now)
+        self._feed_ahead(live, until, now)
         for index in np.flatnonzero((missing > 0) & (there < missing)).tolist():
             call = live[index]
             final = call.jobs.get(JobKind.FINAL)
@@ -182,6 +183,13 @@ class DeviceCalls:
                     self._push([call], int(there[index]), now)
                 call.is_ending = True
                 self.lanes.finish(call.row, now)
+
+    def _feed_ahead(self, live: Sequence[_Call], until: NDArray[np.int64], now: float) -> None:
+        """A second chunk of those who are behind, by which the lane knows that they are."""
+        there = until - np.array([call.fed_until for call in live])
+        lacks = self.lanes.missing(np.array([call.row for call in live], np.intp), 2)
+        for index in np.flatnonzero((lacks > 0) & (there >= lacks)).tolist():
+            self._push([live[index]], int(lacks[index]), now)
 
     def _push(self, calls: Sequence[_Call], count: int, now: float) -> None:
         audio = np.zeros((len(calls), count), np.int16)
@@ -257,8 +265,8 @@ class DeviceCalls:
         call.forget()
         self._rest(call)
         later, call.later = call.later, {}
-        for kind in sorted(later):
-            self._take(call, later[kind], now)
+        for job in sorted(later.values(), key=lambda job: (job.utterance, job.kind)):
+            self.ask(job, now)  # of a third utterance: waits for the second's final
 
     def _rest(self, call: _Call) -> None:
         call.rests = True

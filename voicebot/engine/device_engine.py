@@ -86,14 +86,25 @@ class DeviceEngine:
         """How long a step of each size takes, where nobody speaks: the first of each is not
         counted, it takes memory. Admission knows it before the first call comes."""
         for size in self._model.buckets:
-            audio = np.zeros((size, self._chunk), np.int16)
-            nobody = LaneChunk(audio, np.zeros(size, bool), np.full(size, GOES_ON, np.int64))
-            for is_counted in (False, True):
-                begun = self._clock()
-                self._model.submit(0, nobody)
-                self._model.collect(0)
-                if is_counted:
-                    self.admission.record(size, self._clock() - begun)
+            self._step_for_nobody(size)
+            self.admission.record(size, self._step_for_nobody(size))
+
+    def measure_again(self) -> None:
+        """While calls are refused for time: sizes that no live call makes are not measured by
+        itself, and what one slow step told of them would count for good. Live calls are not
+        touched: nobody takes part. Whatever the device reports is raised."""
+        if self._pools:
+            for size in self._model.buckets:
+                self.admission.record(size, self._step_for_nobody(size))
+
+    def _step_for_nobody(self, size: int) -> float:
+        """Seconds of it."""
+        audio = np.zeros((size, self._chunk), np.int16)
+        begun = self._clock()
+        nobody = LaneChunk(audio, np.zeros(size, bool), np.full(size, GOES_ON, np.int64))
+        self._model.submit(0, nobody)
+        self._model.collect(0)
+        return self._clock() - begun
 
     def reserve(self, calls: int) -> None:
         """Take the memory for so many calls now; CapacityError where there is none."""
@@ -156,10 +167,10 @@ class DeviceEngine:
         """Samples of the present utterance that were computed."""
         return max(0, int(self._taken[slot] - self._silence[slot]))
 
-    def missing(self, slots: NDArray[np.intp]) -> NDArray[np.int64]:
-        """Samples until each has a whole chunk; 0 where one waits to be computed."""
+    def missing(self, slots: NDArray[np.intp], chunks: int = 1) -> NDArray[np.int64]:
+        """Samples until each has so many whole chunks; 0 where they wait to be computed."""
         there = self._written[slots] - self._taken[slots]
-        missing: NDArray[np.int64] = np.maximum(self._chunk - there, 0)
+        missing: NDArray[np.int64] = np.maximum(chunks * self._chunk - there, 0)
         return missing
 
     def release(self, slot: int) -> None:
@@ -212,7 +223,10 @@ class DeviceEngine:
             is_complete = int((ready <= now).sum()) >= live
             is_final = bool(((self._ends[rows] != GOES_ON) & self._open[rows]).any())
             is_final = is_final and now >= self._stepped[lane] + FLUSH_SHARE * self.chunk_s
-            if is_complete or is_final or now >= waited + GRACE_S:
+            # Who is behind must catch up before his front end loses patience: he waits for nobody.
+            behind = self._written[rows] - self._taken[rows] >= 2 * self._chunk
+            is_behind = bool((behind & self._open[rows] & (ready <= now)).any())
+            if is_complete or is_final or is_behind or now >= waited + GRACE_S:
                 found.append((waited, lane))
         return [lane for _, lane in sorted(found)]
 

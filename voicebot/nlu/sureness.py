@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from dataclasses import dataclass
 
 from voicebot.events import Hypothesis
 from voicebot.nlu.similarity import Heard
 from voicebot.nlu.understanding import Understanding
+
+_WORD = re.compile(r"\S+")
+"""As str.split() finds them."""
 
 
 def combined(quality: float, confidence: float) -> float:
@@ -30,7 +34,7 @@ class Sureness:
         """Of the hypothesis' text or one of its alternatives; words that the recogniser says
         nothing of are as sure as the text, `confidence`."""
         text = understood.text
-        begins = [at for at, sign in enumerate(text) if sign != " " and text[at - 1 : at] in " "]
+        begins = [word.start() for word in _WORD.finditer(text)]
         words = hypothesis.words
         if text == hypothesis.text and len(words) == len(begins):
             of_words = [word.confidence for word in words]
@@ -44,7 +48,7 @@ class Sureness:
                 found.append(confidence)
                 continue
             at = begin + len(token.raw)
-            found.append(of_words[bisect_right(begins, begin) - 1])
+            found.append(of_words[bisect_right(begins, begin) - 1] if begins else confidence)
         return cls(understood.heard, tuple(found))
 
     def between(self, start: int, end: int) -> float:

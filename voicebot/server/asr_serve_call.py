@@ -44,6 +44,8 @@ FALLBACK_S = 1.5
 """A call waits so long for a replica; less than the listener's patience, and within 2 s."""
 ANSWER_S = 3.0
 """A final or speculative request that takes longer is asked of another replica."""
+MOST_LATE = 2
+"""After so many the caller has waited long enough: it is answered without a replica."""
 MAX_EXPECTATION_BYTES = MAX_MESSAGE_BYTES // 4
 
 
@@ -53,6 +55,7 @@ class _Asked:
     is_sent: bool = False
     number: int = 0  # of the request, once sent
     sent_at: float = 0.0
+    lates: int = 0  # replicas that took too long for it
 
 
 class Calls(Protocol):
@@ -212,13 +215,18 @@ class RemoteCall:
             self._do_without()
             return
         late = [
-            asked
+            (kind, asked)
             for kind, asked in self._pending.items()
             if kind < JobKind.HOTWORD and asked.is_sent and now - asked.sent_at > ANSWER_S
         ]
         if late:
             log.warning("recogniser is late", url=self.link.url)
             self.link.avoid()
+            for kind, asked in late:
+                asked.lates += 1
+                if asked.lates >= MOST_LATE:
+                    del self._pending[kind]
+                    self._engine.fall_back(asked.job)
             self.move()
         elif self.link.is_leaving and not self._pending:
             self.move()

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import structlog
 from websockets.asyncio.server import ServerConnection
@@ -266,13 +267,18 @@ class _Stream:
         self._front_end = front_end
         self._number = number
         self._engine = engine
-        self._written = at
+        self._written = self._begun_at = at
         self._waiting: dict[JobKind, tuple[Ask, Expectation | None]] = {}
         self._asked: dict[tuple[JobKind, int, int, int], int] = {}  # request by what is asked
         self.handle: CallHandle = engine.open_call(self)
 
     def ask(self, ask: Ask, expectation: Expectation | None) -> None:
-        """A request; of each kind only the newest waits, as in the scheduler."""
+        """A request; of each kind only the newest waits, as in the scheduler.
+
+        Before the stream begins there is none of its audio, but perhaps still another call's.
+        """
+        begin = max(ask.start_at, self._begun_at)
+        ask = replace(ask, start_at=begin, end_at=max(ask.end_at, begin))
         if ask.kind is JobKind.FINAL:  # it makes these pointless
             self._waiting.pop(JobKind.SPECULATIVE, None)
             self._waiting.pop(JobKind.PARTIAL, None)

@@ -26,6 +26,8 @@ from voicebot.events import Hypothesis
 log = structlog.get_logger(__name__)
 
 TICK_S = 0.010
+MEASURE_S = 2.0
+"""While the door is shut for time: nobody is let in whose steps would tell that it passed."""
 SHORT_S = 10.0
 """After memory has run out, no call is taken for so long."""
 LOST = "the device is lost"
@@ -124,6 +126,7 @@ class StreamingEngine(AcceleratedEngine):
         self._full: CapacityError | None = None  # as the other thread last saw it
         self._placed: dict[int, CallHandle] = {}
         self._failures = 0
+        self._measured_at = clock()
 
     def open_call(self, sink: CallSink) -> CallHandle:
         """See AcceleratedEngine; where there proves to be no room, the sink is told later."""
@@ -166,7 +169,8 @@ class StreamingEngine(AcceleratedEngine):
     def _wait(self) -> None:
         with self._work:
             if not self._news and not self._stopping and not self.is_lost:
-                self._work.wait(TICK_S if self._streams.is_listening else None)
+                shut = MEASURE_S if self._is_short_of_time else None
+                self._work.wait(TICK_S if self._streams.is_listening else shut)
 
     def _once(self) -> None:
         began = self._clock()
@@ -189,6 +193,14 @@ class StreamingEngine(AcceleratedEngine):
             self._observer.engine_failure("recognise")
         self._failures = self._streams.failures
         self._full = self._streams.refusal()
+        if self._is_short_of_time and ended >= self._measured_at + MEASURE_S:
+            self._streams.lanes.measure_again()
+            self._measured_at = self._clock()
+            self._full = self._streams.refusal()
+
+    @property
+    def _is_short_of_time(self) -> bool:
+        return self._full is not None and self._full.why == "time"
 
     def _observe(self, answers: Sequence[Recognised]) -> None:
         for kind in JobKind:

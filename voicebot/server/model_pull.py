@@ -20,6 +20,7 @@ from voicebot.errors import ModelUnavailable
 TIMEOUT_S = 30.0
 _BLOCK = 1 << 16
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_SIZE = re.compile(r"[1-9][0-9]{0,14}")
 
 Progress = Callable[[str, int, int], None]
 """Called with a file's name, the bytes that are there and the bytes there will be."""
@@ -59,7 +60,7 @@ def pinned(path: Path, file: ModelFile) -> ModelFile:
     try:
         note = json.loads(_note(path).read_text(encoding="utf-8"))
         size, sha256 = int(note["size"]), str(note["sha256"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return file
     if size <= 0 or not _SHA256.fullmatch(sha256):
         return file
@@ -74,13 +75,14 @@ def _published(session: httpx.Client, url: str, file: ModelFile, path: Path) -> 
     """What the server says of it (Hugging Face: the LFS object's SHA-256 as X-Linked-ETag, its
     size as X-Linked-Size, in the answer before the redirect), noted from now on."""
     response = session.head(url, follow_redirects=False)
-    if response.is_redirect and "X-Linked-ETag" not in response.headers:
-        response = session.head(str(response.next_request.url), follow_redirects=False)  # type: ignore[union-attr]  # a redirect has one
+    onward = response.next_request  # None also for a redirect that says not where to
+    if onward is not None and "X-Linked-ETag" not in response.headers:
+        response = session.head(str(onward.url), follow_redirects=False)
     if not response.is_redirect:
         response.raise_for_status()
     sha256 = response.headers.get("X-Linked-ETag", "").strip('"').removeprefix("sha256:").lower()
     size = response.headers.get("X-Linked-Size", "")
-    if not _SHA256.fullmatch(sha256) or not size.isdecimal() or int(size) == 0:
+    if not _SHA256.fullmatch(sha256) or not _SIZE.fullmatch(size):
         raise ModelUnavailable(
             f"{url}: the server publishes no checksum, so that nobody could tell a damaged file; "
             f"put the file at {path} by hand"

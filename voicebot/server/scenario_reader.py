@@ -185,7 +185,7 @@ class _Reader:
             for text in texts:
                 try:
                     re.compile(text)
-                except re.error as error:
+                except (re.error, OverflowError, RecursionError) as error:
                     self._report(key, f"'matches': {text!r} is no regular expression: {error}")
                     return []
         return texts

@@ -160,9 +160,7 @@ class BargeInPolicy:
             return None
         return self._reject(verdict, at, None)
 
-    def _reject(
-        self, verdict: Rejection, at: int, speech: SpeechStarted | None
-    ) -> BargeInRejected:
+    def _reject(self, verdict: Rejection, at: int, speech: SpeechStarted | None) -> BargeInRejected:
         self._rejected += 1
         self._ignored_at = self._speech_at if speech is None else speech.at
         self._onset_at = self._ended_at = self._verdict = None
