@@ -39,7 +39,7 @@ def test_one_utterance_fills_every_slot() -> None:
 
 
 def test_words_may_stand_apart_by_any_white_space() -> None:
-    found = heard(" two \t small\u00a0lattes\n", COFFEE)
+    found = heard("two \t small\u00a0lattes\n", COFFEE)
     assert ("size", "small") in {(s.name, s.value) for s in found.slots}
 
 
