@@ -8,8 +8,9 @@ turns_noise.hummed_nod). Whatever is not a telephone recording is made to sound 
 3400 Hz at its level.
 
 Sentences and keywords come from sessions held out of every training (crc32 of the session's name
-divisible by 5), orders likewise by file, digits from the takes 0 to 4, which are that corpus's own
-test set. The fillers come from all sessions: they are too few.
+divisible by 5), orders likewise by file, digits from speakers that the recogniser was not trained
+on (of all where there is none such), takes 0 to 4. The fillers come from all sessions: they are too
+few.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from voicebot.audio import mulaw
 from voicebot.audio.echo_path import active_rms
 from voicebot.audio.pcm import to_float
 from voicebot.errors import UserMistake
+from voicebot.evaluation.asr_corpus import is_trained
 from voicebot.evaluation.echo_corpus import speech_onset
 from voicebot.evaluation.turns_files import read_labels, read_rows, read_telephone
 from voicebot.evaluation.turns_noise import hummed_nod
@@ -183,7 +185,7 @@ def _digits(folder: Path) -> dict[str, dict[str, tuple[Signal, ...]]]:
     whole = {s: {d: tuple(t) for d, t in of.items()} for s, of in found.items() if len(of) == 10}
     if not whole:
         raise UserMistake(f"{folder}: no speaker of all ten digits (DIGIT_SPEAKER_TAKE.flac)")
-    return whole
+    return {s: of for s, of in whole.items() if not is_trained("digits", s)} or whole
 
 
 def _fillers(folder: Path) -> Iterator[Clip]:
