@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from file_server import Answers, serving
 
 from voicebot.errors import ModelUnavailable
 from voicebot.server import models
@@ -33,18 +31,22 @@ class Hub:
     published: str | None = SUM
     breaks_after: int | None = None
     moves: bool = False
+    is_lost: bool = False
+    size: str = ""
     asked: list[str] = field(default_factory=list)
     url: str = ""
 
 
-def handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
+def handler(hub: Hub) -> type[Answers]:
+    class Handler(Answers):
         def do_HEAD(self) -> None:
             hub.asked.append(f"HEAD {self.path}")
+            if hub.is_lost:
+                return self.answer(302, b"")
             if hub.moves and not self.path.startswith("/moved"):
                 return self.answer(307, b"", Location=f"/moved{self.path}")
             linked = {"X-Linked-ETag": f'"{hub.published}"'} if hub.published else {}
-            linked |= {"X-Linked-Size": str(len(hub.content))}
+            linked |= {"X-Linked-Size": hub.size or str(len(hub.content))}
             return self.answer(302, b"", Location="/files/1", **linked)
 
         def do_GET(self) -> None:
@@ -52,19 +54,9 @@ def handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
             hub.asked.append(f"GET {self.path} {wanted or ''}".strip())
             if not self.path.startswith("/files"):
                 return self.answer(302, b"", Location="/files/1")
-            start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted else 0
-            return self.answer(206 if start else 200, hub.content[start:])
-
-        def answer(self, status: int, body: bytes, **headers: str) -> None:
-            self.send_response(status)
-            for key, value in headers.items():
-                self.send_header(key, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body[: hub.breaks_after])
-
-        def log_message(self, *_: Any) -> None:
-            pass
+            start = self.begin()
+            found = hub.content[start:]
+            return self.answer(206 if start else 200, found, breaks_after=hub.breaks_after)
 
     return Handler
 
@@ -72,15 +64,10 @@ def handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     found = Hub()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler(found))
-    found.url = f"http://127.0.0.1:{server.server_address[1]}/small/resolve/main/{NAME}"
-    known(found, monkeypatch)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield found
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(handler(found)) as address:
+        found.url = f"{address}/small/resolve/main/{NAME}"
+        known(found, monkeypatch)
+        yield found
 
 
 def known(hub: Hub, monkeypatch: pytest.MonkeyPatch, size: int = 0, sha256: str = "") -> None:
@@ -114,6 +101,15 @@ def test_what_the_server_publishes_is_trusted_once_and_kept(
     assert "is not the file it should be" in refusal(tmp_path)
     assert not path.exists()
     assert not [asked for asked in hub.asked if asked.startswith("HEAD")]
+
+
+def test_a_redirect_to_nowhere_and_a_size_without_end_are_refused(hub: Hub, tmp_path: Path) -> None:
+    hub.is_lost = True
+    assert refusal(tmp_path)
+    hub.is_lost, hub.size = False, "9" * 5000
+    assert refusal(tmp_path)
+    hub.size = ""
+    assert models.pull("small", tmp_path)
 
 
 def test_a_download_that_broke_off_is_taken_up(hub: Hub, tmp_path: Path) -> None:

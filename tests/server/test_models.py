@@ -5,16 +5,15 @@ from __future__ import annotations
 import errno
 import hashlib
 import re
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from file_server import Answers, serving
 
 from voicebot.errors import ModelUnavailable
 from voicebot.server import model_pull, models
@@ -41,8 +40,8 @@ class Release:
     url: str = ""
 
 
-def handler(release: Release) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
+def handler(release: Release) -> type[Answers]:
+    class Handler(Answers):
         def do_GET(self) -> None:
             wanted = self.headers.get("Range")
             name = self.path.lstrip("/")
@@ -52,21 +51,9 @@ def handler(release: Release) -> type[BaseHTTPRequestHandler]:
             content = release.files.get(name)
             if release.status or content is None:
                 return self.answer(release.status or 404, b"no")
-            start = 0
-            if wanted and release.takes_ranges:
-                start = int(wanted.removeprefix("bytes=").removesuffix("-"))
-            return self.answer(206 if start else 200, content[start:])
-
-        def answer(self, status: int, body: bytes, **headers: str) -> None:
-            self.send_response(status)
-            for key, value in headers.items():
-                self.send_header(key, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body[: release.breaks_after])
-
-        def log_message(self, *_: Any) -> None:
-            pass
+            start = self.begin() if release.takes_ranges else 0
+            found = content[start:]
+            return self.answer(206 if start else 200, found, breaks_after=release.breaks_after)
 
     return Handler
 
@@ -84,14 +71,8 @@ def release(monkeypatch: pytest.MonkeyPatch) -> Iterator[Release]:
     monkeypatch.setattr(models, "FEATURES", features)
     monkeypatch.setattr(models, "MODELS", (features, word))
     found = Release()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler(found))
-    found.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield found
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(handler(found)) as found.url:
+        yield found
 
 
 def refusal(release: Release, cache: Path, name: str = "hello") -> str:
