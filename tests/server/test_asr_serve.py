@@ -93,6 +93,22 @@ async def test_many_streams_of_one_connection(url: str) -> None:
         assert heard[8].start_at == 8000
 
 
+async def test_no_words_of_the_call_before_in_its_place() -> None:
+    """A request that begins before its stream, and no audio: what lies there is another's."""
+    async with running(make_replica(capacity=1)) as url:
+        async with client(url) as one:
+            await one.opened(1)
+            await recognised(one, 1, 1)
+            await one.say(Close(1))
+        async with client(url) as other:
+            await other.opened(2, at=len(ECHO))
+            await other.say(Ask(2, 1, 1, JobKind.FINAL, 0, 0, len(ECHO)))
+            answer = await other.until(Answer)
+            assert isinstance(answer, Answer)
+            assert answer.hypothesis is not None
+            assert answer.hypothesis.text == ""
+
+
 async def test_expectations_and_all_kinds_of_requests(url: str, replica: Replica) -> None:
     waits = Expectation(state="card/number", hints=("one two",))
     async with client(url) as front_end:
