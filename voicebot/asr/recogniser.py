@@ -226,7 +226,7 @@ class Recogniser:
         drafts: Sequence[Draft | None] | None = None,
     ) -> list[list[Decoded]]:
         """The best sentences of each piece: the greedy one alone where that is enough."""
-        limits = _limits(pieces, max_tokens)
+        limits = token_limits(pieces, max_tokens)
         begun = [draft.tokens if draft else () for draft in drafts or [None] * len(limits)]
         least = -math.inf if nbest <= 1 else SURE
         found = [[one] for one in greedy(self.model.decoder, encoded, limits, begun, least=least)]
@@ -258,7 +258,7 @@ class Recogniser:
         automata: Sequence[Automaton | None] | None = None,
     ) -> list[list[Decoded]]:
         """With beams."""
-        limits = _limits(pieces, max_tokens)
+        limits = token_limits(pieces, max_tokens)
         return search(self.model.decoder, encoded, limits, max(nbest, BEAMS), automata)
 
     def _encode(self, pieces: list[Samples]) -> Encoded:
@@ -298,7 +298,8 @@ class Recogniser:
         return Hypothesis(text, words, judged.utterance, ranked)
 
 
-def _limits(pieces: Sequence[Samples], max_tokens: int | None) -> list[int]:
+def token_limits(pieces: Sequence[Samples], max_tokens: int | None) -> list[int]:
+    """The most tokens that each piece may take."""
     limits = [token_limit(len(piece) / SAMPLE_RATE_HZ) for piece in pieces]
     return limits if max_tokens is None else [min(limit, max_tokens) for limit in limits]
 

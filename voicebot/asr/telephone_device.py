@@ -17,11 +17,11 @@ from torch import Tensor
 
 from voicebot.asr import checkpoint
 from voicebot.asr.automaton import Automaton
-from voicebot.asr.decoder import Decoded, token_limit
+from voicebot.asr.decoder import Decoded
 from voicebot.asr.device_streams import is_full
 from voicebot.asr.moonshine import SAMPLE_RATE_HZ, Encoded, Moonshine
 from voicebot.asr.moonshine_device import decode
-from voicebot.asr.recogniser import Frames, JudgeEnd, Recogniser
+from voicebot.asr.recogniser import Frames, JudgeEnd, Recogniser, token_limits
 from voicebot.asr.stream import Draft
 from voicebot.asr.utterance import Samples
 from voicebot.asr.vocabulary import Vocabulary
@@ -122,9 +122,7 @@ class DeviceRecogniser(Recogniser):
         automata: Sequence[Automaton | None] | None = None,
         drafts: Sequence[Draft | None] | None = None,
     ) -> list[list[Decoded]]:
-        limits = [token_limit(len(piece) / SAMPLE_RATE_HZ) for piece in pieces]
-        if max_tokens is not None:
-            limits = [min(limit, max_tokens) for limit in limits]
+        limits = token_limits(pieces, max_tokens)
         assert isinstance(encoded, _OnDevice)
         there = Encoded(encoded.device_frames, encoded.lengths)
         return [[one] for one in decode(self.model, there, limits)]
