@@ -53,8 +53,19 @@ def cues(heard: Heard, candidate: Candidate, slots: Iterable[str]) -> frozenset[
     return frozenset()
 
 
-def is_denied(heard: Heard, candidate: Candidate, *, no_is_answer: bool, pauses: set[int]) -> bool:
-    """True behind "not", "instead of", "don't want"; behind "no" unless that answers a question."""
+def is_denied(
+    heard: Heard,
+    candidate: Candidate,
+    *,
+    no_is_answer: bool,
+    pauses: set[int],
+    rivals: Iterable[Candidate] = (),
+) -> bool:
+    """True behind "not", "instead of", "don't want"; behind "no" unless that answers a question or
+    corrects: of "fifty no fifteen" the first is denied, whether or not a pause was written.
+
+    `rivals` are the candidates for the same slot.
+    """
     index = _first_word(heard, candidate)
     for back in range(1, 4):
         at = index - back
@@ -66,18 +77,35 @@ def is_denied(heard: Heard, candidate: Candidate, *, no_is_answer: bool, pauses:
         if at > 0 and (heard.words[at - 1], word) in _TWO_WORD_DENIALS:
             return True
         if word == "no" and back == 1:
-            return not no_is_answer and heard.token_of[at] not in pauses
+            is_answer = no_is_answer or heard.token_of[at] in pauses
+            return not is_answer and not _corrects(heard, at, rivals)
         if word not in _BETWEEN:
             return False
     return False
 
 
+def _corrects(heard: Heard, no: int, rivals: Iterable[Candidate]) -> bool:
+    """Whether another value of the slot was said before the word "no": "no monday no tuesday"
+    wants neither."""
+    begins = (
+        _first_word(heard, rival)
+        for rival in rivals
+        if rival.end <= heard.starts[no] and rival.quality >= SURE
+    )
+    return any(at == 0 or heard.words[at - 1] != "no" for at in begins)
+
+
 def corrected(
-    heard: Heard, candidates: Sequence[Candidate], answers: frozenset[str] = frozenset()
+    heard: Heard,
+    candidates: Sequence[Candidate],
+    answers: frozenset[str] = frozenset(),
+    strings: frozenset[str] = frozenset(),
 ) -> list[Candidate]:
     """Denies what was said before "no", "sorry", "I mean" when the same slot is said again.
 
-    `answers` are the slots of yes and no: those words mark corrections themselves.
+    `answers` are the slots of yes and no: those words mark corrections themselves. `strings` are
+    the slots of digits and letters, of which a part may be corrected ("five six, no, seven"):
+    which part is not known, so neither value counts.
     """
     said = [
         (heard.starts[i], marker)
@@ -93,6 +121,12 @@ def corrected(
     for candidate in candidates:
         if _is_taken_back(candidate, candidates, turns, answers):
             continue
+        if any(fill.slot in strings for fill in candidate.fills) and any(
+            _is_patched(*pair, marks)
+            for other in candidates
+            for pair in ((candidate, other), (other, candidate))
+        ):
+            continue
         slots = {fill.slot for fill in candidate.fills} - answers
         is_corrected = bool(slots) and not candidate.is_denied and any(
             other.start >= mark >= candidate.end
@@ -104,6 +138,15 @@ def corrected(
         )  # fmt: skip
         out.append(replace(candidate, is_denied=True) if is_corrected else candidate)
     return out
+
+
+def _is_patched(first: Candidate, second: Candidate, marks: Sequence[int]) -> bool:
+    """Whether the second, behind a correction, is too short to be said in place of the first."""
+    return any(
+        one.slot == other.slot and len(other.value) < len(one.value)
+        for one in first.fills
+        for other in second.fills
+    ) and any(first.end <= mark <= second.start for mark in marks)
 
 
 def _is_taken_back(

@@ -105,9 +105,11 @@ def _in_context(
     pauses = {i for i, token in enumerate(tokens) if token.breaks_after}
     out: list[Candidate] = []
     rivals: dict[tuple[int, int, str], set[str]] = {}
+    of_slot: dict[str, list[Candidate]] = {}
     for candidate in candidates:
         for fill in candidate.fills:
             rivals.setdefault((fill.start, fill.end, fill.value), set()).add(fill.slot)
+            of_slot.setdefault(fill.slot, []).append(candidate)
     for candidate in candidates:
         if not candidate.fills:
             out.append(candidate)
@@ -119,13 +121,17 @@ def _in_context(
             if cued and slot not in cued:
                 continue
         denied = compiled.slots[slot].type is not SlotType.YES_NO and context.is_denied(
-            heard, candidate, no_is_answer=bool(compiled.answers), pauses=pauses
+            heard,
+            candidate,
+            no_is_answer=bool(compiled.answers),
+            pauses=pauses,
+            rivals=of_slot[slot],
         )
         if not denied:
             out.append(candidate)
         elif candidate.quality >= context.SURE:  # a guess is no denial
             out.append(replace(candidate, is_denied=True))
-    return context.corrected(heard, out, compiled.answers)
+    return context.corrected(heard, out, compiled.answers, compiled.strings)
 
 
 def _by_slot(
