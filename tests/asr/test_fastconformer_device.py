@@ -149,6 +149,10 @@ class Watched(TorchDispatchMode):
         self.found: set[str] = set()
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        with self:  # what an operation is made of: in inference mode it comes as one
+            told = func.decompose(*args, **(kwargs or {}))
+        if told is not NotImplemented:
+            return told
         name = func.name()
         told = func(*args, **(kwargs or {}))
         if any(word in name.replace("not_equal", "") for word in self.ASK):
@@ -177,6 +181,35 @@ def test_a_step_asks_the_device_for_nothing_and_takes_nothing_of_the_host(durati
         lanes.transducer.finish(lane.state.decoder, lane.labels, lane.counts)
     assert watched.found == set()
     assert (lane.mel.dtype, lane.encoded.dtype) == (torch.float32, torch.bfloat16)
+
+
+class Copies(TorchDispatchMode):
+    """Shapes of what is copied."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shapes: list[tuple[int, ...]] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        with self:  # what an operation is made of: in inference mode it comes as one
+            told = func.decompose(*args, **(kwargs or {}))
+        if told is not NotImplemented:
+            return told
+        told = func(*args, **(kwargs or {}))
+        if func.name().startswith(("aten::clone", "aten::_to_copy", "aten::copy_")):
+            self.shapes.append(tuple(told.shape))
+        return told
+
+
+def test_a_step_copies_the_position_keys_for_nobody(model):
+    """They are as long as the context, and the same for every row."""
+    lanes = FastConformerLanes(model, SHAPE, lane_rows=4)
+    lane = lanes._allocate()
+    keys = tuple(lanes.streamer.position_keys[0].shape)[-2:]
+    with torch.inference_mode(), Copies() as copies:
+        lanes._encoder(lane, 4)
+    assert copies.shapes
+    assert [shape for shape in copies.shapes if shape[-2:] == keys] == []
 
 
 def test_a_capture_that_breaks_off_for_lack_of_memory_is_a_refusal(model, monkeypatch):

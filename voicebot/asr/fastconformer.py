@@ -160,7 +160,9 @@ class Attention(nn.Module):
         and a key; mask [B or 1, T, S]: True where a query may see a key.
         """
         scale = q.shape[-1] ** -0.5
-        by_position = (q + self.bias_v).transpose(1, 2) @ keys  # [B, H, T, P]
+        # Of all rows in one product of each head: a broadcast one copies the keys for every row.
+        queries = (q + self.bias_v).flatten(0, 1).transpose(0, 1)  # [H, B T, D]; then [B, H, T, P]:
+        by_position = (queries @ keys).view(self.heads, *q.shape[:2], -1).transpose(0, 1)
         index = index[:, None].expand(by_position.shape[0], self.heads, -1, -1)
         bias = by_position.gather(-1, index) * scale
         if mask is not None:
