@@ -1,6 +1,6 @@
 import pytest
 
-from voicebot.engine.scheduler import Job, JobKind, Scheduler
+from voicebot.engine.scheduler import DeviceScheduler, Job, JobKind, Scheduler
 
 pytestmark = pytest.mark.unit
 
@@ -93,3 +93,38 @@ def test_withdrawn_call_leaves_nothing() -> None:
     scheduler.submit(job(0, JobKind.PARTIAL))
     scheduler.withdraw(0)
     assert len(scheduler) == 0
+
+
+def asked(slot: int, kind: JobKind, seconds: float, at: float) -> Job:
+    return Job(slot, 1, 1, kind, 0, int(seconds * 8000), at)
+
+
+def test_on_a_device_all_kinds_of_like_length_share_a_batch() -> None:
+    scheduler = DeviceScheduler(64)
+    for slot, seconds in enumerate((0.2, 1.4, 2.0, 2.9, 4.0)):
+        scheduler.submit(asked(slot, JobKind.PARTIAL, seconds, 1.0))
+    scheduler.submit(asked(9, JobKind.FINAL, 3.0, 1.01))
+    scheduler.submit(asked(10, JobKind.SPECULATIVE, 4.4, 1.02))
+    assert [job.slot for job in scheduler.next_batch()] == [9, 10, 2, 3, 4]
+    assert [job.slot for job in scheduler.next_batch()] == [0, 1]
+    assert scheduler.next_batch() == []
+
+
+def test_on_a_device_finals_go_first_but_never_for_ever() -> None:
+    scheduler = DeviceScheduler(64)
+    scheduler.submit(asked(0, JobKind.PARTIAL, 1.0, 1.0))
+    for turn in range(20):
+        scheduler.submit(asked(1, JobKind.FINAL, 5.0, 1.0 + 0.03 * turn))
+        if scheduler.next_batch()[0].slot == 0:
+            break
+    assert turn == 4  # more than 100 ms later
+
+
+def test_batches_of_a_device_are_bounded_in_number_and_memory() -> None:
+    scheduler = DeviceScheduler(8)
+    for slot in range(20):
+        scheduler.submit(asked(slot, JobKind.PARTIAL, 1.0, 1.0 + slot))
+        scheduler.submit(asked(100 + slot, JobKind.FINAL, 6.0, 1.0 + slot))
+    assert [len(scheduler.next_batch()) for _ in range(8)] == [4, 8, 4, 4, 8, 4, 4, 4]
+    scheduler.submit(asked(200, JobKind.FINAL, 60.0, 0.0))
+    assert [job.slot for job in scheduler.next_batch()] == [200]

@@ -171,6 +171,55 @@ def test_chunks_that_newer_ones_replaced_count_as_late(monkeypatch):
     assert not machine.holds(Measured(9, chunks=in_time, shed=2))
 
 
+@pytest.mark.parametrize("step_s", [0.0, 0.005])
+def test_how_batches_are_put_together_does_not_bound_thousands_of_callers(monkeypatch, step_s):
+    """A device that takes no time, and one whose every step costs 5 ms, whoever is in it."""
+    clock = Instant()
+    monkeypatch.setattr(bench_pace.time, "sleep", clock.sleep)
+    trial = bench_pace.UtteranceTrial(
+        lambda batch, tokens: clock.sleep(step_s + 1.6e-5 * len(batch) * (step_s > 0)),
+        0.16,
+        max_batch=2048,
+        clock=clock,
+    )
+    measured = trial(17_203, 1.5)
+    assert scripted(1).holds(measured)
+    assert measured.percentile_ms("finals", 99) < 160
+    assert measured.shed == 0
+
+
+def test_a_trial_without_room_gives_back_what_it_took(monkeypatch):
+    from voicebot.asr.fastconformer_device import FastConformerLanes
+    from voicebot.asr.fastconformer_stream import ChunkShape
+
+    clock = Instant()
+    monkeypatch.setattr(bench_pace.time, "sleep", clock.sleep)
+    model = bench_models.fastconformer("tiny", torch.device("cpu"))
+    shape = ChunkShape(2, 8000)
+    lanes = FastConformerLanes(model, shape, lane_rows=2, clock=clock)
+    engine = DeviceEngine(lanes, lanes=2, admission=Admission(1e9), clock=clock)
+    trial = bench_pace.StreamingTrial(lambda _: engine, shape.samples, shape.lead, clock)
+    with pytest.raises(CapacityError):
+        trial(5, 1.0)
+    assert engine.calls == 0
+    assert trial(4, 1.0).chunks
+
+
+def test_late_finals_are_told_though_chunks_are_in_time(monkeypatch, capsys):
+    machine = scripted(10**9)
+    machine.trial = lambda streams, _: Measured(
+        streams, chunks=[0.1] * 100, finals=[0.3] * 50 + [0.3 + streams / 10] * 50, wall_s=1.0
+    )
+    monkeypatch.setattr(bench, "prepare", lambda *_, **__: machine)
+    for streams, word in ((1, "in time"), (4, "late")):
+        machine.trials.clear()
+        arguments = ["--model", "tiny", "--streams", str(streams), "--fixed"]
+        assert cli.main(["bench", "asr", *arguments]) == 0
+        printed = capsys.readouterr()
+        assert word in printed.out
+        assert ("but final p99 is 700 ms" in printed.err) == (streams == 4)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

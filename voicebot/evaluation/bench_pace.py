@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicebot.engine.device_engine import DeviceEngine
-from voicebot.engine.scheduler import Job, JobKind, Scheduler
+from voicebot.engine.scheduler import DeviceScheduler, Job, JobKind, Scheduler
 
 HOPELESS_CHUNKS = 4
 UTTERANCE_S = 5.0
@@ -94,9 +94,20 @@ class StreamingTrial:
     def __call__(self, streams: int, seconds: float) -> Measured:
         """See Trial."""
         engine = self._engine_for(streams)
+        slots: list[int] = []
+        try:
+            return self._measure(engine, streams, seconds, slots)
+        finally:
+            for slot in slots:  # also of a trial that there was no room for
+                engine.release(slot)
+
+    def _measure(
+        self, engine: DeviceEngine, streams: int, seconds: float, slots: list[int]
+    ) -> Measured:
+        """`slots`: those taken are added."""
         measured, rng = Measured(streams), np.random.default_rng(1)
         opened = self._clock()
-        lanes = self._open(engine, streams, opened)
+        lanes = self._open(engine, streams, opened, slots)
         # Opening thousands takes a while; whole chunks later they begin in the same order.
         chunks = int((self._clock() - opened) / engine.chunk_s) + 1
         begin = opened + chunks * engine.chunk_s
@@ -141,12 +152,11 @@ class StreamingTrial:
             ]
         measured.wall_s = self._clock() - begin
         measured.stage_s, measured.steps = dict(engine.stage_s), engine.steps
-        for lane in lanes:
-            for slot in lane.slots:
-                engine.release(int(slot))
         return measured
 
-    def _open(self, engine: DeviceEngine, streams: int, begin: float) -> list[_Lane]:
+    def _open(
+        self, engine: DeviceEngine, streams: int, begin: float, taken: list[int]
+    ) -> list[_Lane]:
         """Lanes due one after the other within a chunk."""
         engine.reserve(streams)
         rows = engine.lane_rows
@@ -156,8 +166,9 @@ class StreamingTrial:
         for index in range(count):
             at = begin + index / count * engine.chunk_s
             wanted = min(rows, streams - index * rows)
-            slots = np.array([engine.open(at) for _ in range(wanted)], np.intp)
-            lanes.append(_Lane(slots, at + first))
+            for _ in range(wanted):
+                taken.append(engine.open(at))
+            lanes.append(_Lane(np.array(taken[index * rows :], np.intp), at + first))
         for lane in lanes:
             lane.begun = [(np.arange(len(lane.slots)), self._chunk - self._lead)]
         return lanes
@@ -253,7 +264,7 @@ class UtteranceTrial:
         """See Trial."""
         measured = Measured(streams)
         audio = _noise(int((SPEECH_S[1] + 1) * 8000), 1)[0]
-        line = Scheduler(max_batch=self._max_batch, max_batch_samples=self._max_batch * 16000)
+        line = DeviceScheduler(self._max_batch)  # as asr-serve has it
         begin = self._clock() + 0.05
         callers = _Callers(streams, begin, self._activity)
         groups = [

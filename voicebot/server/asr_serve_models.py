@@ -24,7 +24,7 @@ RANDOM = "random:"
 """A network of that size with random weights, to try a device out: what it hears is nonsense."""
 CHUNK_MS = 160
 LANE_ROWS = {"cuda": 256, "cpu": 32}
-BATCH = {"cuda": 512, "cpu": 8}
+BATCH = {"cuda": 2048, "cpu": 8}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,21 +88,19 @@ def _in_batches(
     settings: Settings, device: Any, wanted: Wanted, observer: EngineObserver
 ) -> Engine:
     from voicebot.asr.telephone_device import DeviceRecogniser
-    from voicebot.engine.scheduler import SHORTEST_SAMPLES, Scheduler
+    from voicebot.engine.scheduler import DeviceScheduler
     from voicebot.server.asr_serve_device import AcceleratedEngine
 
     recogniser = DeviceRecogniser(
         settings.asr.cache_dir, device, model=_checkpoint(settings, wanted.model)
     )
     recogniser.warm_up()
-    most = BATCH[device.type]
-    samples = most * 2 * SHORTEST_SAMPLES
     return AcceleratedEngine(
         _telephone_runner(settings, recogniser, wanted.streams),
         slots=wanted.streams,
         is_alive=recogniser.is_alive,
         shortages=lambda: recogniser.shortages,
-        scheduler=Scheduler(max_batch=most, max_batch_samples=samples, max_partial_samples=samples),
+        scheduler=DeviceScheduler(BATCH[device.type]),
         observer=observer,
     )
 

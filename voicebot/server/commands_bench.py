@@ -89,6 +89,13 @@ def _print_notes(bench: Bench) -> None:
             f"--chunk-ms {bench.chunk_ms} --device cuda",
             file=sys.stderr,
         )
+    late = [trial for trial in bench.trials if bench.holds(trial) and bench.is_final_late(trial)]
+    for measured in sorted(late, key=lambda trial: trial.streams):
+        print(
+            f"voicebot: at {measured.streams} streams chunks are in time, but final p99 is "
+            f"{measured.percentile_ms('finals', 99):.0f} ms: fewer streams should be served",
+            file=sys.stderr,
+        )
 
 
 def _print_table(bench: Bench) -> None:
@@ -124,8 +131,14 @@ def _row(bench: Bench, measured: Measured) -> list[str]:
         *(f"{value:.0f} ms" if value < float("inf") else "-" for value in figures),
         f"{100 * measured.busy_s / max(measured.wall_s, 1e-9):.0f} %",
         f"{bench.step_ms(measured) / roofline:.1f} x",
-        "in time" if bench.holds(measured) else "too many",
+        _verdict(bench, measured),
     ]
+
+
+def _verdict(bench: Bench, measured: Measured) -> str:
+    if not bench.holds(measured):
+        return "too many"
+    return "finals late" if bench.is_final_late(measured) else "in time"
 
 
 def _stages(measured: Measured) -> str:
