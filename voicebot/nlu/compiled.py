@@ -17,6 +17,7 @@ MAX_SLOTS = 30
 """Slots considered at once; more than any form has."""
 
 
+_COUNTED = frozenset({SlotType.NUMBER, SlotType.AMOUNT, SlotType.TIME, SlotType.DIGITS})
 _STRINGS = frozenset({SlotType.DIGITS, SlotType.PHONE, SlotType.LETTERS})
 NEITHER = ""
 """Value of a yes/no slot where the caller does not know: nothing is filled."""
@@ -40,6 +41,7 @@ class CompiledExpectation:
             for name, slot in self.slots.items()
             if slot.type is SlotType.YES_NO and (slot is self.focus or name == CONFIRM_SLOT)
         )
+        self.counted = frozenset(name for name, slot in self.slots.items() if slot.type in _COUNTED)
         self.strings = frozenset(name for name, slot in self.slots.items() if slot.type in _STRINGS)
         self.slot_only: list[tuple[str, frozenset[str]]] = []
         self.mentioned_by: dict[str, set[str]] = {name: set() for name in self.slots}

@@ -27,6 +27,7 @@ _MARKERS = (
     ("change", "that"), ("i", "said"), ("perdon",), ("digo",), ("mejor",), ("quise", "decir"),
     ("quiero", "decir"), ("sino",), ("dije",),
 )  # fmt: skip
+_PERSONS = word_set("people person persons guest guests party adults seats personas")
 SURE = 0.8
 """Quality above which a value is certain enough to correct, or be corrected by, another."""
 
@@ -51,6 +52,17 @@ def cues(heard: Heard, candidate: Candidate, slots: Iterable[str]) -> frozenset[
         if word not in _BETWEEN:
             break
     return frozenset()
+
+
+def named_behind(heard: Heard, candidate: Candidate, slots: Iterable[str]) -> frozenset[str]:
+    """Slots that the word right behind a number names: the five of "five people" fills `people`
+    and `party_size`, whatever was asked for."""
+    index = heard.word_at[candidate.end - 1] + 1
+    if index >= len(heard.words):
+        return frozenset()
+    word = heard.words[index]
+    nouns = _PERSONS if word in _PERSONS else {word, word + "s", word.removesuffix("s")}
+    return frozenset(slot for slot in slots if name_words(slot) & nouns)
 
 
 def is_denied(

@@ -11,12 +11,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 
-from voicebot.events import Expectation, Hypothesis, SlotSpec, SlotType, SlotValue
+from voicebot.events import (
+    Expectation,
+    Hypothesis,
+    Interpretation,
+    SlotSpec,
+    SlotType,
+    SlotValue,
+)
+from voicebot.nlu.context import name_words
 from voicebot.nlu.text import tokenize
 from voicebot.nlu.words import word_set
 
 CONFIDENCE = 0.85
 """Of a value that was only referred to."""
+UNSURE = 0.35
+"""The same where it might be one of several: to be asked about."""
 _NOUNS: dict[str, frozenset[SlotType]] = {
     **dict.fromkeys(word_set("day date"), frozenset({SlotType.DATE})),
     **dict.fromkeys(word_set("time hour"), frozenset({SlotType.TIME})),
@@ -51,6 +61,10 @@ _CHANGE = re.compile(
 )
 _OTHER = re.compile(r"\bthe other (?:one|[a-z]+)\b")
 _EMPTY = word_set("one again thing please as too")
+_BESIDE = re.compile(
+    r"\b(?:(?P<cue>[a-z]+) )??(?:(?:(?:the|that|this) )?(?:very )?same(?: (?P<same>[a-z]+))?"
+    r"(?: of (?P<of>[a-z]+))?|that (?P<that>[a-z]+)|the (?P<other>other) (?P<one>[a-z]+))\b"
+)
 
 
 def resolve(
@@ -78,6 +92,100 @@ def resolve(
     if not found and focus is not None and _ALONE.fullmatch(words):
         found += _copied(focus, recent, words)
     return tuple({value.name: value for value in found}.values())
+
+
+def beside(
+    read: Interpretation,
+    expectation: Expectation,
+    recent: Sequence[SlotValue],
+    mentions: frozenset[str] = frozenset(),
+) -> tuple[SlotValue, ...]:
+    """Values pointed at beside what was understood: "cancel the same day", "twenty dollars from
+    that account". Slots that were filled by words are left alone, and so is a pointer that would
+    suit several slots.
+
+    `mentions`: slots that the intent's phrases speak of; the others are then not looked at.
+    """
+    words = " ".join(word for token in tokenize(read.text) for word in token.words)
+    given = {slot.name for slot in (*read.slots, *read.denied)}
+    known = [s for s in expectation.slots if s.type not in {SlotType.TEXT, SlotType.YES_NO}]
+    if any(slot.name in given for slot in expectation.slots if slot.type is SlotType.TEXT):
+        return ()
+    said = " ".join(slot.text.lower() for slot in (*read.slots, *read.denied))
+    found: dict[str, SlotValue] = {}
+    for match in _BESIDE.finditer(words):
+        pointer = match.group().removeprefix(f"{match['cue']} ")
+        if pointer in said:
+            continue  # the grammar has a value of that name
+        free = [s for s in known if s.name not in given | found.keys()]
+        fitting = _meant(match, free, known, mentions, has_intent=read.intent is not None)
+        if any(slot.name == expectation.focus for slot in fitting):
+            fitting = [slot for slot in fitting if slot.name == expectation.focus]
+        options = [
+            value
+            for slot in fitting
+            if (value := _pointed_at(slot, match, read.slots, recent, pointer)) is not None
+        ]
+        own = [value for value in options if any(value.name == one.name for one in recent)]
+        if len(options) > 1 and len(own) == 1:
+            options = own
+        if len(options) == 1:
+            found[options[0].name] = options[0]
+    return tuple(found.values())
+
+
+def _meant(
+    match: re.Match[str],
+    free: Sequence[SlotSpec],
+    known: Sequence[SlotSpec],
+    mentions: frozenset[str],
+    *,
+    has_intent: bool,
+) -> list[SlotSpec]:
+    """The free slots that a pointer may speak of, by its noun and the word before it."""
+    noun = match["same"] or match["that"] or match["one"] or ""
+    fitting = [slot for slot in free if not mentions or slot.name in mentions]
+    cued = [slot.name for slot in known if (match["cue"] or "") in name_words(slot.name)]
+    if cued and len(cued) < len(known):
+        fitting = [slot for slot in fitting if slot.name in cued]
+    of = match["of"]
+    if noun in _NOUNS:
+        fitting = [slot for slot in fitting if slot.type in _NOUNS[noun]]
+        if of and any(of in name_words(slot.name) for slot in fitting):
+            fitting = [slot for slot in fitting if of in name_words(slot.name)]
+        return fitting
+    if not noun or noun in _EMPTY:
+        return fitting if has_intent or cued else []
+    return [slot for slot in fitting if noun in name_words(slot.name) or noun in _words_of(slot)]
+
+
+def _words_of(slot: SlotSpec) -> frozenset[str]:
+    """The words of a slot's choices: "account" of the savings account."""
+    phrases = (phrase for choice in slot.choices for phrase in choice.phrases)
+    return frozenset(word for phrase in phrases for word in re.findall(r"[a-z]+", phrase.lower()))
+
+
+def _pointed_at(
+    slot: SlotSpec,
+    match: re.Match[str],
+    said: Sequence[SlotValue],
+    recent: Sequence[SlotValue],
+    text: str,
+) -> SlotValue | None:
+    """What the slot would hold then: no value that another choice took in the same breath."""
+    taken = {value.value for value in said}
+    if match["other"]:
+        found = _other(slot, (*recent, *said))
+        return found[0] if found else None
+    usable = [v for v in reversed(recent) if _fits(v.value, slot)]
+    if slot.type is SlotType.CHOICE:
+        usable = [value for value in usable if value.value not in taken]
+    own = [value for value in usable if value.name == slot.name]
+    if not usable:
+        return None
+    is_sure = bool(own) or len({value.value for value in usable}) == 1
+    value = (own or usable)[0].value
+    return SlotValue(slot.name, value, text, CONFIDENCE if is_sure else UNSURE)
 
 
 def _changed(

@@ -17,7 +17,7 @@ from voicebot.events import (
 from voicebot.nlu.alternatives import best_understood
 from voicebot.nlu.compiled import NEITHER, CompiledExpectation, compile_expectation
 from voicebot.nlu.completeness import completeness
-from voicebot.nlu.coreference import resolve
+from voicebot.nlu.coreference import beside, resolve
 from voicebot.nlu.keys import interpret_keys
 from voicebot.nlu.segmenter import Segmentation
 from voicebot.nlu.several import parts
@@ -43,8 +43,8 @@ def interpret(
     Every slot of the Expectation may be filled. Never raises, whatever the text. Alternatives
     of the recogniser count when the grammar explains them better than the first text. Where the
     grammar hears no intent, the classifier trained on the intents' examples may (intents_fallback);
-    wishes beyond the first are in `also`. Where nothing was understood, the caller may have pointed
-    at one of the `recent` values, last one last ("the same day").
+    wishes beyond the first are in `also`. For slots that no words filled, the caller may have
+    pointed at one of the `recent` values, last one last ("the same day").
     """
     understood = _one(hypothesis, expectation, today, recent)
     if understood.intent is None or understood.is_universal:
@@ -57,7 +57,12 @@ def interpret(
     wishes = parts(hypothesis.text, read)
     if not wishes:
         return understood
-    first, *others = (wish.read for wish in wishes)
+    values = list(recent)
+    found: list[Interpretation] = []
+    for wish in wishes:
+        found.append(_with_pointed(wish.read, expectation, values, hypothesis.confidence))
+        values += found[-1].slots
+    first, *others = found
     also = tuple(Reading(o.intent, o.slots, o.confidence) for o in others)
     return replace(first, text=hypothesis.text, also=also)
 
@@ -82,7 +87,11 @@ def _one(
     if understood.is_nomatch and recent:
         pointed = resolve(hypothesis.text, expectation, recent, today=today)
         if pointed:
-            return _pointed(understood, pointed, hypothesis.confidence)
+            understood = _pointed(understood, pointed, hypothesis.confidence)
+            if expectation.focus is not None:
+                return understood
+    elif recent:
+        understood = _with_pointed(understood, expectation, recent, hypothesis.confidence)
     if understood.intent is None and any(intent.examples for intent in expectation.intents):
         # Imported where examples ask for it: a second, and memory, that other plans save.
         from voicebot.nlu.intents_fallback import with_learned_intent
@@ -95,11 +104,40 @@ def _pointed(
     understood: Interpretation, slots: tuple[SlotValue, ...], confidence: float
 ) -> Interpretation:
     """The interpretation with slots that were only referred to."""
-    slots = tuple(
-        replace(slot, confidence=round(combined(slot.confidence, confidence), 4)) for slot in slots
-    )
+    slots = _scaled(slots, confidence)
     sure = min(slot.confidence for slot in slots)
     return replace(understood, slots=slots, confidence=sure, nbest=(Reading(None, slots, sure),))
+
+
+def _with_pointed(
+    understood: Interpretation,
+    expectation: Expectation,
+    recent: Sequence[SlotValue],
+    confidence: float,
+) -> Interpretation:
+    """The interpretation with slots pointed at beside what was said in words."""
+    if not recent or understood.is_universal:
+        return understood
+    mentioned_by = compile_expectation(expectation).mentioned_by
+    mentions = frozenset(n for n, intents in mentioned_by.items() if understood.intent in intents)
+    found = beside(understood, expectation, recent, mentions)
+    if not found:
+        return understood
+    added = _scaled(found, confidence)
+    readings = tuple(
+        replace(
+            one,
+            slots=(*one.slots, *(a for a in added if all(a.name != s.name for s in one.slots))),
+        )
+        for one in understood.nbest
+    )
+    return replace(understood, slots=(*understood.slots, *added), nbest=readings)
+
+
+def _scaled(slots: tuple[SlotValue, ...], confidence: float) -> tuple[SlotValue, ...]:
+    return tuple(
+        replace(slot, confidence=round(combined(slot.confidence, confidence), 4)) for slot in slots
+    )
 
 
 def _by_grammar(hypothesis: Hypothesis, expectation: Expectation, today: date) -> Interpretation:

@@ -105,10 +105,12 @@ def _in_context(
     pauses = {i for i, token in enumerate(tokens) if token.breaks_after}
     out: list[Candidate] = []
     rivals: dict[tuple[int, int, str], set[str]] = {}
+    at_place: dict[tuple[int, int], set[str]] = {}
     of_slot: dict[str, list[Candidate]] = {}
     for candidate in candidates:
         for fill in candidate.fills:
             rivals.setdefault((fill.start, fill.end, fill.value), set()).add(fill.slot)
+            at_place.setdefault((fill.start, fill.end), set()).add(fill.slot)
             of_slot.setdefault(fill.slot, []).append(candidate)
     for candidate in candidates:
         if not candidate.fills:
@@ -119,6 +121,10 @@ def _in_context(
         if len(same) > 1:
             cued = context.cues(heard, candidate, same)
             if cued and slot not in cued:
+                continue
+        if slot in compiled.counted and (others := at_place[fill.start, fill.end] - {slot}):
+            named = context.named_behind(heard, candidate, {slot, *others})
+            if named and slot not in named:
                 continue
         denied = compiled.slots[slot].type is not SlotType.YES_NO and context.is_denied(
             heard,
