@@ -209,6 +209,39 @@ def test_it_fills_and_goes_where_the_plan_says_and_the_caller_is_asked(talk: Tal
     assert talk.actions[-1] == Disconnect("booked")
 
 
+@pytest.mark.parametrize("is_done", [False, True])
+def test_what_it_fills_waits_for_the_form_whose_field_it_is(tmp_path: Path, is_done: bool) -> None:
+    text = ADVICE.replace("filled: {say: Goodbye., disconnect: {outcome: advised, goal: true}}",
+                          "filled: {say: 'So, {{ day }}.', goto: repair}")  # fmt: skip
+    talk = Talk(tmp_path, text)
+    talk.hears("my brakes are broken, friday would suit me")
+    talk.model(say="I see.", fill={"day": "friday"}, done=is_done)
+    assert ("model filled", None) in talk.notes
+    if not is_done:
+        assert talk.said == ["I see.", "Anything else?"]
+        talk.hears("no")
+        talk.model(done=True)
+    assert talk.said[-3:] == ["So, friday.", "Okay, friday.", "On friday."]
+    assert talk.actions[-1] == Disconnect("booked")
+
+
+def test_what_the_caller_says_himself_counts_more_than_what_it_filled(talk: Talk) -> None:
+    talk.hears("friday would suit me")
+    talk.model(fill={"day": "friday"})
+    talk(says("repair", day="monday"))
+    assert talk.said == ["On monday."]
+
+
+def test_what_it_filled_is_asked_about_where_the_field_says_so(tmp_path: Path) -> None:
+    talk = Talk(tmp_path, ADVICE.replace('"Which day?"', '"Which day?", confirm: always'))
+    talk.hears("friday would suit me")
+    talk.model(fill={"day": "friday"})
+    talk(says("repair"))
+    assert talk.said == ["friday. Is that right?"]
+    talk(says(confirmed="no"))
+    assert talk.said == ["Which day?"]
+
+
 def test_turns_are_bounded(talk: Talk) -> None:
     for _ in range(3):
         talk.hears("why")

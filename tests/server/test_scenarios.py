@@ -219,6 +219,21 @@ def test_what_came_instead(tmp_path: Path, old: str, new: str, what: str) -> Non
     assert shown[3].lstrip().startswith("came: ")
 
 
+def test_a_crash_is_that_scenarios_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def handle(*_: object) -> None:
+        raise KeyError("size")
+
+    path = suite_of(tmp_path, GOOD)
+    monkeypatch.setattr("voicebot.dialogue.machine.Machine._interpret", handle)
+    assert cli.main(["test", str(path), "--junit", str(tmp_path / "junit.xml")]) == 1
+    shown = capsys.readouterr().out
+    assert "the call crashed: KeyError: 'size' in test_scenarios.py:" in shown
+    assert "2 scenarios: 2 failed" in shown
+    assert ElementTree.parse(tmp_path / "junit.xml").getroot()[0].get("errors") == "2"
+
+
 def test_a_turn_after_the_end_of_the_call(tmp_path: Path) -> None:
     text = "scenarios:\n  one:\n    - large\n    - {caller: hello, said: x}\n"
     run = runs_of(load_suite(suite_of(tmp_path, text)))[0]

@@ -223,9 +223,16 @@ class Consulting:
         self._fill(fills)
 
     def _fill(self, fills: Mapping[str, str]) -> None:
-        """Values of the model are confirmed as doubtful ones of the caller are."""
+        """Values of the model are confirmed as doubtful ones of the caller are, by the form whose
+        fields they are: at once where that was entered, else when it comes."""
+        if fills:
+            self._performer.note("model filled", {"slots": list(fills)})
         for name, value in fills.items():
-            self._taker.fill(SlotValue(name, value, value, defaults.MODEL_CONFIDENCE))
+            found = SlotValue(name, value, value, defaults.MODEL_CONFIDENCE)
+            if name in self._performer.form.fields:
+                self._taker.fill(found)
+            else:
+                self._taker.fill_ahead(found)
 
     def _say(self, said: object) -> None:
         text = _clean(said, MAX_SAID) if isinstance(said, str) else ""

@@ -33,6 +33,8 @@ class Interview:
         state, form = self._state, self._performer.form
         if state.phase == "enter":
             state.phase = "collect"
+        elif state.ahead and self._wishes.take_up():
+            pass  # a language model has filled some fields already
         elif state.newly_filled:
             name = state.newly_filled.pop(0)
             if name in form.fields and form.fields[name].filled:

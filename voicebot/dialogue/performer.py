@@ -277,6 +277,7 @@ class Performer:
         """Empty a field or a variable; the field will be asked again."""
         state = self.state
         state.slots.pop(name, None)
+        state.ahead.pop(name, None)
         if name in state.variables:
             state.variables[name] = None
         state.is_reviewed = False

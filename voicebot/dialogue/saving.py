@@ -37,6 +37,8 @@ def _fits(plan: Plan, state: State) -> bool:
     visits = [*state.history, *([state.at] if state.at is not None else [])]
     if any(visit.field and visit.field not in forms[visit.form].fields for visit in visits):
         return False
+    if not set(state.ahead) <= {name for form in forms.values() for name in form.fields}:
+        return False
     every = [state.frames, *(before.frames for before in state.stack)]
     try:
         return all(

@@ -99,6 +99,7 @@ class State(_Record):
     noinput_ms: int | None = None  # as the last prompt said
     language: str = ""  # "": the plan's own
     slots: dict[str, Filled] = {}
+    ahead: dict[str, Filled] = {}  # values of a language model for forms that are still to come
     variables: dict[str, JsonValue] = {}
     call: dict[str, str] = {}
     to_confirm: list[str] = []

@@ -184,6 +184,22 @@ class Taker:
             state.to_acknowledge.append(name)
         state.newly_filled.append(name)
 
+    def fill_ahead(self, slot: SlotValue) -> None:
+        """Keep a value for the form whose field it is, until that is gone through."""
+        filled = Filled(value=slot.value, text=slot.text, confidence=slot.confidence)
+        self._state.slots[slot.name] = self._state.ahead[slot.name] = filled
+        self._state.remember(slot.name, slot.value)
+
+    def take_up(self) -> bool:
+        """Fill the present form's empty fields with what was kept for them; False: nothing was."""
+        state, fields = self._state, self._performer.form.fields
+        kept = {name: state.ahead.pop(name) for name in list(state.ahead) if name in fields}
+        empty = {name: one for name, one in kept.items() if state.slots.get(name) in (None, one)}
+        for name, one in empty.items():
+            state.slots.pop(name, None)
+            self.fill(SlotValue(name, one.value, one.text, one.confidence))
+        return bool(empty)
+
     def _offer(self, name: str, others: list[tuple[str, float]]) -> None:
         """Ask about the next reading of what was heard, before the question comes again."""
         state = self._state

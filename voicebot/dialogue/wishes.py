@@ -44,6 +44,10 @@ class Wishes:
             self._performer.note("further wishes", {"forms": forms})
             self._performer.play(texts.of(self._performer.keys.language).also)
 
+    def take_up(self) -> bool:
+        """Fill the present form with what was kept for it; False: nothing was."""
+        return self._taker.take_up()
+
     def begin(self) -> bool:
         """Turn to the next wish, where one waits: False where none does."""
         state, forms = self._state, self._performer.keys.forms

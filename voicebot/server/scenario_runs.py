@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from voicebot.dialogue.plan import Plan
+from voicebot.errors import VoicebotError
 from voicebot.nlu.text import tokenize
 from voicebot.server.scenarios import Scenario, Turn
 from voicebot.server.services import Services
@@ -71,10 +74,21 @@ async def run_text(plan: Plan, scenario: Scenario) -> Run:
                 answer = await _take(call, turn)
             run.answers.append(answer)
             run.mismatches += judge(index, turn, answer)
+    except Exception as error:  # the other scenarios are run all the same
+        run.problem = crash(error)
     finally:
         await services.aclose()
     run.seconds = time.perf_counter() - began_s
     return run
+
+
+def crash(error: Exception) -> str:
+    """A mistake of voicebot's own in one line: where it happened, for whoever mends it."""
+    if isinstance(error, VoicebotError):
+        return " ".join(str(error).split())
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" in {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"the call crashed: {type(error).__name__}: {' '.join(str(error).split())}{where}"
 
 
 async def _take(call: TypedCall, turn: Turn) -> Answer:
