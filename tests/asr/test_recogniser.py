@@ -5,6 +5,7 @@ import soxr
 
 from voicebot.asr import quantise, wheel
 from voicebot.asr.recogniser import Recogniser
+from voicebot.asr.stream import Draft
 from voicebot.asr.vocabulary import Vocabulary
 from voicebot.events import Hypothesis
 
@@ -115,6 +116,34 @@ def test_a_judge_sees_what_was_encoded_and_its_answer_comes_along(recogniser, sp
     assert heard[0].text == recogniser.transcribe([speech], nbest=2)[0].text
     assert seen[0] == (len(recogniser.encode([speech])[0]), len(speech))
     assert seen[1] == (0, 16000)
+
+
+def test_what_was_read_is_neither_encoded_nor_decoded_again(recogniser, speech, monkeypatch):
+    other, encode = speech[: 4 * RATE], recogniser.model.encoder.forward
+    fresh = recogniser.transcribe([speech, other], nbest=3, judge=lambda *_: [0.5, 0.5])
+    encoded = []
+
+    def counted(samples, lengths=None):
+        encoded.append(len(samples))
+        return encode(samples, lengths)
+
+    monkeypatch.setattr(recogniser.model.encoder, "forward", counted)
+    drafts = [Draft(), Draft()]
+    recogniser.transcribe([speech], drafts=drafts[:1])
+    found = recogniser.transcribe(
+        [speech, other], nbest=3, judge=lambda *_: [0.5, 0.5], drafts=drafts
+    )
+    assert sum(encoded) == 2, "one utterance each time"
+    assert [one.text for one in found] == [one.text for one in fresh]
+    assert [[w.start_at for w in one.words] for one in found] == [
+        [w.start_at for w in one.words] for one in fresh
+    ]
+    again = recogniser.transcribe([speech, other], drafts=drafts)
+    assert sum(encoded) == 2
+    assert words(again[0].text) == words(fresh[0].text)
+    [longer] = recogniser.transcribe([speech[: 6 * RATE]], drafts=drafts[:1])
+    assert sum(encoded) == 3
+    assert longer.text == recogniser.transcribe([speech[: 6 * RATE]])[0].text
 
 
 def test_int8_hears_what_float_hears(recogniser, speech, tmp_path_factory):

@@ -1,8 +1,9 @@
 """Partials where the caller's voice falls, instead of some by the clock."""
 
+import numpy as np
 import pytest
 
-from voicebot.engine.dips import APART_SAMPLES, WINDOWS, Dips
+from voicebot.engine.dips import APART_SAMPLES, WINDOWS, Dips, fallen_at, is_over
 from voicebot.engine.hearing import WINDOW
 from voicebot.events import SpeechEnded
 from voicebot.turns.utterance import Recognise
@@ -106,3 +107,38 @@ def test_partials_by_the_clock_are_dropped_where_they_tell_nothing_new() -> None
 def test_all_other_events_pass() -> None:
     events = [SpeechEnded(0, 0), Recognise(1, "final", 0, 9000), Recognise(1, "hotword", 0, 9000)]
     assert Dips().taken(events) == events
+
+
+def sounds(*parts: tuple[float, int]) -> np.ndarray:
+    """Windows of noise at levels in dBFS."""
+    rng = np.random.default_rng(1)
+    levels = np.repeat([level for level, _ in parts], [count * WINDOW for _, count in parts])
+    return (10 ** (levels / 20) * rng.normal(0, 1, len(levels))).astype(np.float32)
+
+
+FAINT = -54.0  # a final "s": more than FALL_DB below the vowels
+
+
+@pytest.mark.parametrize(
+    ("parts", "is_so"),
+    [
+        ([(SPEECH, 20), (PAUSE, 6)], True),
+        ([(SPEECH, 20), (PAUSE, 1), (SPEECH, 1), (PAUSE, 4)], False),  # more was said
+        ([(SPEECH, 20), (PAUSE, 2), (FAINT, 4)], False),
+        ([(SPEECH, 20), (SPEECH, 2), (PAUSE, 4)], False),  # no quiet before
+        ([(PAUSE, 5), (SPEECH, 20), (-30.0, 6)], False),  # nor one now
+        ([(PAUSE, 20), (PAUSE, 6)], True),
+        ([(SPEECH, 3)], False),  # too little to tell
+    ],
+)
+def test_what_was_read_is_the_whole_if_only_silence_followed(
+    parts: list[tuple[float, int]], is_so: bool
+) -> None:
+    assert is_over(sounds(*parts), 4 * WINDOW) is is_so
+
+
+def test_the_earliest_reading_follows_two_windows_of_silence() -> None:
+    said = sounds((PAUSE, 10), (SPEECH, 30), (PAUSE, 6))
+    assert fallen_at(said, len(said)) == 42 * WINDOW
+    said = sounds((PAUSE, 10), (SPEECH, 30))
+    assert fallen_at(said, len(said)) == len(said)

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 from fakes import LoudnessVad, ScriptedRecogniser
 
 from voicebot.audio import mulaw
@@ -98,6 +99,32 @@ def test_no_words_are_heard_in_a_hum_but_sure_ones(confidence: float, text: str)
     made = Runner(1, LoudnessVad(), Inventing(str))  # type: ignore[arg-type]
     made.write(0, 0, tone(8000))
     assert made.recognise([Job(0, 1, 1, JobKind.FINAL, 0, 8000)])[0].text == text
+
+
+class Reading(ScriptedRecogniser):
+    """Keeps in drafts what it read, as the recogniser does, and says how long that was."""
+
+    def transcribe(self, batch, *, drafts, **_):  # type: ignore[no-untyped-def]
+        for samples, draft in zip(batch, drafts, strict=True):
+            draft.samples, draft.frames = len(samples), torch.zeros(1, 1)
+        return [Hypothesis(str(len(samples)), confidence=0.9) for samples in batch]
+
+
+def test_a_final_reads_no_silence_after_what_was_read_already() -> None:
+    made = Runner(1, LoudnessVad(), Reading(str))  # type: ignore[arg-type]
+    quiet = mulaw.SILENCE * (6 * WINDOW)
+    made.hear([Chunk(0, 0, tone(16 * WINDOW) + quiet + tone(4 * WINDOW) + quiet)])
+
+    def read(kind: JobKind, windows: int, utterance: int = 1) -> tuple[str, int]:
+        (heard,) = made.recognise([Job(0, 1, utterance, kind, 0, windows * WINDOW)])
+        return heard.text, heard.end_at
+
+    assert read(JobKind.PARTIAL, 18) == (str(36 * WINDOW), 18 * WINDOW)
+    assert read(JobKind.SPECULATIVE, 21) == (str(36 * WINDOW), 21 * WINDOW)
+    assert read(JobKind.FINAL, 22) == (str(36 * WINDOW), 22 * WINDOW)
+    assert read(JobKind.PARTIAL, 22) == (str(44 * WINDOW), 22 * WINDOW)
+    assert read(JobKind.FINAL, 30) == (str(60 * WINDOW), 30 * WINDOW), "more was said"
+    assert read(JobKind.FINAL, 32, utterance=2) == (str(64 * WINDOW), 32 * WINDOW)
 
 
 class Ended:

@@ -108,16 +108,17 @@ END = Pause(0, 1600, 20000, 21024, 28000, True)
 
 
 def test_clips_of_an_end() -> None:
-    whole, one, other, cut = make_clips([recording()], [END], Mixture(copies=2, cuts=1))
-    assert (whole.is_end, one.is_end, other.is_end, cut.is_end) == (True, True, True, False)
+    whole, fallen, one, other, cut = make_clips([recording()], [END], Mixture(copies=2, cuts=1))
+    assert [clip.is_end for clip in (whole, fallen, one, other, cut)] == [True] * 4 + [False]
     np.testing.assert_array_equal(whole.samples, recording().samples[1600:21024])
+    np.testing.assert_array_equal(fallen.samples, whole.samples[:-512], "two windows of quiet")
     assert one.samples.shape != other.samples.shape
     assert cut.weight == 0.5
     assert 0.3 * 8000 < len(cut.samples) < len(whole.samples)
 
 
 def test_what_is_cut_off_ends_in_the_noise_of_the_line() -> None:
-    cut = make_clips([recording()], [END], Mixture(copies=0))[1].samples
+    cut = make_clips([recording()], [END], Mixture(copies=0))[2].samples
     assert np.abs(cut[-500:]).max() < 0.01
     assert np.abs(cut[-2000:-1500]).max() > 0.1
 
@@ -125,7 +126,7 @@ def test_what_is_cut_off_ends_in_the_noise_of_the_line() -> None:
 def test_a_pause_gives_no_end() -> None:
     pause = Pause(0, 1600, 20000, 21024, 22000, False)
     clips = make_clips([recording()], [pause], Mixture(copies=3))
-    assert len(clips) == 4, "nothing is cut off before a pause"
+    assert len(clips) == 5, "nothing is cut off before a pause"
     assert not any(clip.is_end for clip in clips)
 
 
@@ -141,9 +142,9 @@ def test_names_count_less_and_keywords_are_not_cut_off() -> None:
         for kind in ("sentence", "name", "keyword")
     }
     assert {kind: len(of_kind) for kind, of_kind in clips.items()} == {
-        "sentence": 4,
-        "name": 4,
-        "keyword": 1,
+        "sentence": 5,
+        "name": 5,
+        "keyword": 2,
     }
     assert [of_kind[0].weight for of_kind in clips.values()] == [1.0, 0.5, 0.5]
 

@@ -117,15 +117,16 @@ class Recogniser:
         that are not finite count as zero. `judge` fills `Hypothesis.end_probability` from what was
         encoded anyway. `expectations`: what the dialogue waits for, one per array; the search with
         a beam prefers it, and what would be heard without it is among the alternatives. `drafts`:
-        where greedy decoding begins, one per array; they are renewed.
+        what was read before, one per array; they are renewed.
         """
         pieces = [prepare(samples) for samples in batch]
         flat = [piece for of_one in pieces for piece in of_one]
         if not flat:
             return [Hypothesis("") for _ in batch]
-        encoded = self._encode(flat)
         automata = self._automata(pieces, expectations) if nbest > 1 else None
         begun = _of_pieces(drafts, pieces)
+        lengths = [len(of) for of, of_one in zip(batch, pieces, strict=True) for _ in of_one]
+        encoded = self._encode_new(flat, lengths, begun)
         searched = self._find(encoded, flat, nbest, max_tokens, automata, begun)
         for draft, [best, *_] in zip(begun, searched, strict=True):
             if draft is not None:
@@ -148,11 +149,11 @@ class Recogniser:
             heard = timed(self.model.decoder, encoded, heard, batch, said)
         if judge is None:
             return heard
-        lengths = [
+        judged = [
             len(of_one[-1]) if len(of_one) > 1 else len(samples)
             for of_one, samples in zip(pieces, batch, strict=True)
         ]
-        ended = judge(_of_last(encoded, pieces), lengths)
+        ended = judge(_of_last(encoded, pieces), judged)
         return [
             replace(hypothesis, end_probability=probability)
             for hypothesis, probability in zip(heard, ended, strict=True)
@@ -227,9 +228,9 @@ class Recogniser:
     ) -> list[list[Decoded]]:
         """The best sentences of each piece: the greedy one alone where that is enough."""
         limits = token_limits(pieces, max_tokens)
-        begun = [draft.tokens if draft else () for draft in drafts or [None] * len(limits)]
         least = -math.inf if nbest <= 1 else SURE
-        found = [[one] for one in greedy(self.model.decoder, encoded, limits, begun, least=least)]
+        drafts = drafts or [None] * len(limits)
+        found = [[one] for one in self._greedy(encoded, limits, drafts, least)]
         if nbest <= 1:
             return found
         found = [
@@ -249,6 +250,31 @@ class Recogniser:
                 found[index] = sentences
         return found
 
+    def _greedy(
+        self,
+        encoded: Encoded,
+        limits: Sequence[int],
+        drafts: Sequence[Draft | None],
+        least: float,
+    ) -> list[Decoded]:
+        """Greedy sentences; what drafts have is not decoded again. `least`: see `greedy`."""
+        new = [row for row, draft in enumerate(drafts) if draft is None or draft.sentence is None]
+        decoded: list[Decoded] = []
+        if new:
+            some = encoded if len(new) == len(limits) else encoded.of(new)
+            begun = [draft.tokens if (draft := drafts[row]) else () for row in new]
+            asked = [limits[row] for row in new]
+            decoded = greedy(self.model.decoder, some, asked, begun, least=least)
+        found = dict(zip(new, decoded, strict=True))
+        for row, draft in enumerate(drafts):
+            if draft is None:
+                continue
+            if draft.sentence is not None:
+                found[row] = draft.sentence
+            elif least == -math.inf or found[row].end_log_prob is not None:
+                draft.sentence = found[row]
+        return [found[row] for row in range(len(limits))]
+
     def _search(
         self,
         encoded: Encoded,
@@ -261,6 +287,26 @@ class Recogniser:
         limits = token_limits(pieces, max_tokens)
         return search(self.model.decoder, encoded, limits, max(nbest, BEAMS), automata)
 
+    def _encode_new(
+        self, pieces: list[Samples], lengths: Sequence[int], drafts: Sequence[Draft | None]
+    ) -> Encoded:
+        """All pieces; what drafts have read is not encoded again. `lengths`: of the audio."""
+        known = [
+            draft.frames_of(length) if draft else None
+            for draft, length in zip(drafts, lengths, strict=True)
+        ]
+        new = [row for row, frames in enumerate(known) if frames is None]
+        fresh = self._encode([pieces[row] for row in new]) if new else None
+        for at, row in enumerate(new):
+            assert fresh is not None
+            frames = fresh.frames[at, : fresh.lengths[at]]
+            known[row] = frames
+            if (draft := drafts[row]) is not None:
+                draft.samples, draft.frames, draft.sentence = lengths[row], frames.clone(), None
+        if fresh is not None and len(new) == len(pieces):
+            return fresh
+        return _padded([frames for frames in known if frames is not None])
+
     def _encode(self, pieces: list[Samples]) -> Encoded:
         """All pieces, those of similar length together, as one padded whole."""
         frames: list[Tensor] = [torch.empty(0)] * len(pieces)
@@ -271,10 +317,7 @@ class Recogniser:
             encoded = self.model.encoder(padded, [len(pieces[index]) for index in group])
             for row, index in enumerate(group):
                 frames[index] = encoded.frames[row, : encoded.lengths[row]]
-        lengths = tuple(len(item) for item in frames)
-        longest = max(lengths)
-        padded = torch.stack([F.pad(item, (0, 0, 0, longest - len(item))) for item in frames])
-        return Encoded(padded, lengths)
+        return _padded(frames)
 
     def _hypothesis(self, pieces: list[Piece], nbest: int) -> Hypothesis:
         """Of an utterance, from the sentences of its pieces."""
@@ -349,6 +392,15 @@ def _of_last(encoded: Encoded, pieces: Sequence[Sequence[Samples]]) -> list[Fram
         else:
             found.append(_NO_FRAMES)
     return found
+
+
+def _padded(frames: Sequence[Tensor]) -> Encoded:
+    """Frames [T, C] of each as one."""
+    lengths = tuple(len(item) for item in frames)
+    longest = max(lengths)
+    return Encoded(
+        torch.stack([F.pad(item, (0, 0, 0, longest - len(item))) for item in frames]), lengths
+    )
 
 
 def _similar(lengths: Sequence[int]) -> list[list[int]]:

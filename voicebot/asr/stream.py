@@ -4,15 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from voicebot.events import Alternative, Hypothesis, Word
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from voicebot.asr.decoder import Decoded
 
 
 @dataclass(slots=True)
 class Draft:
-    """What was last heard of an utterance; greedy decoding begins with it and renews it."""
+    """What was last read of an utterance, renewed by each reading.
+
+    Greedy decoding begins with its `tokens`. Audio of as many `samples` is the same audio: its
+    encoded `frames` [T, C], and the `sentence` that decoding them greedily gave, are there already.
+    """
 
     tokens: tuple[int, ...] = ()
+    samples: int = 0
+    frames: Tensor | None = None
+    sentence: Decoded | None = None
+
+    def frames_of(self, samples: int) -> Tensor | None:
+        """Those of audio of so many samples, if that is what was read last."""
+        return self.frames if samples == self.samples else None
 
 
 class LocalAgreement:

@@ -11,6 +11,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from voicebot.engine.hearing import WINDOW
 from voicebot.events import SAMPLE_RATE_HZ, BargeInRejected, SpeechEnded, TurnEnded
 from voicebot.turns.utterance import Recognise
@@ -22,7 +25,8 @@ ABOVE_FLOOR_DB = 3.0
 """In noise that is louder: so near to the quietest window."""
 WINDOWS = 2
 """How many there must be."""
-MEMORY = 2 * SAMPLE_RATE_HZ // WINDOW
+MEMORY_SAMPLES = 2 * SAMPLE_RATE_HZ
+MEMORY = MEMORY_SAMPLES // WINDOW
 LEAST_LOUD = 2
 """Windows since the last partial: a click after the last word adds none."""
 APART_SAMPLES = 7 * SAMPLE_RATE_HZ // 10
@@ -31,6 +35,10 @@ WORDLESS_SAMPLES = 3 * SAMPLE_RATE_HZ // 8
 """The listener asks again as soon as this only where there was no word yet."""
 GROWTH = 0.1
 """Of what was said since its beginning must be new: a partial reads all of it again."""
+RISE_DB = 3.0
+"""Above the quiet that was read: what begins there may be a faint consonant."""
+EARLIEST_SAMPLES = 8 * WINDOW
+"""Voice activity sees silence no later than that after the voice has fallen, nearly always."""
 ENDS = (SpeechEnded, BargeInRejected, TurnEnded)
 
 
@@ -87,3 +95,34 @@ class Dips:
             return False  # nothing was said since
         since = request.end_at - last.end_at
         return since >= APART_SAMPLES or (not self._is_dip and since < WORDLESS_SAMPLES)
+
+
+def is_over(samples: NDArray[np.float32], since: int) -> bool:
+    """Whether nothing was said in the last `since` samples, after a quiet that WINDOWS show.
+
+    `samples`: the last two seconds, full scale 1. What was read up to there is the whole then.
+    """
+    levels = _levels(samples)
+    after = -(-since // WINDOW)
+    if len(levels) < after + WINDOWS:
+        return False
+    quiet = levels[-after - WINDOWS :]
+    bound = max(levels.max() - FALL_DB, levels.min() + ABOVE_FLOOR_DB)
+    rise = quiet[WINDOWS:].max(initial=-np.inf) - quiet[:WINDOWS].max()
+    return bool(quiet.max() < bound and rise <= RISE_DB)
+
+
+def fallen_at(samples: NDArray[np.float32], asked_at: int) -> int:
+    """Up to where a final that is asked for at `asked_at` may have been read, at the earliest.
+
+    `samples`: of the call, full scale 1. `asked_at` itself, where something was said till then.
+    """
+    heard = samples[max(0, asked_at - MEMORY_SAMPLES) : asked_at]
+    earlier = range(EARLIEST_SAMPLES, 0, -WINDOW)
+    return asked_at - next((since for since in earlier if is_over(heard, since)), 0)
+
+
+def _levels(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """dBFS of each window, the last ending with them."""
+    windows = samples[len(samples) % WINDOW :].reshape(-1, WINDOW)
+    return np.asarray(10 * np.log10(np.mean(windows**2, axis=1) + 1e-10), np.float32)

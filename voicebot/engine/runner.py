@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from voicebot.asr.stream import Draft
 from voicebot.audio.pcm import to_float
 from voicebot.audio.resample import resample
+from voicebot.engine.dips import MEMORY_SAMPLES, is_over
 from voicebot.engine.hearing import (
     RING_S,
     WINDOW,
@@ -46,6 +47,15 @@ HUM_CONFIDENCE = 0.8
 0.3, a caller's lone vowel ("four") 0.9 and more."""
 HUM_MS, HUM_BEGUN_MS = 400, 300
 """So much of it is no word; while the caller goes on less is asked, for more will tell."""
+
+
+@dataclass(slots=True)
+class _Read:
+    """What was last read in a slot: of which generation, utterance and start, up to where."""
+
+    of: tuple[int, int, int]
+    draft: Draft = field(default_factory=Draft)
+    end_at: int = 0
 
 
 class EndOfTurn(Protocol):
@@ -91,11 +101,12 @@ class Runner:
         self._hot_word = hot_word
         self._end_of_turn = end_of_turn
         self._smart_turn = smart_turn
-        self._drafts: dict[int, tuple[tuple[int, int, int], Draft]] = {}
+        self._read: dict[int, _Read] = {}
 
     def reset(self, slot: int) -> None:
         """A new call takes the slot."""
         self.hearing.reset(slot)
+        self._read.pop(slot, None)
 
     def write(self, slot: int, at: int, payload: bytes, reference: bytes = b"") -> None:
         """One chunk, to be heard by `advance`; see Hearing.write."""
@@ -122,6 +133,7 @@ class Runner:
 
         Those for the hot word come without text, and in a batch of their own.
         """
+        read = list(jobs)
         if jobs[0].kind is JobKind.HOTWORD:
             heard = self._spot(jobs)
         elif self._recogniser is None:
@@ -130,12 +142,14 @@ class Runner:
             is_partial = all(job.kind is JobKind.PARTIAL for job in jobs)
             is_judged = jobs[0].kind is JobKind.SPECULATIVE
             judge = self._end_of_turn.probabilities if self._end_of_turn and is_judged else None
+            drafts = [self._draft(job) for job in jobs]
+            read = [self._reading(job) for job in jobs]
             heard = self._recogniser.transcribe(
-                self._audio(jobs),
+                self._audio(read),
                 nbest=1 if is_partial else nbest,
                 judge=judge,
                 expectations=[job.expectation for job in jobs],
-                drafts=[self._draft(job) for job in jobs],
+                drafts=drafts,
             )
             heard = [self._unless_hummed(*of) for of in zip(jobs, heard, strict=True)]
         return [
@@ -143,9 +157,9 @@ class Runner:
                 hypothesis,
                 start_at=job.start_at,
                 end_at=job.end_at,
-                words=_on_call_clock(hypothesis.words, job),
+                words=_on_call_clock(hypothesis.words, of),
             )
-            for job, hypothesis in zip(jobs, heard, strict=True)
+            for job, of, hypothesis in zip(jobs, read, heard, strict=True)
         ]
 
     def _unless_hummed(self, job: Job, heard: Hypothesis) -> Hypothesis:
@@ -158,13 +172,24 @@ class Runner:
         return Hypothesis("", end_probability=heard.end_probability)
 
     def _draft(self, job: Job) -> Draft:
-        """What was last heard of the same utterance."""
+        """What was last read of the same utterance."""
         of = (job.generation, job.utterance, job.start_at)
-        known, draft = self._drafts.get(job.slot, (of, Draft()))
-        if known != of:
-            draft = Draft()
-        self._drafts[job.slot] = (of, draft)
-        return draft
+        known = self._read.get(job.slot)
+        if known is None or known.of != of:
+            known = self._read[job.slot] = _Read(of)
+        return known.draft
+
+    def _reading(self, job: Job) -> Job:
+        """The job, or as much of it as was read last where nothing was said since."""
+        known = self._read[job.slot]
+        since = job.end_at - known.end_at
+        is_final = job.kind is not JobKind.PARTIAL and known.draft.frames is not None
+        if is_final and 0 < since < MEMORY_SAMPLES // 2:
+            begin = max(job.start_at, job.end_at - MEMORY_SAMPLES)
+            if is_over(to_float(self.span(job.slot, begin, job.end_at)), since):
+                return replace(job, end_at=known.end_at)
+        known.end_at = job.end_at
+        return job
 
     def _audio(self, jobs: Sequence[Job]) -> list[NDArray[np.float32]]:
         spans = [to_float(self.span(job.slot, job.start_at, job.end_at)) for job in jobs]

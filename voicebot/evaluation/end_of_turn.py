@@ -32,6 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicebot.asr.recogniser import Recogniser
+from voicebot.engine.dips import fallen_at
 from voicebot.evaluation.end_of_turn_calls import (
     Call,
     Signal,
@@ -140,7 +141,7 @@ def _own(calls: Sequence[Call], turns: Sequence[Turn], recogniser: Recogniser) -
             calls[turn.call].samples,
             turn.begins_at,
             turn.spoken[0],
-            stretch.end_at + AHEAD_SAMPLES,
+            fallen_at(calls[turn.call].samples, stretch.end_at + AHEAD_SAMPLES),
         )
         for turn in turns
         for stretch in turn.spoken

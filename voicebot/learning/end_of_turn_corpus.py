@@ -1,7 +1,8 @@
 """What tells a caller who has finished from one who pauses: clips that end in a short silence.
 
 Every recording is heard by the product's own VAD. Each pause inside it gives a clip that ends as
-a negative, its end a positive one, cut where the product asks: at the first sign of silence.
+a negative, its end a positive one, cut where the product asks, at the first sign of silence, and
+where the voice has fallen, for what was read there is judged if nothing was said since.
 Copies vary speed, level and the length of the silence; sentences cut at a quiet
 instant between sounds, with noise of the same line after it, show how unfinished speech sounds.
 Whose recordings are held out is decided by crc32 of the session, speaker or file.
@@ -24,6 +25,7 @@ from voicebot.audio import mulaw
 from voicebot.audio.files import read_audio
 from voicebot.audio.pcm import to_float, to_int16
 from voicebot.audio.resample import resample
+from voicebot.engine.dips import fallen_at
 from voicebot.errors import UserMistake
 from voicebot.events import SAMPLE_RATE_HZ
 from voicebot.turns.answer import AHEAD_SAMPLES
@@ -215,6 +217,10 @@ def make_clips(
         weight = mixture.read_weight if is_read else mixture.other_weight if is_other else 1.0
         whole = recording.samples[pause.start_at : pause.asked_at]
         clips.append(Clip(whole, index, pause.is_end, weight))
+        read_until = fallen_at(recording.samples, pause.asked_at)
+        if read_until < pause.asked_at:
+            whole = recording.samples[pause.start_at : read_until]
+            clips.append(Clip(whole, index, pause.is_end, weight))
         for _ in range(mixture.copies):
             clips.append(Clip(_varied(recording, pause, rng), index, pause.is_end, weight))
         for _ in range(mixture.cuts if recording.kind != "keyword" else 0):
@@ -225,7 +231,7 @@ def make_clips(
 
 
 def _varied(recording: Recording, pause: Pause, rng: np.random.Generator) -> Signal:
-    silence = int(rng.integers(2, 9)) * WINDOW_SAMPLES
+    silence = int(rng.integers(-2, 9)) * WINDOW_SAMPLES  # the voice falls before the VAD sees it
     end = min(pause.silent_at + silence, pause.until)
     clip = recording.samples[pause.start_at : end]
     faster = soxr.resample(clip, SAMPLE_RATE_HZ, SAMPLE_RATE_HZ * rng.uniform(0.83, 1.2))

@@ -2,7 +2,7 @@
 
 The recogniser encodes an utterance at each pause anyway; a small head on those features costs a
 fraction of a millisecond and hears both how something was said and what. It was trained by
-`voicebot train end-of-turn` for the first 64 ms of silence and more, on the telephone;
+`voicebot train end-of-turn` for the first sign of silence and more, on the telephone;
 models/end_of_turn.md is its model card. Computing with it takes numpy alone.
 """
 
@@ -102,7 +102,7 @@ class EndOfTurn:
     def probabilities(self, frames: Sequence[Array], samples: Sequence[int]) -> list[float | None]:
         """That each caller has finished, 0..1; None where there is nothing to judge.
 
-        `frames`: the encoder's, float32[T, dim], of audio that ends 64 ms or more after the caller
+        `frames`: the encoder's, float32[T, dim], of audio that ends some time after the caller
         fell silent; `samples`: how long that audio was, at 16 kHz.
         """
         return [
