@@ -105,6 +105,9 @@ class Wire:
         self.hostile: list[str | bytes] = []
         self.lose_at_s: float | None = None
         self.drop: tuple[float, float] = (0.0, 0.0)  # audio lost between these times
+        self.hold: tuple[float, float] = (0.0, 0.0)  # audio of between comes at the end, at once
+        self.keys: dict[float, str] = {}  # pressed when
+        self._held: list[str] = []
         self._ticks = 0
 
     async def receive(self) -> str | bytes | None:
@@ -130,10 +133,21 @@ class Wire:
             for message in self.hostile:
                 self.inbox.put_nowait(message)
             step = tick(self.call, self.caller)
-            is_dropped = self.drop[0] <= now_s < self.drop[1]
-            for message in step.messages:
-                if not (is_dropped and '"media"' in message[:16]):
-                    self.inbox.put_nowait(message)
+            self._deliver(step.messages, now_s)
+            for at_s in [at_s for at_s in self.keys if at_s <= now_s]:
+                self.inbox.put_nowait(self.call.press(self.keys.pop(at_s)))
+
+    def _deliver(self, messages: Sequence[str], now_s: float) -> None:
+        is_dropped = self.drop[0] <= now_s < self.drop[1]
+        if not (is_held := self.hold[0] <= now_s < self.hold[1]):
+            while self._held:
+                self.inbox.put_nowait(self._held.pop(0))
+        for message in messages:
+            is_media = '"media"' in message[:16]
+            if is_media and is_held:
+                self._held.append(message)
+            elif not (is_dropped and is_media):
+                self.inbox.put_nowait(message)
 
 
 async def call(
@@ -145,6 +159,8 @@ async def call(
     hostile: Sequence[str | bytes] = (),
     lose_at_s: float | None = None,
     drop: tuple[float, float] = (0.0, 0.0),
+    hold: tuple[float, float] = (0.0, 0.0),
+    keys: Mapping[float, str] | None = None,
     stt: Callable[[], FrameProcessor] | None = None,
     tts: Callable[[], FrameProcessor] | None = None,
     runner: Runner | None = None,
@@ -158,6 +174,7 @@ async def call(
     caller = ScriptedCaller(turns or script.turns, patience_s=patience_s)
     wire = Wire(simulated, caller)
     wire.hostile, wire.lose_at_s, wire.drop = list(hostile), lose_at_s, drop
+    wire.hold, wire.keys = hold, dict(keys or {})
     stream = MediaStream()
     for message in simulated.opening():
         stream.receive(message)

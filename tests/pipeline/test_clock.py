@@ -70,3 +70,28 @@ def test_audio_that_comes_faster_than_time_moves_the_clock_by_a_bounded_step() -
         clock.place(160, 20 * number)
     assert clock.now() <= 160 + 2 * 8000
     assert clock.is_outrun
+
+
+def test_the_clock_goes_on_where_no_audio_comes_and_takes_it_from_there_when_it_does() -> None:
+    wall = Wall()
+    clock = CallClock(wall)
+    wall.s += 1.9
+    assert clock.now() == 0  # it may be held up
+    wall.s += 3.1
+    before = clock.now()
+    assert before == 24000
+    assert clock.place(160, 5000) == before - 160
+    assert clock.now() == clock.received == before
+    wall.s += 0.02
+    assert clock.place(160, 5020) == before
+
+
+def test_what_is_known_without_the_audio_is_placed_in_time_though_the_audio_is_late() -> None:
+    wall = Wall()
+    clock = CallClock(wall)
+    clock.place(160, 0)
+    assert clock.stalled == 0
+    wall.s += 3.0
+    assert clock.received == 160
+    assert clock.latest == 160 + 24000
+    assert clock.stalled == 24000

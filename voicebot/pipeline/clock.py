@@ -28,17 +28,23 @@ class CallClock:
         """`now_s`: a monotonic clock in seconds, the event loop's."""
         self._now_s = now_s
         self._next = 0
+        self._base = 0  # position of the first chunk
         self._first_timestamp_ms: int | None = None
+        self._created_s = self._placed_s = now_s()
         self._started_s: float | None = None
         self._first_start_s = 0.0
 
     def place(self, length: int, timestamp_ms: int) -> int:
         """Position of a chunk of `length` samples stamped `timestamp_ms` that arrives now."""
+        now_s = self._placed_s = self._now_s()
         if self._first_timestamp_ms is None or self._started_s is None:
             self._first_timestamp_ms = timestamp_ms
-            self._started_s = self._first_start_s = self._now_s() - length / SAMPLE_RATE_HZ
+            self._base = self._next = max(0, self.now() - length)
+            self._started_s = now_s - (self._base + length) / SAMPLE_RATE_HZ
+            self._first_start_s = self._started_s
         self._correct_start(length)
-        stamped = (timestamp_ms - self._first_timestamp_ms) * SAMPLE_RATE_HZ // 1000
+        since_first = (timestamp_ms - self._first_timestamp_ms) * SAMPLE_RATE_HZ // 1000
+        stamped = self._base + since_first
         if stamped - self._next > GAP_MS * SAMPLE_RATE_HZ // 1000:
             self._next = max(self._next, min(stamped, self.now() + AHEAD_SAMPLES))
         at = self._next
@@ -56,10 +62,25 @@ class CallClock:
         self._started_s = min(self._started_s, max(earliest, self._first_start_s - HELD_UP_S))
 
     def now(self) -> int:
-        """Sample position of this moment; 0 before the first chunk."""
+        """Sample position of this moment.
+
+        0 before the first chunk; where none comes for HELD_UP_S, the clock goes on without.
+        """
         if self._started_s is None:
-            return 0
+            waited_s = self._now_s() - self._created_s - HELD_UP_S
+            return max(0, round(waited_s * SAMPLE_RATE_HZ))
         return round((self._now_s() - self._started_s) * SAMPLE_RATE_HZ)
+
+    @property
+    def stalled(self) -> int:
+        """Samples of real time since the last chunk came."""
+        return round((self._now_s() - self._placed_s) * SAMPLE_RATE_HZ)
+
+    @property
+    def latest(self) -> int:
+        """Position of this moment, or of what was received, whichever is later: for what is
+        known by itself, without the audio, which may be late."""
+        return max(self._next, self.now())
 
     @property
     def is_outrun(self) -> bool:

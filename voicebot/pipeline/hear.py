@@ -46,6 +46,11 @@ KINDS: dict[Kind, JobKind] = {
 }
 DEAF_SAMPLES = SAMPLE_RATE_HZ
 """When the engine lags by this much, timers go on without it: the call must not stand still."""
+STALL_SAMPLES = SAMPLE_RATE_HZ // 2
+"""When no audio has come for so long, time goes on by the clock."""
+WATCH_S = 0.25
+LOST_SAMPLES = 5 * SAMPLE_RATE_HZ
+"""When none has come for so long, a message is over."""
 BACKLOG_EVENTS = 32
 """Beyond this partials are shed; what else a caller can cause is a few events a second."""
 WANTED = (BargeInCandidate, BargeInRejected, BargeIn, CallerTurn, KeysEntered, NoInput)
@@ -105,6 +110,9 @@ class Hear(FrameProcessor):
         self._handle = engine.open_call(self)
         self._heard_at = 0
         self._taken_until = 0
+        self._progress_at = 0  # when the engine last heard something, or had nothing to hear
+        self._of_prompt: BargeInMode | None = None  # the mode of the prompt heard last
+        self._watcher: asyncio.TimerHandle | None = None
         self._keys: deque[tuple[Digit, bool]] = deque(maxlen=8)  # and whether heard in the audio
         self._events: asyncio.Queue[object] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
@@ -129,9 +137,11 @@ class Hear(FrameProcessor):
                 )
             case EventFrame(event=PromptEnded() as ended):
                 self._observe(ended)
-                self._emit(self._listener.prompt_ended(self._clock.received))
+                # While audio is held up on its way the prompts end in time nevertheless.
+                ended_at = max(self._clock.received, ended.at)
+                self._emit(self._listener.prompt_ended(ended_at))
             case EventFrame(event=TakeMessage() as take):
-                self._message = MessageRecorder(take, self._clock.received)
+                self._message = MessageRecorder(take, self._clock.latest)
             case EventFrame(event=CallerHungUp()):
                 if self._message is not None:
                     await self._give_message("hangup")
@@ -140,9 +150,10 @@ class Hear(FrameProcessor):
                 self._emit(self._listener.transcribed(hypothesis, self._clock.received))
             case StartFrame():
                 self._task = self.create_task(watched(self, self._forward()))
+                self._watch()
                 await self.push_frame(frame, direction)
             case EndFrame() | CancelFrame():
-                self._engine.release(self._handle)
+                self._leave()
                 await self.push_frame(frame, direction)
                 if self._task is not None:
                     await self.cancel_task(self._task)
@@ -152,13 +163,35 @@ class Hear(FrameProcessor):
     async def cleanup(self) -> None:
         """However the pipeline ended, also before it began: the engine's slot is free."""
         await super().cleanup()  # type: ignore[no-untyped-call]  # Pipecat gives it no type
+        self._leave()
+
+    def _leave(self) -> None:
         self._engine.release(self._handle)
+        if self._watcher is not None:
+            self._watcher.cancel()
+            self._watcher = None
+
+    def _watch(self) -> None:
+        """Look now and then whether audio still comes: nothing else would tell that it does not."""
+        self._watcher = asyncio.get_running_loop().call_later(WATCH_S, self._watch)
+        if self._clock.stalled <= STALL_SAMPLES:
+            return
+        now = self._clock.latest
+        self._look(now)
+        if self._is_behind and now - self._progress_at <= DEAF_SAMPLES:
+            return  # the engine is still at what came before
+        if self._message is not None and self._clock.stalled > LOST_SAMPLES:
+            self._message.heard(now, 0.0)
+            self._look_for_end()
+        self._emit(self._listener.overdue(now))
 
     def take_audio(self, audio: CallerAudio) -> None:
         """The caller's audio, straight from the line: a pipeline's hop for each 20 ms would be
         the largest part of what a call costs."""
         self._observe(audio)
-        end = audio.at + len(audio.mulaw)
+        end, now = audio.at + len(audio.mulaw), self._clock.now()
+        if not self._is_behind:
+            self._progress_at = now
         since, self._taken_until = self._taken_until, end
         playout = self._playout
         reference = playout.reference(since, end) if playout.plays_after(since) else b""
@@ -166,8 +199,14 @@ class Hear(FrameProcessor):
         if self._message is not None:
             self._message.audio(audio.at, audio.mulaw)
             self._look_for_end()
-        if end - self._heard_at > DEAF_SAMPLES:
+        # Not so of a burst that it has only just got.
+        if min(end - self._heard_at, now - self._progress_at) > DEAF_SAMPLES:
             self._emit(self._listener.tick(end))
+
+    @property
+    def _is_behind(self) -> bool:
+        """Whether the engine has yet to hear audio that came."""
+        return self._taken_until - self._heard_at > 2 * WINDOW
 
     async def _pass_audio(self, audio: CallerAudio) -> None:
         """The same where a Pipecat service, further down the pipeline, recognises it."""
@@ -192,8 +231,8 @@ class Hear(FrameProcessor):
 
     def on_heard(self, results: Sequence[Result]) -> None:
         """From the engine: windows of this call, and keys heard in its audio."""
-        now = self._clock.now()
-        is_audible = self._playout.is_audible(now)
+        now = self._progress_at = self._clock.now()
+        is_audible = self._look(now)
         of_prompt = self._playout.barge_in_mode(now)
         for result in results:
             if isinstance(result, InbandKey):
@@ -201,13 +240,14 @@ class Hear(FrameProcessor):
                 continue
             if self._message is not None:
                 self._message.heard(result.at + WINDOW, result.probability)
+            was_audible = not is_audible and self._was_audible(result.at, now)
             self._emit(
                 self._listener.hear(
                     result.at,
                     result.probability,
-                    is_audible=is_audible,
+                    is_audible=is_audible or was_audible,
                     echo=result.echo,
-                    of_prompt=of_prompt,
+                    of_prompt=self._of_prompt if was_audible else of_prompt,
                     speech=result.speech,
                 )
             )
@@ -216,6 +256,17 @@ class Hear(FrameProcessor):
             # Silence counts as far as the VAD has heard: what is on its way to it may be speech.
             self._heard_at = result.at + WINDOW
             self._emit(self._listener.tick(self._heard_at))
+
+    def _look(self, now: int) -> bool:
+        """Whether the caller hears the bot now."""
+        is_audible = self._playout.is_audible(now)
+        if is_audible:
+            self._of_prompt = self._playout.barge_in_mode(now)
+        return is_audible
+
+    def _was_audible(self, at: int, now: int) -> bool:
+        """Whether the bot was heard, or had yet to be, when audio that came late was spoken."""
+        return now - at > STALL_SAMPLES and self._playout.plays_after(at)
 
     def _look_for_end(self) -> None:
         if self._message is not None and (ended_by := self._message.ended_by) is not None:

@@ -150,7 +150,7 @@ class TransportIn(BaseInputTransport):
                 else:
                     line.take_audio(audio)
             case DtmfReceived():
-                await self.push_frame(EventFrame(Digit(event.digit, line.clock.received)))
+                await self.push_frame(EventFrame(Digit(event.digit, line.clock.latest)))
             case MarkReturned():
                 heard = line.playout.mark_returned(event.name, event.was_cleared, line.clock.now())
                 for frame in line.report(heard, self._observe):

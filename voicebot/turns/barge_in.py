@@ -160,6 +160,14 @@ class BargeInPolicy:
             return None
         return self._reject(verdict, at, None)
 
+    def suspend(self, at: int) -> BargeInRejected | None:
+        """Nothing more is heard of the candidate for now; if it goes on it is one again."""
+        if self._onset_at is None:
+            return None
+        self._onset_at = self._ended_at = self._verdict = None
+        self._is_doubtful = False
+        return BargeInRejected(at, "noise")
+
     def _reject(self, verdict: Rejection, at: int, speech: SpeechStarted | None) -> BargeInRejected:
         self._rejected += 1
         self._ignored_at = self._speech_at if speech is None else speech.at

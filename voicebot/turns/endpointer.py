@@ -208,18 +208,25 @@ class Endpointer:
         self._now = at = max(at, self._now)
         if self._expectation is None:
             return None
-        if not self._digits.is_empty:
-            if not self._digits.is_due(at):
-                return None
-            if not self._is_slip():
-                return self._end(at, TurnEndReason.DTMF)
-            self._digits.drop()
+        ended = self.tick_keys(at)
+        if ended is not None or not self._digits.is_empty:
+            return ended
         if self._utterance is not None:
             return self._judge(self._utterance, self._expectation, at)
         if at - self._listen_at >= _samples(self._expectation.timeouts.noinput_ms):
             self._expectation = None
             self._digits.close()
             return NoInput(at)
+        return None
+
+    def tick_keys(self, at: int) -> TurnEnded | None:
+        """Whether keys end the turn now: they need no audio, which may have been heard only until
+        some time before `at`."""
+        if self._expectation is None or self._digits.is_empty or not self._digits.is_due(at):
+            return None
+        if not self._is_slip():
+            return self._end(at, TurnEndReason.DTMF)
+        self._digits.drop()
         return None
 
     def _is_slip(self) -> bool:

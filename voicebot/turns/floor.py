@@ -43,15 +43,21 @@ class Floor:
         self._echo = EchoState.NONE
         self._may_be_nod = False  # one of the candidate's hypotheses was a nod
         self._of_prompt: BargeInMode | None = None
+        self._heard_mode = BargeInMode.NONE  # of the prompt heard last
 
     @property
     def is_pending(self) -> bool:
         """A candidate waits for its verdict; the prompt pauses."""
         return self._policy.is_pending
 
+    @property
+    def takes_speech(self) -> bool:
+        """Whether what was said over the prompt heard last may be (part of) an answer."""
+        return self._heard_mode is BargeInMode.SPEECH
+
     def prompt(self, expectation: Expectation, *, must_be_heard: bool) -> None:
         """Prompts begin, after which `expectation` is waited for; see Listener.expect."""
-        self._expectation = expectation
+        self._expectation, self._heard_mode = expectation, expectation.barge_in
         self._policy.prompt(expectation.barge_in, is_guarded=must_be_heard)
         self._hot_word.reset()
 
@@ -66,6 +72,8 @@ class Floor:
     ) -> BargeInCandidate | BargeIn | BargeInRejected | None:
         """A window ended at `at`; arguments as BargeInPolicy.heard."""
         self._of_prompt = of_prompt
+        if is_audible:
+            self._heard_mode = self._policy.mode(of_prompt)
         found = self._policy.heard(
             speech, at, is_audible=is_audible, echo=echo, of_prompt=of_prompt
         )
@@ -123,6 +131,10 @@ class Floor:
     def give_up(self, at: int) -> BargeIn | BargeInRejected | None:
         """Hearing has stopped: the prompt goes on."""
         return self._policy.judged("noise", at, is_final=True)
+
+    def suspend(self, at: int) -> BargeInRejected | None:
+        """Audio has stopped coming: the prompt goes on, until it comes again."""
+        return self._policy.suspend(at)
 
     def concede(self, at: int) -> BargeIn | BargeInRejected | None:
         """The prompt is over anyway: the candidate has the floor."""

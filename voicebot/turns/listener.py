@@ -43,6 +43,10 @@ COUGH_SAMPLES = SAMPLE_RATE_HZ // 2
 """Speech shorter than this in which no word was recognised was none: a cough, a door."""
 DEAF_SAMPLES = SAMPLE_RATE_HZ // 2
 """Without windows for so long, hearing has stopped or lags: what waits for them goes on."""
+LATE_SAMPLES = SAMPLE_RATE_HZ // 4
+"""Audio further behind the end of the prompts than this was held up: it was spoken over them."""
+LOST_SAMPLES = 5 * SAMPLE_RATE_HZ
+"""Audio that has not come for so long is not waited for any more."""
 FINAL_PATIENCE_SAMPLES = 5 * SAMPLE_RATE_HZ
 """How long an ended turn waits for its final; then it counts as not understood."""
 Heard = (
@@ -99,6 +103,8 @@ class Listener:
         self._expectation = Expectation()
         self._speech: SpeechStarted | None = None  # set while the caller speaks
         self._heard_until = 0
+        self._ends_at: int | None = None  # of the prompts, while audio until then is on its way
+        self._void_until = 0  # what was said until then came too late to count
         self._may_be_echo = False  # whether the bot's echo could be heard when he began
         self._last: tuple[SpeechStarted, SpeechEnded] | None = None  # the latest stretch, if over
 
@@ -115,7 +121,7 @@ class Listener:
         if self._floor.is_pending and self._state is _State.PROMPTING:
             out.append(BargeInRejected(at, "noise"))  # whatever was paused must go on
         self._expectation = expectation
-        self._state = _State.PROMPTING
+        self._state, self._ends_at = _State.PROMPTING, None
         self._floor.prompt(expectation, must_be_heard=must_be_heard)
         self._answer.expect(expectation)
         if self._endpointer.has_typed_ahead and not must_be_heard:
@@ -124,7 +130,17 @@ class Listener:
         return out
 
     def prompt_ended(self, at: int) -> list[Heard]:
-        """The caller has heard all prompts: silence counts from here."""
+        """The caller has heard all prompts: silence counts from here.
+
+        `at` may be well after what was heard so far: what was said meanwhile is heard first.
+        """
+        if self._state is _State.PROMPTING and at - self._heard_until > LATE_SAMPLES:
+            self._ends_at = at
+            return []
+        return self._prompts_over(at)
+
+    def _prompts_over(self, at: int) -> list[Heard]:
+        self._ends_at = None
         if self._state is not _State.PROMPTING:
             return []
         if self._floor.is_pending:
@@ -153,6 +169,8 @@ class Listener:
         whether the window may hold the bot's echo.
         """
         self._heard_until = at + WINDOW_SAMPLES
+        if at < self._void_until:
+            probability = speech = 0.0
         is_listening = self._state is _State.LISTENING
         if speech is not None and is_listening and echo is not EchoState.LOCKED:
             probability = speech
@@ -170,6 +188,8 @@ class Listener:
                 self._speech, now, is_audible=is_audible, echo=echo, of_prompt=of_prompt
             )
             out += self._settled(found)
+        if self._ends_at is not None and now >= self._ends_at:
+            out += self._prompts_over(self._ends_at)
         if self._state is _State.PROMPTING and not self._floor.is_pending:
             out += self._look_for_hot_word(now)
         elif self._is_heard and self._speech is not None:
@@ -212,13 +232,33 @@ class Listener:
             self._utterance.forget()  # what was being said is no answer any more
             out += [barge_in, *self._listen(digit.at)]
         self._endpointer.on_digit(digit)
-        return out + self.tick(digit.at)
+        if self._state is _State.LISTENING:
+            out += self._ended(self._endpointer.tick_keys(digit.at))
+        return out
+
+    def overdue(self, at: int) -> list[Heard]:
+        """No audio comes; `at` is the time by the clock. Keys and prompts go on without it.
+
+        Once it counts as lost everything does. For a caller's silence it is waited for until then.
+        """
+        if self._state is _State.PROMPTING and self._floor.is_pending:
+            return self._settled(self._floor.suspend(at))
+        if at - self._heard_until > LOST_SAMPLES:
+            return self.tick(at)
+        if self._state is _State.LISTENING:
+            return self._ended(self._endpointer.tick_keys(at))
+        return []
 
     def tick(self, at: int) -> list[Heard]:
         """Time passes; at least every 20 ms."""
         is_deaf = at - self._heard_until > DEAF_SAMPLES
         if self._state is _State.PROMPTING and self._floor.is_pending and is_deaf:
             return self._settled(self._floor.give_up(at))  # nothing will tell any more
+        if self._ends_at is not None and at - self._heard_until > LOST_SAMPLES:
+            self._void_until = self._ends_at
+            if self._speech is not None:
+                self._ends(SpeechEnded(self._heard_until, self._heard_until))
+            return self._prompts_over(self._ends_at)
         if self._state is _State.DECIDING:
             ended = self._answer.ended
             if ended is not None and at - ended.at > FINAL_PATIENCE_SAMPLES:
@@ -226,7 +266,10 @@ class Listener:
             return []
         if self._state is not _State.LISTENING or (self._detector.is_rising and not is_deaf):
             return []  # the caller may be going on: that is known in less than 100 ms
-        event = self._endpointer.tick(at)
+        return self._ended(self._endpointer.tick(at))
+
+    def _ended(self, event: TurnEnded | NoInput | None) -> list[Heard]:
+        """The consequences of the endpointer's decision."""
         if event is None:
             return []
         if isinstance(event, NoInput):
@@ -353,11 +396,11 @@ class Listener:
     # ------------------------------------------------------------ inside
 
     def _listen(self, at: int) -> list[Heard]:
-        self._state = _State.LISTENING
+        self._state, self._ends_at = _State.LISTENING, None
         self._endpointer.listen(self._expectation, at)
         if self._speech is not None:
             # What was said over a prompt that may not be interrupted is not part of the answer.
-            allowed = at <= self._speech.at or self._expectation.barge_in is BargeInMode.SPEECH
+            allowed = at <= self._speech.at or self._floor.takes_speech
             self._answer.open(self._speech.at if allowed else max(at, self._speech.at))
         return []
 
