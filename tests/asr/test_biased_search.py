@@ -89,3 +89,20 @@ def test_a_digit_said_again_and_again_is_no_loop() -> None:
     )
     [found] = heard(table, ONE, (long,))
     assert found[0].tokens == (FOUR,) * 6
+
+
+@pytest.mark.parametrize(
+    ("kind", "most", "said"),
+    [
+        (SlotType.DIGITS, None, 12),
+        (SlotType.DIGITS, 4, 4),
+        (SlotType.AMOUNT, None, 3),
+    ],
+)
+def test_a_loop_ends_under_a_grammar_too(kind: SlotType, most: int | None, said: int) -> None:
+    expected = Expectation(focus="it", slots=(SlotSpec("it", kind, max_length=most),))
+    made = Biasing(TOKENS).automaton(expected)
+    script = Script({BEGIN: {FOUR: 1.0}, FOUR: {FOUR: 0.9999, END: 0.0001}})
+    [found] = search(script, ONE, [200], 3, [made])  # type: ignore[arg-type]
+    assert set(found[0].tokens) == {FOUR}
+    assert len(found[0].tokens) <= said

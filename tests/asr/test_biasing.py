@@ -102,12 +102,42 @@ def test_a_string_of_another_length_is_outside(text: str) -> None:
     assert bonus(expected, text) < bonus(expected, "four two oh two") - 0.9
 
 
-def test_it_is_known_whether_a_grammar_can_read_what_was_said() -> None:
-    found = automaton(slot(SlotType.DIGITS, min_length=4, max_length=4))
-    inside, _ = found.advance(0, TOKENS.index(f"{SPACE}four".encode()))
-    outside, _ = found.advance(inside, TOKENS.index(f"{SPACE}there".encode()))
-    assert found.is_inside(inside)
-    assert not found.is_inside(outside)
+@pytest.mark.parametrize("kind", [SlotType.YES_NO, SlotType.DIGITS, SlotType.AMOUNT])
+def test_an_answer_is_not_made_of_fillers_for_ever(kind: SlotType) -> None:
+    found = automaton(slot(kind))
+    filler = TOKENS.index(f"{SPACE}please".encode())
+    answer = TOKENS.index(f"{SPACE}{'yes' if kind is SlotType.YES_NO else 'four'}".encode())
+    assert found.answering([filler, filler, answer, filler]) is not None
+    assert found.answering([*[filler] * 20, answer]) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "most", "phrase", "times", "may"),
+    [
+        (SlotType.DIGITS, 4, "four", 4, True),
+        (SlotType.DIGITS, 4, "four", 5, False),
+        (SlotType.DIGITS, None, "four two", 4, True),
+        (SlotType.DIGITS, None, "four", 30, False),
+        (SlotType.DIGITS, 16, "please", 4, False),
+        (SlotType.LETTERS, 16, "B", 5, True),
+        (SlotType.LETTERS, None, "B", 4, True),
+        (SlotType.LETTERS, None, "B", 8, False),
+        (SlotType.LETTERS, None, "I ' d like", 4, False),
+        (SlotType.YES_NO, None, "yes", 4, False),
+        (SlotType.AMOUNT, None, "four", 4, False),
+        (SlotType.CHOICE, None, "please", 4, False),
+    ],
+)
+def test_only_what_counts_may_be_said_over_and_over(
+    kind: SlotType, most: int | None, phrase: str, times: int, may: bool
+) -> None:
+    choices = (Choice("please", ("please",)),) if kind is SlotType.CHOICE else ()
+    found = automaton(slot(kind, max_length=most, choices=choices))
+    words = [word if word in "'d" else f"{SPACE}{word}" for word in phrase.split()]
+    tokens = [TOKENS.index(word.encode()) for word in words]
+    assert found.may_repeat(tokens * times, 0, times) is may
+    there = TOKENS.index(f"{SPACE}there".encode())
+    assert not found.may_repeat([there, *tokens * times], 1, times), "outside of the grammar"
 
 
 def test_it_is_known_whether_a_sentence_is_just_what_is_waited_for() -> None:

@@ -40,6 +40,8 @@ class Loop:
 
     `cost`: of entering it, at the start. `is_open`: it takes other words too. `joins_figures`:
     numbers written in figures may follow each other without a break, as in a digit string.
+    `beside`: how many phrases that count nothing it takes. `repeats`: units that may be said in a
+    row as one phrase over and over, "0000"; `most` must be given with it.
     """
 
     lexicon: Lexicon
@@ -48,14 +50,17 @@ class Loop:
     joins_figures: bool = False
     least: int = 0
     most: int | None = None
+    beside: int | None = None
+    repeats: int = 0
 
 
 class Config(NamedTuple):
-    """A place in a loop; `units` counts what has been said of it."""
+    """A place in a loop; `units` counts what has been said of it, `beside` the phrases without."""
 
     loop: int
     units: int
     node: Node
+    beside: int = 0
 
 
 @dataclass(slots=True)
@@ -141,13 +146,32 @@ class Automaton:
             units >= self.loops[config.loop].least
             for config, _ in self._states[state].ways
             if not self.loops[config.loop].is_open
-            for units, _ in self._closings(config)
+            for (units, _), _ in self._closings(config)
         )
         return total + self.ending(state) if is_read else None
 
-    def is_inside(self, state: int) -> bool:
-        """Whether a closed loop can read what was said so far."""
-        return any(not self.loops[config.loop].is_open for config, _ in self._states[state].ways)
+    def may_repeat(self, tokens: Sequence[int], begin: int, times: int) -> bool:
+        """Whether a closed loop can read the tokens, of which those from `begin` on are one phrase
+        `times` times, as units that count each time, no more of them than it takes in a row."""
+        state, before = 0, self._units(0)
+        for place, token in enumerate(tokens):
+            if place == begin:
+                before = self._units(state)
+            state, _ = self.advance(state, token)
+        for index, units in self._units(state).items():
+            grown = units - before.get(index, 0)
+            # The last unit counts where its word ends, which is behind the last token.
+            if times - 1 <= grown < self.loops[index].repeats:
+                return True
+        return False
+
+    def _units(self, state: int) -> dict[int, int]:
+        """Closed loops that can read what was said so far -> the most units it may be."""
+        found: dict[int, int] = {}
+        for config, _ in self._states[state].ways:
+            if not self.loops[config.loop].is_open:
+                found[config.loop] = max(config.units, found.get(config.loop, 0))
+        return found
 
     def ending(self, state: int) -> float:
         """Change of bonus by ending here; nothing said is always allowed."""
@@ -156,7 +180,7 @@ class Automaton:
         ended = [
             score + bonus
             for config, score in self._states[state].ways
-            for units, bonus in self._closings(config)
+            for (units, _), bonus in self._closings(config)
             if units >= self.loops[config.loop].least
         ]
         return max(ended, default=FORBIDDEN)
@@ -206,9 +230,10 @@ class Automaton:
         `has_parted`: those that part words, behind the break. What counts units without coming
         near their most gains alike wherever it is: it is found once.
         """
-        most = self.loops[config.loop].most
+        most, beside = self.loops[config.loop].most, self.loops[config.loop].beside
         units = 0 if most is None else max(config.units, most - REACH)
-        key = (config._replace(units=units), has_parted)
+        others = 0 if beside is None else max(config.beside, beside - REACH)
+        key = (config._replace(units=units, beside=others), has_parted)
         if key not in self._known_gains:
             start = self.tokens.root.children.get(BREAK) if has_parted else self.tokens.root
             ids: list[int] = []
@@ -270,29 +295,32 @@ class Automaton:
             if lexicon.after_break(node):
                 yield config, 0.0
                 return
-            for units, bonus in self._closings(config):
-                yield Config(config.loop, units, root), bonus
+            for (units, beside), bonus in self._closings(config):
+                yield Config(config.loop, units, root, beside), bonus
         elif loop.joins_figures and character.isdecimal() and lexicon.is_figure(node):
-            for units, bonus in self._closings(config):
+            for (units, beside), bonus in self._closings(config):
                 begun = lexicon.child(root, character)
                 if begun is not None:
-                    yield Config(config.loop, units, begun), bonus
+                    yield Config(config.loop, units, begun, beside), bonus
         if loop.is_open and character != BREAK and node.depth == 0:
             yield config._replace(node=OTHER_WORD), 0.0
         child = lexicon.child(node, character)
         if child is not None:
             yield config._replace(node=child), 0.0
 
-    def _closings(self, config: Config) -> Iterator[tuple[int, float]]:
-        """(units, bonus) with which the text may be parted here."""
+    def _closings(self, config: Config) -> Iterator[tuple[tuple[int, int], float]]:
+        """((units, beside), bonus) with which the text may be parted here."""
         loop, node = self.loops[config.loop], config.node
         if node == OTHER_WORD or node.depth == 0:
-            yield config.units, 0.0
+            yield (config.units, config.beside), 0.0
             return
         for count, bonus in loop.lexicon.ends(node):
             units = config.units + count
-            if loop.most is None or units <= loop.most:
-                yield (units if loop.most is not None else min(units, loop.least)), bonus
+            beside = config.beside + (count == 0 and loop.beside is not None)
+            if loop.most is not None and units > loop.most:
+                continue
+            if loop.beside is None or beside <= loop.beside:
+                yield (units if loop.most is not None else min(units, loop.least), beside), bonus
 
     def _intern(self, ways: dict[Config, float]) -> tuple[int, float]:
         """(state, the best way's bonus) of ways with scores."""

@@ -23,6 +23,15 @@ from voicebot.patterns import NO, YES, expand_leniently
 MAX_PHRASES, MAX_PATTERN_CHARS = 60_000, 1000
 """Expanded phrases of an Expectation, three times what a large directory has, and the length of one
 pattern; what exceeds them is recognised without help."""
+MAX_UNITS, MAX_WORDS = 40, 20
+"""Digits or letters where the slot names no most, as many as are understood; words of a number, an
+amount, a date or a time."""
+MAX_BESIDE, MAX_SAID = 8, 16
+"""Fillers beside what fills the slot ("um, I think it is"); phrases and fillers of an answer in so
+many words. More of them are no answer but what the decoder makes of speech in another language."""
+REPEATS = {SlotType.DIGITS: 12, SlotType.PHONE: 12, SlotType.LETTERS: 4}
+"""The same digits or letters in a row, unless the slot's most says otherwise: no account has more
+zeros, no name more of one letter. What else is said over and over is the decoder's invention."""
 MAX_KEPT = 64
 """Compiled expectations kept: a plan has a few dozen states."""
 
@@ -118,10 +127,19 @@ def loops_of(expectation: Expectation, weights: Weights) -> Iterator[Loop]:
     yield Loop(Lexicon(everything), cost=cost, is_open=True, joins_figures=has_digits)
     if phrases:
         fillers = (Entry(text, 0.0) for text in (*spoken.FILLERS, *spoken.CARRIERS))
-        yield Loop(Lexicon([*phrases, *fillers]))
+        most = MAX_BESIDE if _asks_yes_no(focus) else MAX_SAID
+        yield Loop(Lexicon([*phrases, *fillers]), beside=most)
     if grammar and focus is not None:
         least, most = _lengths(focus)
-        yield Loop(Lexicon(grammar), joins_figures=True, least=least, most=most)
+        repeats = min(most, focus.max_length or REPEATS[focus.type]) if _counts(focus) else 0
+        yield Loop(
+            Lexicon(grammar),
+            joins_figures=True,
+            least=least,
+            most=most,
+            beside=MAX_BESIDE,
+            repeats=repeats,
+        )
 
 
 def _focus(expectation: Expectation) -> SlotSpec | None:
@@ -133,14 +151,17 @@ def _asks_yes_no(focus: SlotSpec | None) -> bool:
     return focus is not None and focus.type is SlotType.YES_NO
 
 
-def _lengths(slot: SlotSpec) -> tuple[int, int | None]:
+def _counts(slot: SlotSpec) -> bool:
+    return slot.type in REPEATS
+
+
+def _lengths(slot: SlotSpec) -> tuple[int, int]:
     """Units that fill the slot; contradictory lengths count as none given."""
-    counted = slot.type in {SlotType.DIGITS, SlotType.PHONE, SlotType.LETTERS}
-    if not counted:
-        return 1, None
+    if not _counts(slot):
+        return 1, MAX_WORDS
     least = slot.min_length or (7 if slot.type is SlotType.PHONE else 1)
-    most = slot.max_length or (15 if slot.type is SlotType.PHONE else None)
-    return (least, most) if most is None or least <= most else (1, None)
+    most = slot.max_length or (15 if slot.type is SlotType.PHONE else max(least, MAX_UNITS))
+    return (least, most) if least <= most else (1, MAX_UNITS)
 
 
 def _grammar(slot: SlotSpec, weights: Weights) -> Iterator[Entry]:

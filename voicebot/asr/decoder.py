@@ -72,14 +72,31 @@ def token_limit(seconds: float) -> int:
 
 def loop_start(tokens: Sequence[int]) -> int | None:
     """Where the phrase that ends `tokens` began to repeat, if more than MAX_REPEATS times."""
+    period = _period(tokens)
+    return None if period is None else len(tokens) - period * MAX_REPEATS
+
+
+def _period(tokens: Sequence[int]) -> int | None:
+    """Tokens of the phrase that `tokens` end with more than MAX_REPEATS times."""
     size = len(tokens)
     for period in range(1, LONGEST_LOOP + 1):
         span = period * (MAX_REPEATS + 1)
         if span > size:
             return None
         if all(tokens[i] == tokens[i - period] for i in range(size - span + period, size)):
-            return size - span + period
+            return period
     return None
+
+
+def _is_expected_loop(automaton: Automaton, tokens: Sequence[int]) -> bool:
+    """Whether a grammar counts what is repeated: "0000" is no loop of the decoder's then."""
+    period = _period(tokens)
+    if period is None:
+        return True
+    begin = len(tokens) - period
+    while begin >= period and tokens[begin - period : begin] == tokens[begin : begin + period]:
+        begin -= period
+    return automaton.may_repeat(tokens, begin, (len(tokens) - begin) // period)
 
 
 def search(
@@ -162,7 +179,9 @@ class _Group:
         return self.automaton.advance(state, token) if self.automaton is not None else (0, 0.0)
 
     def _extend(self, beam: _Beam, source: int) -> None:
-        loop = None if self._is_expected(beam) else loop_start(beam.tokens)
+        loop = loop_start(beam.tokens)
+        if loop is not None and self._is_expected(beam):
+            loop = None
         if loop is not None:
             del beam.tokens[loop:], beam.log_probs[loop:]
         if loop is not None or len(beam.tokens) >= self.limit:
@@ -172,8 +191,7 @@ class _Group:
             self.sources.append(source)
 
     def _is_expected(self, beam: _Beam) -> bool:
-        """Whether a grammar can read it: "0000" is no loop of the decoder's then."""
-        return self.automaton is not None and self.automaton.is_inside(beam.state)
+        return self.automaton is not None and _is_expected_loop(self.automaton, beam.tokens)
 
     def _prune(self) -> None:
         """Give up beams far behind; stop when what may still come can add nothing."""
