@@ -198,6 +198,56 @@ ODD = {
 }
 
 
+OTHERS = [
+    ("encoder.att_context_style", "regular", "chunked_limited"),
+    ("encoder.att_context_style", "chunked_limited_with_rc", "chunked_limited"),
+    ("encoder.conv_context_size", None, "causal"),
+    ("encoder.conv_context_size", [4, 4], "causal"),
+    ("encoder.self_attention_model", "abs_pos", "rel_pos"),
+    ("encoder.self_attention_model", "rel_pos_local_attn", "rel_pos"),
+    ("encoder.att_context_size", [-1, -1], "[70, 13] or the like"),
+    ("encoder.att_context_size", [[70, 13], [70, -1]], "[70, 13] or the like"),
+    ("preprocessor.sample_rate", 8000, "16000"),
+    ("preprocessor.window_stride", 0.0125, "0.01"),
+    ("preprocessor.window_size", 0.02, "0.025"),
+    ("preprocessor.n_fft", 1024, "512"),
+    ("preprocessor.window", "hamming", "hann"),
+    ("preprocessor.normalize", "per_feature", "NA"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "fits"), OTHERS)
+def test_configurations_that_would_be_computed_otherwise_are_refused(tmp_path, key, value, fits):
+    """Their weights fit all the same."""
+    part, name = key.split(".")
+    config = NEMO | {part: NEMO[part] | {name: value}}
+    path = nemo_file(tmp_path / "other.nemo", renamed(source(), nemo_naming()), config=config)
+    with pytest.raises(ModelUnavailable) as told:
+        load(path)
+    said = str(told.value)
+    assert said.startswith(f"{path}: its model_config.yaml has {key}: ")
+    assert fits in said.partition("what can be computed here has ")[2]
+    assert "\n" not in said
+
+
+def test_a_configuration_that_says_all_of_its_family_is_taken(tmp_path):
+    features = {"sample_rate": 16000, "window_size": 0.025, "window_stride": 0.01, "n_fft": 512}
+    features |= {"window": "hann", "features": 80, "log": True, "frame_splicing": 1}
+    features |= {"dither": 1e-5, "pad_to": 0, "normalize": "NA"}
+    encoder = {"att_context_style": "chunked_limited", "self_attention_model": "rel_pos"}
+    encoder |= {"conv_context_size": "causal", "reduction": None, "pos_emb_max_len": 5000}
+    joint = {"jointnet": {"joint_hidden": 8, "activation": "relu", "dropout": 0.2}}
+    config = {"preprocessor": features, "encoder": NEMO["encoder"] | encoder, "joint": joint}
+    path = nemo_file(
+        tmp_path / "m.nemo", renamed(source(), nemo_naming()), config={**NEMO, **config}
+    )
+    assert load(path).model.config == CONFIG
+    encoder["conv_context_size"] = [8, 0]
+    config["encoder"] = NEMO["encoder"] | encoder
+    nemo_file(path, renamed(source(), nemo_naming()), config={**NEMO, **config})
+    assert load(path).model.config == CONFIG
+
+
 @pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
 def test_odd_configurations_are_told_in_one_line(tmp_path, odd):
     config = {key: dict(value) for key, value in NEMO.items()}

@@ -157,7 +157,9 @@ class Streamer:
         self.model, self.shape, self.config = model, shape, model.config
         if self.config.is_normalised:
             raise UserMistake("stream: this model normalises whole recordings; it cannot stream")
-        left = max(self.config.left, 0)
+        left = self.config.left
+        if left < 0:
+            raise UserMistake("stream: this model looks back without end; it cannot stream")
         self.blocks = left // shape.frames + 1
         self.device = model.encoder.stem.out.weight.device
         self.dtype = model.encoder.stem.out.weight.dtype

@@ -22,10 +22,11 @@ from torch import Tensor
 from voicebot.asr.fastconformer import FastConformerConfig
 from voicebot.asr.fastconformer_names import build, hugging_face_naming, nemo_naming
 from voicebot.asr.fastconformer_stream import FastConformer
+from voicebot.asr.nemo_config import CONFIG, nemo_config
 from voicebot.asr.vocabulary import Vocabulary
 from voicebot.errors import ModelUnavailable
 
-CONFIG, WEIGHTS = "model_config.yaml", "model_weights.ckpt"
+WEIGHTS = "model_weights.ckpt"
 MOST_CONFIG_BYTES = 16 << 20
 _FAMILIES = {
     "nemotron_asr_streaming": True,
@@ -78,7 +79,7 @@ def _nemo(path: Path) -> Loaded:
     except (tarfile.TarError, EOFError, OSError) as error:
         why = str(error).partition("\n")[0].rstrip(":")
         raise ModelUnavailable(f"{path}: not a readable .nemo file ({why})") from None
-    ours = _nemo_config(config, len(tokens), path)
+    ours = nemo_config(config, len(tokens), path)
     naming = nemo_naming(is_ctc_only=not ours.has_transducer)
     _check_tokens(tokens, tensors, naming.sources("transducer.embedding.weight")[0], path)
     return Loaded(build(ours, tensors, naming, str(path)), Vocabulary(tokens))
@@ -127,46 +128,6 @@ def _nemo_tokens(
     if labels:
         return [str(label).encode() for label in labels]
     raise ModelUnavailable(f"{path}: no tokenizer.model in it, nor labels in its {CONFIG}")
-
-
-def _nemo_config(config: Mapping[str, Any], tokens: int, path: Path) -> FastConformerConfig:
-    encoder, defaults = config["encoder"], config.get("model_defaults") or {}
-    predictor = (config.get("decoder") or {}).get("prednet") or {}
-    joint = (config.get("joint") or {}).get("jointnet") or {}
-    features = config.get("preprocessor") or {}
-    contexts = encoder.get("att_context_size") or [-1, -1]
-    contexts = contexts if isinstance(contexts[0], list) else [contexts]
-    if encoder.get("subsampling") != "dw_striding" or encoder.get("subsampling_factor") != 8:
-        raise ModelUnavailable(f"{path}: not a FastConformer (8x depthwise striding)")
-    is_causal = bool(encoder.get("causal_downsampling", False))
-    durations = defaults.get("tdt_durations") if defaults.get("num_tdt_durations") else None
-    try:
-        return FastConformerConfig(
-            mels=int(features.get("features", 80)),
-            width=int(encoder["d_model"]),
-            layers=int(encoder["n_layers"]),
-            heads=int(encoder["n_heads"]),
-            inner=int(encoder["d_model"]) * int(encoder.get("ff_expansion_factor", 4)),
-            kernel=int(encoder.get("conv_kernel_size", 9)),
-            stem_channels=int(encoder.get("subsampling_conv_channels", 256)),
-            vocabulary=tokens,
-            predictor_width=int(predictor.get("pred_hidden", 640)),
-            predictor_layers=int(predictor.get("pred_rnn_layers", 2)),
-            joint_width=int(joint.get("joint_hidden", 640)),
-            durations=tuple(int(d) for d in durations or ()),
-            is_causal=is_causal,
-            conv_norm="layer" if encoder.get("conv_norm_type") == "layer_norm" else "batch",
-            has_bias=bool(encoder.get("use_bias", True)),
-            has_conv_bias=bool(encoder.get("use_bias", True)),
-            scales_input=bool(encoder.get("xscaling", True)),
-            is_normalised=features.get("normalize") == "per_feature",
-            left=int(contexts[0][0]),
-            lookaheads=tuple(int(context[1]) for context in contexts),
-            has_ctc="aux_ctc" in config or not predictor,
-            has_transducer=bool(predictor),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelUnavailable(f"{path}: its {CONFIG} lacks or spoils {error}") from None
 
 
 # ---------------------------------------------------------------- Hugging Face
