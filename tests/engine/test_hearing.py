@@ -1,5 +1,7 @@
 """What all calls hear together, with parts that can be told apart from the real ones by ear."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from fakes import LoudnessVad
@@ -40,6 +42,29 @@ class Subtracting:
             is_active=active,
             is_locked=np.full(len(slots), self.is_locked),
             settled_ms=np.full(len(slots), 1000, np.int32),
+        )
+
+
+class Coming:
+    """Says that so many dBFS of the bot came back, block by block; no filter ever locks but where
+    it is told to."""
+
+    def __init__(self, levels: Sequence[float], locked: slice = slice(0, 0)) -> None:
+        self._levels = iter(levels)
+        self._locked = iter([n in range(*locked.indices(len(levels))) for n in range(len(levels))])
+
+    def reset(self, slot: int) -> None:
+        pass
+
+    def process(self, slots, near, far):  # type: ignore[no-untyped-def]
+        one = np.ones(len(slots))
+        return Cancelled(
+            clean=near,
+            far=far,
+            residual_db=np.float32(next(self._levels)) * one.astype(np.float32),
+            is_active=one > 0,
+            is_locked=one * next(self._locked) > 0,
+            settled_ms=(one * 1000).astype(np.int32),
         )
 
 
@@ -97,6 +122,29 @@ def test_the_near_end_detector_is_asked_only_where_echo_is_possible() -> None:
     assert {slot for slot, _ in doubting.asked} == {0}
     assert all(level > 0.2 for _, level in doubting.asked), "it sees what came in"
     assert {result.echo for result in windows(results) if result.slot == 0} == {EchoState.UNLOCKED}
+
+
+def states(canceller: Coming, blocks: int) -> list[EchoState]:
+    """What hearing says of the echo while the bot speaks."""
+    hearing = Hearing(1, LoudnessVad(), canceller=canceller, near_end=Doubting())
+    chunks = [Chunk(0, at * 160, LOUD, LOUD) for at in range(blocks)]
+    return [result.echo for result in windows(hearing.hear(chunks))]
+
+
+WORD, GAP, NOISE = -38.0, -66.0, -70.0
+
+
+def test_an_echo_that_pauses_between_words_is_one_whose_delay_is_not_known() -> None:
+    words = ([WORD] * 15 + [GAP] * 10) * 12
+    assert set(states(Coming(words), len(words))) == {EchoState.UNLOCKED}
+    cancelled = ([-60.0] * 15 + [GAP] * 10) * 12  # locked for 4 s, then the delay changes
+    told = words[:50] + cancelled[50:250] + words
+    assert states(Coming(told, slice(50, 250)), len(told))[-1] is EchoState.UNLOCKED
+
+
+def test_where_next_to_nothing_comes_back_there_is_no_echo() -> None:
+    found = states(Coming([NOISE] * 150), 150)
+    assert (found[20], found[-1]) == (EchoState.UNLOCKED, EchoState.NONE)
 
 
 def test_all_calls_share_a_batch_and_a_burst_is_heard_whole() -> None:

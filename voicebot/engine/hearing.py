@@ -38,6 +38,8 @@ to wait for: its delay will never be known."""
 ABSENT_DB = -65.0
 """Below this (dBFS) nothing comes back, not even noise: a digital line. The near-end detector never
 heard such a one, and has nothing to judge."""
+LOUDEST_FALL_DB = np.float32(0.1)
+"""Per block: what came back loudest while the bot spoke counts for seconds, 5 dB each."""
 AUDIBLE = 1e-3
 PROVEN_SAMPLES = 9 * SAMPLE_RATE_HZ // 5
 """So much of the bot must have been heard (above -60 dBFS) before its echo counts as absent: the
@@ -169,6 +171,7 @@ class Hearing:
         self._is_absent = np.zeros(slots, np.bool_)
         self._is_faint = np.zeros(slots, np.bool_)
         self._residual_db = np.full(slots, -np.inf, np.float32)
+        self._loudest_db = np.full(slots, -np.inf, np.float32)
 
     def reset(self, slot: int) -> None:
         """A new call takes the slot."""
@@ -178,7 +181,7 @@ class Hearing:
         self._written[slot] = self._cancelled[slot] = self._heard[slot] = 0
         self._is_active[slot] = self._is_locked[slot] = self._is_faint[slot] = False
         self._sent[slot], self._is_absent[slot] = 0, False
-        self._residual_db[slot] = -np.inf
+        self._residual_db[slot] = self._loudest_db[slot] = -np.inf
         for room in self._rooms:
             room.reset(slot)
 
@@ -297,12 +300,15 @@ class Hearing:
         self._far.put_rows(rows, at, to_int16(done.far))
         self._is_active[rows] = active
         self._is_locked[rows] = done.is_locked & (done.settled_ms >= SETTLED_MS)
-        # Kept until an echo is found: the bound rises whenever the caller speaks.
         self._sent[rows] += BLOCK * (np.abs(far).max(axis=1) > AUDIBLE)
-        is_proven = self._sent[rows] >= PROVEN_SAMPLES
-        is_faint = active & is_proven & (done.residual_db < FAINT_DB)
+        # The loudest of late: between two words nothing comes back on any telephone.
+        fallen = self._loudest_db[rows] - LOUDEST_FALL_DB * (active & ~done.is_locked)
+        loudest = np.maximum(fallen, np.where(active, done.residual_db, -np.inf))
+        self._loudest_db[rows] = loudest
+        # Kept until an echo is found: the bound rises whenever the caller speaks.
+        is_faint = active & (self._sent[rows] >= PROVEN_SAMPLES) & (loudest < FAINT_DB)
         self._is_faint[rows] = ~done.is_locked & (self._is_faint[rows] | is_faint)
-        is_absent = is_faint & (done.residual_db < ABSENT_DB)
+        is_absent = is_faint & (loudest < ABSENT_DB)
         self._is_absent[rows] = ~done.is_locked & (self._is_absent[rows] | is_absent)
         self._residual_db[rows] = done.residual_db
         keys: list[Result] = []
