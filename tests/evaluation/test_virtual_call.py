@@ -128,15 +128,21 @@ def test_a_prompt_is_heard_whole_one_round_trip_after_it_is_sent() -> None:
     assert begin + len(said.mulaw) <= ended <= begin + len(said.mulaw) + 800
 
 
-def test_the_reference_is_what_is_heard_once_a_mark_returned() -> None:
+def test_the_reference_is_what_is_heard_one_round_trip_later() -> None:
+    call = play(caller(8), [BotTurn(800, (prompt(),))], jitter_ms=200)
+    reference = call.playout.reference(0, 8 * RATE - ROUND_TRIP)
+    assert reference == call.telephone.heard_in(ROUND_TRIP, 8 * RATE), "however late marks are"
+
+
+def test_the_record_is_what_is_heard_once_a_mark_returned() -> None:
     call = play(caller(8), [BotTurn(800, (prompt(),))])
     begin, end = 2 * RATE, 5 * RATE
-    reference = call.playout.reference(begin, end)
+    recorded = call.playout.audio_heard(begin, end)
     heard = call.telephone.heard_in(begin, end)
     shifts = [
         shift
         for shift in range(-40, 41)
-        if reference[100 : RATE * 2] == heard[100 + shift : RATE * 2 + shift]
+        if recorded[100 : RATE * 2] == heard[100 + shift : RATE * 2 + shift]
     ]
     assert len(shifts) == 1, "within 5 ms of what was heard"
 

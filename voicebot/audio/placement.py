@@ -1,5 +1,6 @@
-"""Where in time the audio that was sent is heard. Pure.
+"""When the audio that was sent is heard, by marks and by the clock between them. Pure.
 
+It tells what the caller has heard; the echo canceller's reference is `sent`, which no mark moves.
 Positions count samples sent since the call began; times are samples of the inbound clock.
 """
 
@@ -9,28 +10,20 @@ from collections import deque
 from dataclasses import dataclass
 
 from voicebot.audio import mulaw
+from voicebot.audio.sent import HISTORY_SAMPLES
 from voicebot.events import SAMPLE_RATE_HZ
-
-HISTORY_SAMPLES = 10 * SAMPLE_RATE_HZ
-"""How far back the reference reaches: more than any echo is late."""
 
 MAX_LAG_SAMPLES = SAMPLE_RATE_HZ
 """More than this between sending and hearing is a mark held up on its way back, not latency."""
-
-MAX_FIRST_LAG_SAMPLES = 3 * SAMPLE_RATE_HZ // 20
-"""A prompt that begins is expected this late at most, whatever earlier marks said: where too
-much is expected, audio runs dry before a mark can correct it."""
 
 LAG_MARKS = 8
 """The lag is the least of so many marks: on the way a mark may be held up, never hurried."""
 
 JITTER_MARKS = 4
-"""So many marks in a row must be late before audio moves, by the least of them: a reference torn
-at each mark is of no use to an echo canceller."""
+"""So many marks in a row must be late before audio moves, by the least of them."""
 
 STEADY_SAMPLES = SAMPLE_RATE_HZ // 50
-"""A mark within this of where it is expected moves nothing: a canceller bears a reference that is
-constantly a little wrong much better than one that moves (LOG.md)."""
+"""A mark within this of where it is expected moves nothing."""
 
 STALL_SAMPLES = SAMPLE_RATE_HZ // 5
 """A mark later than this is no jitter: audio was held up as well and moves at once."""
@@ -79,7 +72,7 @@ class Placement:
 
     def send(self, audio: bytes, now: int) -> None:
         """`audio` leaves now: heard after what was sent before, or as soon as it gets there."""
-        earliest_at, at = now, now + min(self.lag, MAX_FIRST_LAG_SAMPLES)
+        earliest_at, at = now, now + self.lag
         if self._segments:
             last = self._segments[-1]
             earliest_at = max(earliest_at, last.earliest_at + len(last.audio))
@@ -151,7 +144,7 @@ class Placement:
             last.audio = last.audio[: end - last.at]
         return heard
 
-    def reference(self, from_at: int, to_at: int) -> bytes:
+    def audio(self, from_at: int, to_at: int) -> bytes:
         """mu-law heard in [from_at, to_at), silence where nothing plays."""
         heard = bytearray(mulaw.SILENCE * max(0, to_at - from_at))
         overlapping: list[_Segment] = []

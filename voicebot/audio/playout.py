@@ -2,8 +2,11 @@
 
 Twilio plays what it is sent back to back and returns a mark once the audio before it was
 played. Between marks a clock that starts with the sending stands in; a mark that returns later
-than the clock expected moves it. All times are samples of the call's inbound 8 kHz clock, on
-which a returned mark and the echo of the same audio arrive together.
+than the clock expected moves it. All times are samples of the call's inbound 8 kHz clock.
+
+Marks decide what was heard. What is sent when, and the echo canceller's reference, follow the
+clock of the sending alone: a mark may come late, and then nothing runs dry and no echo is taken
+for the caller.
 """
 
 from __future__ import annotations
@@ -13,13 +16,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from voicebot.audio.placement import Placement
+from voicebot.audio.sent import SentAudio
 from voicebot.events import SAMPLE_RATE_HZ, BargeInMode, PromptHeard, SpokenPrompt
 
 MIN_MESSAGE_SAMPLES = 320
 """A word that ends sooner after the last cut gets no mark of its own."""
-
-RESERVE_SAMPLES = 800
-"""What the line should still hold when a message gets there."""
 
 MARK_GRACE_SAMPLES = SAMPLE_RATE_HZ
 """A mark that is this late by the clock is lost; the clock alone decides then."""
@@ -91,9 +92,9 @@ class _Prompt:
 class Playout:
     """One call's outgoing audio.
 
-    Sends at most `ahead_samples` beyond what the caller has heard, so that little has to be
-    taken back when he interrupts, in messages of at most `message_samples`, with a mark after
-    each message that ends with a word. Every prompt is reported once: by `mark_returned` or
+    Twilio is given at most `ahead_samples` to hold, so that little has to be taken back when the
+    caller interrupts, in messages of at most `message_samples`, with a mark after each message
+    that ends with a word. Every prompt is reported once: by `mark_returned` or
     `settle` when it was heard to its end, by `clear` when it was cut. What was once heard stays
     heard: late marks make the position wait, never go back.
     """
@@ -108,6 +109,7 @@ class Playout:
         self._prompt_count = 0
         self._begun: deque[str] = deque(maxlen=ECHOING_PROMPTS)
         self._placement = Placement()
+        self._sent = SentAudio()
         self._labels: dict[str, int] = {}  # marks handed out, not yet sent: position
         self._marks: dict[str, int] = {}  # marks sent, not yet returned: position
         self._confirmed = 0  # position up to which marks returned
@@ -176,6 +178,7 @@ class Playout:
         self._labels.clear()
         self._marks.clear()
         heard = self._placement.cut(now)
+        self._sent.cut(now)
         self._confirmed = self._heard = self._placement.sent
         return heard
 
@@ -184,11 +187,10 @@ class Playout:
     def due(self, now: int) -> list[SendMedia | SendMark]:
         """What to send now, in order; it counts as sent."""
         items: list[SendMedia | SendMark] = []
-        heard = self._advance(now)
         for prompt in () if self.is_paused else self._unsent():
             while not prompt.is_sent:
-                cut, has_mark = prompt.next_cut(self._message_limit())
-                if prompt.start + cut - heard > self._ahead:
+                cut, has_mark = prompt.next_cut(self._message)
+                if self._sent.queued(now) + cut - prompt.sent > self._ahead:
                     return items
                 audio = prompt.spoken.mulaw[prompt.sent : cut]
                 if not prompt.sent:
@@ -196,6 +198,7 @@ class Playout:
                 if audio:
                     items.append(SendMedia(audio))
                     self._placement.send(audio, now)
+                    self._sent.send(audio, now)
                 prompt.sent = cut
                 if has_mark:
                     label = f"p{prompt.index}s{cut}"
@@ -209,10 +212,8 @@ class Playout:
         prompt = next(self._unsent(), None)
         if prompt is None or self.is_paused:
             return None
-        needed = prompt.start + prompt.next_cut(self._message_limit())[0] - self._ahead
-        if needed <= self._advance(now):
-            return now
-        return max(now, self._placement.time_of(needed))
+        message = prompt.next_cut(self._message)[0] - prompt.sent
+        return max(now, self._sent.ends_at + message - self._ahead)
 
     def mark_sent(self, name: str, label: str) -> None:
         """The mark that `due` gave as `label` goes out as `name`."""
@@ -290,26 +291,26 @@ class Playout:
         return self._placement.ends_at
 
     def plays_after(self, at: int) -> bool:
-        """Whether the caller heard anything after `at`, or will."""
-        return self._placement.ends_at > at
+        """Whether there is any reference after `at`, or will be."""
+        return self._sent.ends_at > at
 
     def reference(self, from_at: int, to_at: int) -> bytes:
-        """mu-law of what the caller hears in [from_at, to_at), silence where nothing plays.
+        """mu-law for the echo canceller: what was sent, as heard in [from_at, to_at) if nothing
+        delayed it, silence where nothing plays. Its echo is never earlier.
 
         Reaches back about 10 s; ahead of now it is what will be heard if nothing cuts it.
         """
-        return self._placement.reference(from_at, to_at)
+        return self._sent.between(from_at, to_at)
+
+    def audio_heard(self, from_at: int, to_at: int) -> bytes:
+        """mu-law of what the caller heard in [from_at, to_at), by marks: for the record."""
+        return self._placement.audio(from_at, to_at)
 
     # ------------------------------------------------------------ inside
 
     def _advance(self, now: int) -> int:
         self._heard = max(self._heard, self._placement.position_at(now))
         return self._heard
-
-    def _message_limit(self) -> int:
-        """Smaller messages on a slow line: waiting for room for a large one would run it dry."""
-        room = self._ahead - self._placement.lag - RESERVE_SAMPLES
-        return min(self._message, max(room, 2 * MIN_MESSAGE_SAMPLES))
 
     def _unsent(self) -> Iterator[_Prompt]:
         return (prompt for prompt in self._prompts if not prompt.is_sent)
