@@ -44,7 +44,7 @@ def track(near: Signal, far: Signal) -> tuple[DelayTracker, list[tuple[int, int]
     return tracker, changes
 
 
-@pytest.mark.parametrize("delay_ms", [0, 50, 520, 1500])
+@pytest.mark.parametrize("delay_ms", [0, 50, 520, 1500, 1980])
 @pytest.mark.parametrize("gain_db", [6, -20, -30])
 def test_it_finds_any_delay_at_any_level_within_a_second(delay_ms: int, gain_db: int) -> None:
     far = syllables(3.0, seed=delay_ms)

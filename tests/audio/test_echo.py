@@ -59,7 +59,7 @@ def db(signal: Signal, other: Signal) -> float:
     return float(10 * np.log10(np.sum(signal**2) / np.sum(other**2)))
 
 
-@pytest.mark.parametrize("delay_ms", [0, 50, 520, 1500])
+@pytest.mark.parametrize("delay_ms", [0, 50, 520, 1500, 1980])
 def test_an_echo_is_20_db_down_two_seconds_after_the_bot_began(delay_ms: int) -> None:
     far = syllables(4.0, seed=1)
     echo = room(far, delay_ms, erl_db=10)
@@ -196,5 +196,5 @@ def test_rows_do_not_depend_on_their_company() -> None:
     assert np.allclose(np.concatenate(together), clean(call(nears[0], fars[0])), atol=1e-5)
 
 
-def test_a_call_takes_less_than_120_kilobytes() -> None:
-    assert EchoCanceller(2).nbytes_per_slot < 120_000
+def test_a_call_takes_less_than_130_kilobytes() -> None:
+    assert EchoCanceller(2).nbytes_per_slot < 130_000

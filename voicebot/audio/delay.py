@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     Slots = NDArray[np.intp]
     Signal = NDArray[np.float32]
 
+MAX_DELAY_MS = 2000
+"""From sending to the echo: 1500 ms of the caller's telephone, and 500 of the round trip to it, for
+what was sent is not placed later than it was sent (audio.sent)."""
 UNLOCKED = -1
 """Value of `DelayTracker.delay` while no delay is known."""
 UPDATE_BLOCKS = 8
@@ -99,7 +102,7 @@ class DelayTracker:
     where it does not.
     """
 
-    def __init__(self, slots: int, *, max_delay_ms: int = 1500) -> None:
+    def __init__(self, slots: int, *, max_delay_ms: int = MAX_DELAY_MS) -> None:
         lag_blocks = max_delay_ms * _RATE_HZ // 1000 // _BLOCK + 1
         far_blocks = lag_blocks + _WINDOW_BLOCKS  # no lag of interest wraps around
         self._size = far_blocks * _BLOCK

@@ -17,6 +17,7 @@ import numpy as np
 
 from voicebot.audio.delay import (
     HURRIED_BLOCKS,
+    MAX_DELAY_MS,
     RELAXED_BLOCKS,
     UNLOCKED,
     UPDATE_BLOCKS,
@@ -82,7 +83,7 @@ class Cancelled:
 class EchoCanceller:
     """State of all slots; rows without echo cost next to nothing."""
 
-    def __init__(self, slots: int, *, max_delay_ms: int = 1500) -> None:
+    def __init__(self, slots: int, *, max_delay_ms: int = MAX_DELAY_MS) -> None:
         self._max_blocks = -(-max_delay_ms * SAMPLE_RATE_HZ // 1000 // CHUNK_SAMPLES)
         ring = self._max_blocks + PARTITIONS + REPLAY_BLOCKS + 2
         self._tracker = DelayTracker(slots, max_delay_ms=max_delay_ms)
