@@ -28,6 +28,28 @@ from voicebot.events import (
 
 pytestmark = pytest.mark.unit
 
+CHOSEN = """\
+services: {guess: {webhook: "https://example.org/g"}}
+forms:
+  main:
+    enter: {call: guess, assign: {size: size}, error: []}
+    fields: {size: {choices: [small, large], prompt: "Which size?"}}
+    filled: {disconnect: done}
+"""
+
+
+@pytest.mark.parametrize(("size", "is_taken"), [("large", True), ("huge", False), ("", False)])
+def test_a_choice_takes_no_value_from_outside_that_it_has_not(
+    tmp_path: Path, size: str, is_taken: bool
+) -> None:
+    call = Conversation(plan_of(tmp_path, CHOSEN), {"guess": lambda: {"size": size}})
+    notes = [action.kind for action in call.actions if isinstance(action, Note)]
+    assert ("value refused" in notes, call.said) == (
+        not is_taken,
+        [] if is_taken else ["Which size?"],
+    )
+
+
 OFFICE = """\
 timezone: America/New_York
 hours:

@@ -59,6 +59,7 @@ SEED = int(os.environ.get("VOICEBOT_RANDOM_SEED", "5"))
 SHIPPED = sorted(path for path in DIALPLANS.glob("*.yaml") if not path.name.endswith(".test.yaml"))
 OWN = [Path(__file__).parent / name for name in ("everything.yaml", "advised.yaml")]
 PLANS = [*SHIPPED, *OWN]
+WAITS = (Listen, CallService, TakeMessage, AskModel)
 SECONDS = (0.0, 0.3, 2.0, 90.0)
 SURE = (0.05, 0.3, 0.5, 0.65, 0.95)
 MIDDAY, NIGHT = datetime(2026, 11, 20, 12), datetime(2026, 11, 20, 23)
@@ -251,6 +252,8 @@ def moved_to(plan: Plan, now: datetime, machine: Machine) -> Machine:
     """The machine as it goes on elsewhere."""
     saved = machine.to_json()
     moved = Machine.from_json(plan, now, saved)
+    resumed = moved.resume()
+    assert machine.state == "" or machine.outcome or isinstance(resumed[-1], WAITS), resumed
     assert moved.to_json() == saved
     assert moved.expectation == machine.expectation
     return moved
@@ -261,7 +264,7 @@ def check_actions(machine: Machine, actions: Sequence[Action]) -> None:
     ends = [index for index, a in enumerate(actions) if isinstance(a, Disconnect | Transfer)]
     assert ends in ([], [len(actions) - 1])
     if actions and machine.outcome is None:
-        assert isinstance(actions[-1], Listen | CallService | TakeMessage | AskModel), actions
+        assert isinstance(actions[-1], WAITS), actions
     assert machine.handle(PromptHeard(0, "", False)) == []
 
 

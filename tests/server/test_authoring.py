@@ -239,3 +239,47 @@ def test_a_graph_of_a_journal_that_is_none(capsys: pytest.CaptureFixture[str]) -
     assert cli.main(["graph", str(BANK), "-o", "a.svg", "--calls", "gone.sqlite"]) == 2
     assert "gone.sqlite: there is no such file" in capsys.readouterr().err
     assert not Path("a.svg").exists()
+
+
+# ---------------------------------------------------------------- chat, kept and gone on with
+
+
+def keep(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *lines: str, args: str
+) -> str:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("".join(f"{line}\n" for line in lines)))
+    assert cli.main(["chat", str(BANK), "--now", "2026-11-20 10:30", *args.split()]) == 0
+    return capsys.readouterr().out
+
+
+def test_a_call_is_kept_and_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = "transfer fifty dollars from checking to savings"
+    shown = keep(monkeypatch, capsys, said, args="--save call.json")
+    assert shown.endswith("the call waits in call.json; go on with --resume call.json\n")
+    shown = keep(monkeypatch, capsys, "yes", "no", args="--save call.json --resume call.json")
+    assert shown.startswith("bot   Transfer fifty dollars from your checking account")
+    assert "I have moved fifty dollars" in shown
+    assert "outcome served, goal reached" in shown
+    shown = keep(monkeypatch, capsys, args="--resume call.json")
+    assert shown.startswith("outcome served, goal reached")
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        ("--resume gone.json", "chat: --resume: gone.json cannot be read (No such file"),
+        ("--resume bad.json", "bad.json holds no call of this plan: "),
+        ("--save gone/call.json", "chat: --save: gone/call.json cannot be written (No such file"),
+    ],
+)
+def test_calls_that_cannot_be_kept_or_gone_on_with(
+    args: str, expected: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("bad.json").write_text("[" * 100_000)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("hello\n"))
+    assert cli.main(["chat", str(BANK), *args.split()]) == 2
+    error = capsys.readouterr().err
+    assert expected in error
+    assert error.count("\n") == 1

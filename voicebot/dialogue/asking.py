@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from voicebot.dialogue import defaults, expressions, inherit, texts
 from voicebot.dialogue.expectations import Place
 from voicebot.dialogue.performer import Performer, steps_at
 from voicebot.dialogue.schema import Service, Step, Voicemail
-from voicebot.dialogue.state import plain
+from voicebot.dialogue.state import Called, plain
 from voicebot.dialogue.understanding import is_well_formed
 from voicebot.events import (
     CallService,
@@ -34,12 +35,27 @@ class Asking:
 
     def service(self, name: str, arguments: Mapping[str, object]) -> None:
         """Call a service; the answer comes to `replied`."""
-        performer, keys = self._performer, self._performer.keys.services.get(name)
         values = {
             key: str(value).lower() if isinstance(value, bool) else str(value)
             for key, value in arguments.items()
             if value is not None
         }
+        self._wait("service")
+        self._state.called = Called(name=name, arguments=values)
+        self.again()
+
+    def again(self) -> None:
+        """Send out what is waited for, a service or a message, under the id that it has."""
+        state = self._state
+        if state.mode == "message":
+            how = self._running().voicemail or Voicemail()
+            take = TakeMessage(state.pending, how.max, how.silence, how.terminator, how.tone)
+            self._performer.actions.append(take)
+        elif state.called is not None:
+            self._send(state.called)
+
+    def _send(self, called: Called) -> None:
+        performer, keys = self._performer, self._performer.keys.services.get(called.name)
         filler: list[Play] = []
         if keys is not None and keys.filler:
             said, performer.actions = performer.actions, []
@@ -48,9 +64,9 @@ class Asking:
             performer.actions = said
         after = keys.filler_after if keys is not None else None
         call = CallService(
-            self._wait("service"),
-            name,
-            values,
+            self._state.pending,
+            called.name,
+            called.arguments,
             tuple(filler),
             defaults.FILLER_AFTER_MS if after is None else after,
         )
@@ -68,10 +84,10 @@ class Asking:
 
     # ------------------------------------------------------------ messages
 
-    def message(self, how: Voicemail) -> None:
+    def message(self) -> None:
         """Record the caller; the result comes to `took`."""
-        take = TakeMessage(self._wait("message"), how.max, how.silence, how.terminator, how.tone)
-        self._performer.actions.append(take)
+        self._wait("message")
+        self.again()
 
     def took(self, message: MessageTaken) -> None:
         """What was recorded: too short a message is none."""
@@ -90,12 +106,11 @@ class Asking:
 
     # ------------------------------------------------------------ both
 
-    def _wait(self, mode: str) -> str:
+    def _wait(self, mode: Literal["service", "message"]) -> None:
         state = self._state
         state.asked += 1
         state.pending = f"{mode}-{state.asked}"
-        state.mode = "service" if mode == "service" else "message"
-        return state.pending
+        state.mode = mode
 
     def _running(self) -> Step:
         frame = self._state.frames[-1]

@@ -115,6 +115,11 @@ class Consulting:
         state.asked += 1
         state.pending = f"model-{state.asked}"
         state.mode = "model"
+        self.again()
+
+    def again(self) -> None:
+        """Send out what the model is asked, under the id that it has."""
+        state, node = self._state, self._node
         messages = tuple(ModelMessage(role, text) for role, text in state.talk)
         self._performer.actions.append(
             AskModel(state.pending, self._instructions(), messages, self._schema(), node.timeout)

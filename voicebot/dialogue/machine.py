@@ -127,6 +127,21 @@ class Machine:
         machine._attach(restored(plan, text))
         return machine
 
+    def resume(self) -> list[Action]:
+        """What a call that goes on elsewhere begins with: what was said last, and the question or
+        request that is waited for, under its old id. Changes nothing; before CallStarted, and
+        after the end, there is nothing to do."""
+        performer, mode = self._performer, self._state.mode
+        performer.actions = []
+        if mode == "listen":
+            self._universals.repeat()
+        elif mode in {"service", "message"}:
+            self._asking.again()
+        elif mode == "model":
+            self._consulting.again()
+        waits_for = self.expectation
+        return [*performer.actions, *([Listen(waits_for)] if waits_for is not None else [])]
+
     def handle(self, event: DialogueEvent) -> list[Action]:
         """Take an event; what to do now. Events that come too late or too early do nothing."""
         state = self._state

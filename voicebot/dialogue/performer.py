@@ -265,12 +265,22 @@ class Performer:
 
     def assign(self, name: str, value: JsonValue) -> None:
         """Set a variable; a field's name fills the field."""
-        if self.field_of(name) is None:
+        field = self.field_of(name)
+        if field is None:
             self.state.variables[name] = value
         elif value is None:
             self.state.slots.pop(name, None)
         else:
             text = str(value).lower() if isinstance(value, bool) else str(value)
+            self._assign_field(name, field, text)
+
+    def _assign_field(self, name: str, field: FieldKeys, text: str) -> None:
+        """A choice takes only its own values: others are on record, and the field stays empty."""
+        is_choice = inherit.slot_type(field) is SlotType.CHOICE
+        if is_choice and text not in inherit.choices(self.keys, field):
+            self.note("value refused", {"slot": name, "value": text[:200]})
+            self.state.slots.pop(name, None)
+        else:
             self.state.slots[name] = Filled(value=text, is_confirmed=True)
 
     def clear(self, name: str) -> None:

@@ -36,8 +36,15 @@ class Dialogue(Protocol):
     def recent(self) -> Sequence[SlotValue]:
         """Values that the caller gave."""
 
+    @property
+    def expectation(self) -> Expectation | None:
+        """What is waited for: at once, where the call began elsewhere."""
+
     def handle(self, event: DialogueEvent) -> list[Action]:
         """The actions that answer an event."""
+
+    def resume(self) -> list[Action]:
+        """The actions with which a call goes on that began elsewhere."""
 
 
 class Session:
@@ -50,7 +57,7 @@ class Session:
         self._machine = machine
         self._interpret = interpret
         self._interpret_keys = interpret_keys
-        self._expectation = Expectation()
+        self._expectation = machine.expectation or Expectation()
 
     @property
     def expectation(self) -> Expectation:
@@ -67,8 +74,15 @@ class Session:
             )
         elif isinstance(event, KeysEntered):
             event = self._interpret_keys(event.keys, self._expectation)
-        answer: list[Interpretation | Action] = list(self._machine.handle(event))
-        for action in answer:
+        answer = self._waiting(self._machine.handle(event))
+        return [event, *answer] if isinstance(event, Interpretation) else [*answer]
+
+    def resume(self) -> list[Action]:
+        """What a restored machine begins with, in the place of CallStarted."""
+        return self._waiting(self._machine.resume())
+
+    def _waiting(self, actions: list[Action]) -> list[Action]:
+        for action in actions:
             if isinstance(action, Listen):
                 self._expectation = action.expectation
-        return [event, *answer] if isinstance(event, Interpretation) else answer
+        return actions

@@ -84,6 +84,13 @@ class Wish(_Record):
     slots: list[tuple[str, str, str, float]] = []
 
 
+class Called(_Record):
+    """The service that is waited for, and what it was given."""
+
+    name: str
+    arguments: dict[str, str] = {}
+
+
 class State(_Record):
     """Everything that changes during a call."""
 
@@ -115,6 +122,7 @@ class State(_Record):
     recent: list[tuple[str, str]] = []  # values given, the last one last: "the same day"
     history: list[Visit] = []
     pending: str = ""  # id of the service, message or model waited for
+    called: Called | None = None  # the last service: asked again where the call goes on elsewhere
     asked: int = 0  # ids given out
     talk: list[tuple[Literal["caller", "bot", "tool"], str]] = []  # with the language model
     model_turns: int = 0

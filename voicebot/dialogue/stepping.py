@@ -48,7 +48,7 @@ class Stepper:
             case "voicemail":
                 frame.stage = "do"
                 if step.voicemail is not None:
-                    self._asking.message(step.voicemail)
+                    self._asking.message()
             case "do":
                 frame.stage = "exit"
                 if step.do:

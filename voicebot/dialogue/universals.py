@@ -34,7 +34,7 @@ class Universals:
         elif universal.leaves:
             self._performer.leave(universal)
         elif name == "repeat":
-            self._repeat()
+            self.repeat()
         elif name == "go_back":
             self._go_back(place)
         else:
@@ -50,7 +50,8 @@ class Universals:
         self._state.counts.pop(f"{place.state}:asked", None)
         self._interview.ask(place)
 
-    def _repeat(self) -> None:
+    def repeat(self) -> None:
+        """Say again what was said last."""
         for said in self._state.last_plays:
             parts = tuple(part if isinstance(part, str) else Say(*part) for part in said.parts)
             self._performer.actions.append(Play(parts, said.barge_in, said.language))

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from voicebot.config import load_settings
-from voicebot.dialogue.plan import load_plan
+from voicebot.dialogue.plan import Plan, load_plan
+from voicebot.errors import PlanError, UserMistake
 from voicebot.server.services import Services
 from voicebot.server.typed_call import Answer, TypedCall
 
@@ -20,8 +21,13 @@ heard badly, /state shows where the call is and what it holds, /hangup (or the e
 it."""
 
 
-def converse(path: Path, now: datetime) -> int:
-    """Until the plan, the typist or the end of input ends the call; returns the exit code."""
+def converse(
+    path: Path, now: datetime, *, save: Path | None = None, resume: Path | None = None
+) -> int:
+    """Until the plan, the typist or the end of input ends the call; returns the exit code.
+
+    The call goes on from the file `resume`, and is written to `save` after each turn: then the
+    end of input leaves it there."""
     settings = load_settings()
     plan = load_plan(path)
     services = Services(
@@ -30,16 +36,31 @@ def converse(path: Path, now: datetime) -> int:
     # Typing happens outside of the loop: Ctrl-C must reach it.
     with asyncio.Runner() as runner:
         try:
-            chat = _Chat(runner, TypedCall(plan, services, now))
-            chat.run()
+            _Chat(runner, _begin(plan, services, now, resume), save).run()
         finally:
             runner.run(services.aclose())
     return 0
 
 
+def _begin(plan: Plan, services: Services, now: datetime, resume: Path | None) -> TypedCall:
+    """A new call, or the one that was saved."""
+    if resume is None:
+        return TypedCall(plan, services, now)
+    try:
+        return TypedCall(plan, services, now, saved=resume.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserMistake(f"chat: --resume: {resume} cannot be read ({error.strerror})") from None
+    except (PlanError, UnicodeDecodeError) as error:
+        reason = "it is no text" if isinstance(error, UnicodeDecodeError) else str(error)
+        raise UserMistake(
+            f"chat: --resume: {resume} holds no call of this plan: {reason}"
+        ) from None
+
+
 class _Chat:
-    def __init__(self, runner: asyncio.Runner, call: TypedCall) -> None:
+    def __init__(self, runner: asyncio.Runner, call: TypedCall, save: Path | None) -> None:
         self._runner = runner
+        self._save = save
         self._call = call
         self._is_typed = sys.stdin is not None and sys.stdin.isatty()
         self._last = Answer()
@@ -50,6 +71,9 @@ class _Chat:
         self._show(self._call.start())
         while not self._call.is_over:
             line = self._line()
+            if line is None and self._save is not None:
+                print(f"the call waits in {self._save}; go on with --resume {self._save}")
+                return
             if line is None:
                 self._show(self._call.hang_up())
             elif line:
@@ -110,3 +134,17 @@ class _Chat:
             print(f"bot   {text}")
         if answer.transfer:
             print(f"      (transfer to {answer.transfer})")
+        if self._save is not None:
+            self._keep(self._save)
+
+    def _keep(self, path: Path) -> None:
+        """Write the call down whole, or leave what was written before."""
+        partial = path.with_name(f".{path.name}.part")
+        try:
+            partial.write_text(self._call.save(), encoding="utf-8")
+            partial.replace(path)
+        except OSError as error:
+            raise UserMistake(
+                f"chat: --save: {path} cannot be written ({error.strerror}); "
+                "name a file in a folder that exists"
+            ) from None

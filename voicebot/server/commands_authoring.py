@@ -69,6 +69,10 @@ def add(commands: Any, command: Callable[[str, Any, str], Parser]) -> None:
     added.add_argument(
         "--now", metavar="TIME", help='the caller\'s time, "2026-11-20 10:30"; default: now'
     )
+    added.add_argument(
+        "--save", type=Path, metavar="FILE", help="keep the call there, to go on with it later"
+    )
+    added.add_argument("--resume", type=Path, metavar="FILE", help="go on with a call kept there")
 
 
 # ---------------------------------------------------------------- new, check, graph
@@ -267,4 +271,4 @@ def chat(options: argparse.Namespace) -> int:
     existing("chat", options.plan)
     from voicebot.server.chatting import converse
 
-    return converse(options.plan, now)
+    return converse(options.plan, now, save=options.save, resume=options.resume)

@@ -17,6 +17,7 @@ from voicebot.dialogue.plan import Plan
 from voicebot.dialogue.session import Session
 from voicebot.errors import ServiceFailed
 from voicebot.events import (
+    Action,
     AskModel,
     BargeInMode,
     CallerHungUp,
@@ -84,9 +85,12 @@ class TypedCall:
         *,
         parameters: Mapping[str, str] | None = None,
         model: Iterable[str] = (),
+        saved: str | None = None,
     ) -> None:
-        """`services` answers call-outs, `model` is what a language model says, in order."""
-        self._machine = Machine(plan, now)
+        """`services` answers call-outs, `model` is what a language model says, in order. With what
+        `save` gave, the call goes on from there; PlanError: the plan has changed since."""
+        self._is_new = saved is None
+        self._machine = Machine(plan, now) if saved is None else Machine.from_json(plan, now, saved)
         today = local(plan.keys, now).date()
         self._session = Session(
             self._machine,
@@ -112,8 +116,14 @@ class TypedCall:
         return self._machine.outcome is not None
 
     async def start(self) -> Answer:
-        """The call is answered."""
-        return await self._go_on(CallStarted(parameters=self._parameters))
+        """The call is answered, or goes on with what it waited for."""
+        if self._is_new:
+            return await self._go_on(CallStarted(parameters=self._parameters))
+        return await self._act(self._session.resume())
+
+    def save(self) -> str:
+        """The call as it stands, to go on later."""
+        return self._machine.to_json()
 
     async def say(self, text: str, sure: float = SURE) -> Answer:
         """The caller says this, and `sure` is how sure the recogniser would be."""
@@ -184,16 +194,18 @@ class TypedCall:
         return await self._go_on(taken)
 
     async def _go_on(self, event: DialogueEvent | CallerTurn | KeysEntered) -> Answer:
-        answer = Answer()
-        pending: list[DialogueEvent | CallerTurn | KeysEntered] = [event]
-        while pending:
-            for action in self._session.handle(pending.pop(0)):
-                if isinstance(action, CallService):
-                    pending.append(await self._serve(action))
-                elif isinstance(action, AskModel):
-                    pending.append(self._consult(action))
-                else:
-                    self._note(answer, action)
+        return await self._act(self._session.handle(event))
+
+    async def _act(self, actions: Sequence[Interpretation | Action]) -> Answer:
+        answer, left = Answer(), list(actions)
+        while left:
+            action = left.pop(0)
+            if isinstance(action, CallService):
+                left += self._session.handle(await self._serve(action))
+            elif isinstance(action, AskModel):
+                left += self._session.handle(self._consult(action))
+            else:
+                self._note(answer, action)
         return self._seen(answer)
 
     def _note(self, answer: Answer, action: object) -> None:
