@@ -1,7 +1,10 @@
-import pytest
-from nlu_expectations import value
+from datetime import time
 
-from voicebot.events import SlotType
+import pytest
+from nlu_expectations import TODAY, asking, value
+
+from voicebot.events import Hypothesis, SlotType
+from voicebot.nlu.interpreter import interpret
 
 pytestmark = pytest.mark.unit
 
@@ -52,6 +55,19 @@ pytestmark = pytest.mark.unit
         ("2026-99-99", None),
         ("the first one", None),
         ("I may do that", None),
+        ("the last Friday of the month", "2026-11-27"),
+        ("last Friday of the month", "2026-11-27"),
+        ("the last day of the month", "2026-11-30"),
+        ("the first Monday of next month", "2026-12-07"),
+        ("the first Monday of the month", None),  # is past
+        ("the second Tuesday", None),  # of which month?
+        ("Friday the twenty seventh", "2026-11-27"),
+        ("Friday, December 4th", "2026-12-04"),
+        ("Friday the thirteenth", None),  # not for a long time
+        ("Friday December fifth", None),  # is a Saturday
+        ("Friday first thing", "2026-11-20"),
+        ("Monday or Tuesday", None),
+        ("on Monday or maybe on Tuesday", None),
     ],
 )
 def test_dates(text: str, expected: str | None) -> None:
@@ -83,9 +99,40 @@ def test_dates(text: str, expected: str | None) -> None:
         ("quarter past midnight", "00:15"),
         ("nineteen hundred hours", "19:00"),
         ("twelve thirty am", "00:30"),
+        ("half seven", "07:30"),
+        ("in twenty minutes", None),  # from when? see below
+        ("an hour later", None),
+        ("two hours", None),
+        ("ten past", None),
+        ("twenty past", None),
+        ("seven or eight", None),
+        ("between seven and eight", None),
         ("25:00", None),
         ("thirty", None),
     ],
 )
 def test_times(text: str, expected: str | None) -> None:
     assert value(text, SlotType.TIME) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("in twenty minutes", "11:00"),
+        ("in an hour", "11:40"),
+        ("in half an hour", "11:10"),
+        ("an hour from now", "11:40"),
+        ("in an hour and a half", "12:10"),
+        ("in a quarter of an hour", "10:55"),
+        ("right now", "10:40"),
+        ("now", "10:40"),
+        ("in fourteen hours", None),  # tomorrow
+        ("an hour later", None),
+        ("half an hour", None),
+        ("ten minutes to one", "12:50"),
+    ],
+)
+def test_times_from_now(text: str, expected: str | None) -> None:
+    said = Hypothesis(text, confidence=0.9)
+    found = interpret(said, asking(SlotType.TIME), today=TODAY, now=time(10, 40)).slots
+    assert [slot.value for slot in found] == ([expected] if expected else [])

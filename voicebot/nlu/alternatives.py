@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date
 from math import log
 
 from voicebot.events import Hypothesis
 from voicebot.nlu.compiled import CompiledExpectation
+from voicebot.nlu.moment import Moment
 from voicebot.nlu.text import tokenize
 from voicebot.nlu.understanding import Understanding, understand
 
@@ -24,7 +24,7 @@ NEARLY = 0.85
 
 
 def best_understood(
-    hypothesis: Hypothesis, first: Understanding, compiled: CompiledExpectation, today: date
+    hypothesis: Hypothesis, first: Understanding, compiled: CompiledExpectation, moment: Moment
 ) -> tuple[Understanding, float]:
     """The text that the dialogue can use best, and the recogniser's confidence in it.
 
@@ -46,7 +46,7 @@ def best_understood(
         ratio = max(alternative.confidence, FLOOR) / max(likely, FLOOR)
         if first.is_explained and not (ratio >= AS_LIKELY and _adds(words, first.heard.words)):
             continue
-        other = understand(alternative.text, compiled, today)
+        other = understand(alternative.text, compiled, moment)
         gain = other.gain - max(ALTERNATIVE * -log(ratio), LEAST_GAIN)
         if gain > best_gain and not _overrules(other, first, is_likely=ratio >= NEARLY):
             best, best_gain = other, gain

@@ -19,17 +19,25 @@ _NO_ES = (
     "no es eso|no quiero|no es correcto|así no]",
     "no (es correcto|es cierto|es verdad|es eso|es así|está bien|quiero|todavía|ahora|"
     "por ahora|lo haga|lo hagas|exactamente|del todo)",
-    "(para nada|de ninguna manera|en absoluto|de ningún modo|nada de eso|ni hablar)",
+    "(para nada|de ninguna manera|en absoluto|de ningún modo|nada de eso|ni hablar|qué va)",
     "(incorrecto|equivocado|está mal|es incorrecto|está equivocado|falso|es falso)",
     "(claro que no|por supuesto que no|desde luego que no|creo que no|mejor no|todavía no)",
 )
+_YES_EN = ("[yes|yeah|yep|sure] no (problem|worries)",)
+_UNSURE_EN = (
+    "i (don't|do not) [really] (mind|care)",
+    "(it|that) (doesn't|does not) [really] matter [to me]",
+    "either [one|way] [is fine|works]",
+    "(whatever|whichever)",
+)
 _UNSURE_ES = (
+    "(me da igual|me da lo mismo|da igual|no me importa|lo que sea)",
     "no (sé|lo sé|estoy seguro|estoy segura|me acuerdo|recuerdo|tengo idea)",
     "(quizás|quizá|tal vez|a lo mejor|depende|puede ser)",
 )
 Patterns = tuple[str, ...]
 ANSWERS: dict[str, tuple[Patterns, Patterns, Patterns]] = {
-    "en": (YES, NO, UNSURE),
+    "en": ((*YES, *_YES_EN), NO, (*UNSURE, *_UNSURE_EN)),
     "es": (_YES_ES, _NO_ES, _UNSURE_ES),
 }
 

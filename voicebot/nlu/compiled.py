@@ -42,6 +42,8 @@ class CompiledExpectation:
             if slot.type is SlotType.YES_NO and (slot is self.focus or name == CONFIRM_SLOT)
         )
         self.counted = frozenset(name for name, slot in self.slots.items() if slot.type in _COUNTED)
+        is_spanish = expectation.language.lower().startswith("es")
+        self.alternatives = frozenset(("or", "o", "u")) if is_spanish else frozenset(("or",))
         self.strings = frozenset(name for name, slot in self.slots.items() if slot.type in _STRINGS)
         self.slot_only: list[tuple[str, frozenset[str]]] = []
         self.mentioned_by: dict[str, set[str]] = {name: set() for name in self.slots}

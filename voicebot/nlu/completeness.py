@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, time
 
 from voicebot.events import Completeness, Expectation, SlotSpec, SlotType
 from voicebot.nlu import digits, letters
@@ -10,13 +10,14 @@ from voicebot.nlu.compiled import CompiledExpectation, compile_expectation
 from voicebot.nlu.dates import DAYS, MONTHS
 from voicebot.nlu.grammar import Node
 from voicebot.nlu.matcher import Meaning
+from voicebot.nlu.moment import Moment
 from voicebot.nlu.numbers import TEENS, UNITS
 from voicebot.nlu.text import Token
 from voicebot.nlu.understanding import Understanding, understand, unexplained
 from voicebot.nlu.words import word_set
 
-ANY_DAY = date(2024, 1, 1)
-"""Whether a date was said does not depend on today."""
+ANY_DAY = Moment(date(2024, 1, 1), time(9))
+"""Whether a date or a time was said does not depend on the day."""
 _DANGLING = word_set(
     "and or but with to from of for at in on a an the my some is it's i i'd i'll i'm would "
     "like want can could get give make not so uh um er because then plus into "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import replace
 
 from voicebot.nlu.matcher import Candidate
@@ -16,9 +16,11 @@ _BETWEEN = word_set(
     "the my a an for it is it's of from to with account into in "
     "el la los las mi un una es de del para con por cuenta"
 )
-_DENIALS = frozenset(("not", "isn't", "wasn't", "without", "aren't"))
+_DENIALS = frozenset(("not", "isn't", "wasn't", "without", "aren't", "except"))
 _TWO_WORD_DENIALS = frozenset(
-    (("instead", "of"), ("rather", "than"), ("don't", "want"), ("don't", "mean"), ("not", "want"),
+    (("anything", "but"), ("everything", "but"), ("all", "but"), ("any", "but"),
+     ("except", "for"), ("instead", "of"),
+     ("rather", "than"), ("don't", "want"), ("don't", "mean"), ("not", "want"),
      ("didn't", "say"), ("didn't", "mean"), ("didn't", "want"))
 )  # fmt: skip
 _MARKERS = (
@@ -27,6 +29,8 @@ _MARKERS = (
     ("change", "that"), ("i", "said"), ("perdon",), ("digo",), ("mejor",), ("quise", "decir"),
     ("quiero", "decir"), ("sino",), ("dije",),
 )  # fmt: skip
+_ANSWERS = frozenset(("yes", "no", "si"))
+_HEDGES = word_set("maybe perhaps even possibly quizas tal vez at on either")
 _PERSONS = word_set("people person persons guest guests party adults seats personas")
 SURE = 0.8
 """Quality above which a value is certain enough to correct, or be corrected by, another."""
@@ -105,6 +109,88 @@ def _corrects(heard: Heard, no: int, rivals: Iterable[Candidate]) -> bool:
         if rival.end <= heard.starts[no] and rival.quality >= SURE
     )
     return any(at == 0 or heard.words[at - 1] != "no" for at in begins)
+
+
+def without_alternatives(
+    heard: Heard,
+    candidates: Sequence[Candidate],
+    links: frozenset[str],
+    answers: frozenset[str] = frozenset(),
+    pauses: Set[int] = frozenset(),
+) -> list[Candidate]:
+    """Without values that were left open: "monday or tuesday", "between seven and eight", and yes
+    and no in one breath (slots `answers`). `links`: the words for "or"; `pauses`: tokens before
+    one."""
+    if not any(w in links or w == "between" or w in _ANSWERS for w in heard.words):
+        return list(candidates)
+    sure = [c for c in candidates if c.fills and not c.is_denied and c.quality >= SURE]
+    open_: set[int] = set()
+    unclear: set[int] = set()  # sounds of answers that contradict each other
+    for first in sure:
+        for second in sure:
+            if second.start < first.end or not _rival(first, second):
+                continue
+            between = heard.words[heard.word_at[first.end - 1] + 1 : _first_word(heard, second)]
+            if _leaves_open(heard, first, between, links):
+                open_ |= {id(first), id(second)}
+            elif not between and _are_single(heard, first, second, sure, answers, pauses):
+                unclear |= set(range(first.start, second.end))
+    return [
+        candidate
+        for candidate in candidates
+        if id(candidate) not in open_
+        and not (
+            unclear.intersection(range(candidate.start, candidate.end))
+            and any(fill.slot in answers for fill in candidate.fills)
+        )
+    ]
+
+
+def _rival(first: Candidate, second: Candidate) -> bool:
+    """Whether they give one slot two values."""
+    return any(
+        one.slot == other.slot and one.value != other.value
+        for one in first.fills
+        for other in second.fills
+    )
+
+
+def _leaves_open(
+    heard: Heard, first: Candidate, between: Sequence[str], links: frozenset[str]
+) -> bool:
+    if any(word in links for word in between):
+        return all(word in links or word in _BETWEEN or word in _HEDGES for word in between)
+    at = _first_word(heard, first)
+    before = heard.words[max(0, at - 2) : at]
+    return list(between) in (["and"], ["and", "the"]) and "between" in before
+
+
+def _are_single(
+    heard: Heard,
+    first: Candidate,
+    second: Candidate,
+    sure: Sequence[Candidate],
+    answers: frozenset[str],
+    pauses: Set[int],
+) -> bool:
+    """Whether they are "yes no" or "no yes" in one breath, and no part of a longer answer; "yeah,
+    no" means no."""
+    said = heard.words[_first_word(heard, first)], heard.words[_first_word(heard, second)]
+    is_turn = said[0] == "no" and heard.token_of[_first_word(heard, first)] in pauses
+    if not _ANSWERS.issuperset(said) or is_turn:  # "no, yes" corrects itself
+        return False
+    pair = {_first_word(heard, one) for one in (first, second)}
+    ends = {heard.word_at[one.end - 1] for one in (first, second)}
+    return (
+        pair == ends
+        and any(fill.slot in answers for fill in first.fills)
+        and not any(
+            one.start <= second.start < one.end
+            and (one.start, one.end) != (second.start, second.end)
+            for one in sure
+            if one.cost == 0
+        )
+    )
 
 
 def corrected(

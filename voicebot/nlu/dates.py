@@ -23,6 +23,8 @@ _NEAR = {
 }  # fmt: skip
 _UNITS = {"day": 1, "days": 1, "week": 7, "weeks": 7, "fortnight": 14, "month": 0, "months": 0}
 FIRST_YEAR, LAST_YEAR = 1900, 2199
+NEAR_MONTHS = 3
+"""How far ahead "friday the fourth" may be; callers err more often than they plan so far."""
 
 
 def dates(tokens: Sequence[Token], today: date) -> Iterator[Span]:
@@ -38,18 +40,21 @@ def dates(tokens: Sequence[Token], today: date) -> Iterator[Span]:
             at += 1
         else:
             day, end, is_bare = found
-            yield Span(at, end, day.isoformat(), is_bare)
+            if day is not None:
+                yield Span(at, end, day.isoformat(), is_bare)
             at = end
 
 
-def _date(tokens: Sequence[Token], at: int, today: date) -> tuple[date, int, bool] | None:
+def _date(tokens: Sequence[Token], at: int, today: date) -> tuple[date | None, int, bool] | None:
+    """(day, end, is bare); no day where one was named that cannot be told, or is none."""
     words = Words(tokens)
     return (
         _written(tokens[at], at, today)
         or _near(words, at, today)
         or _later(tokens, words, at, today)
-        or _weekday(words, at, today)
+        or _dated_weekday(tokens, words, at, today)
         or _nth_weekday(tokens, words, at, today)
+        or _weekday(words, at, today)
         or holidays.holiday(words, at, today)
         or _of_month(tokens, words, at, today)
     )
@@ -161,6 +166,8 @@ def _of_month(
             return None
         return (*_with_year(tokens, day[1], today, MONTHS[words[at]], day[0]), False)
     begin = at + 1 if words[at] == "the" else at
+    # "friday thirteenth", but "friday first thing"
+    follows = at > 0 and words[at - 1] in DAYS and words[at] not in {"first", "second", "third"}
     day = _day(tokens, begin) if begin < len(tokens) else None
     if day is None:
         return None
@@ -170,7 +177,11 @@ def _of_month(
         until = _with_year(tokens, year_at, today, MONTHS[words[end]], day[0])
         return until[0], max(end + 1, until[1] if until[1] > year_at else end + 1), False
     is_ordinal = ordinal(tokens, begin) is not None
-    if begin == at or not is_ordinal or words[day[1]] in {"one", "option", "choice"}:
+    if (
+        (begin == at and not follows)
+        or not is_ordinal
+        or words[day[1]] in {"one", "option", "choice"}
+    ):
         return None
     month = today.replace(day=1)
     for _ in range(12):
@@ -181,23 +192,78 @@ def _of_month(
     return None
 
 
+def _dated_weekday(
+    tokens: Sequence[Token], words: Words, at: int, today: date
+) -> tuple[date | None, int, bool] | None:
+    """ "friday the fourth", "friday december fourth": no day where the two contradict."""
+    if words[at] not in DAYS:
+        return None
+    if words[at + 1] not in MONTHS | {"the": 0} and not _is_ordinal(tokens, at + 1):
+        return None
+    found = _of_month(tokens, words, at + 1, today)
+    if found is None:
+        return None
+    day, end, is_bare = found
+    if not is_bare:
+        return (day if day.weekday() == DAYS[words[at]] else None), end, False
+    month = today.replace(day=1)
+    for _ in range(NEAR_MONTHS):
+        last = holidays.last_of_month(month)
+        if day.day <= last.day:
+            one = month.replace(day=day.day)
+            if one >= today and one.weekday() == DAYS[words[at]]:
+                return one, end, False
+        month = last + timedelta(days=1)
+    return None, end, False
+
+
+def _is_ordinal(tokens: Sequence[Token], at: int) -> bool:
+    return at < len(tokens) and ordinal(tokens, at) is not None
+
+
 def _nth_weekday(
     tokens: Sequence[Token], words: Words, at: int, today: date
-) -> tuple[date, int, bool] | None:
-    """ "the first monday in december", "the last friday of may"."""
+) -> tuple[date | None, int, bool] | None:
+    """ "the first monday in december", "the last friday of the month", "the last day of may"."""
     begin = at + 1 if words[at] == "the" else at
     found = ordinal(tokens, begin) if begin < len(tokens) else None
     count, end = found or ((-1, begin + 1) if words[begin] == "last" else (0, begin))
-    if not count or count > 5 or words[end] not in DAYS:
+    name = words[end]
+    if not count or (name not in DAYS and name != "day"):
         return None
-    if words[end + 1] not in {"in", "of"} or words[end + 2] not in MONTHS:
+    months = _months(words, end + 1, today) if words[end + 1] in {"in", "of"} else None
+    if months is None:  # of which month?
+        return (None, end + 1, False) if found is not None and name in DAYS else None
+    if name in DAYS and count > 5:
         return None
-    month, weekday = MONTHS[words[end + 2]], DAYS[words[end]]
-    for year in (today.year, today.year + 1):
-        day = holidays.nth_weekday(year, month, weekday, count)
+    for month in months[0]:
+        if name in DAYS:
+            day = holidays.nth_weekday(month.year, month.month, DAYS[name], count)
+        else:
+            last = holidays.last_of_month(month)
+            day = last if count < 0 else month.replace(day=count) if count <= last.day else None
         if day is not None and day >= today:
-            return day, end + 3, False
-    return None
+            return day, months[1], False
+    return None, months[1], False
+
+
+def _months(words: Words, at: int, today: date) -> tuple[list[date], int] | None:
+    """The months that "of december", "of the month", "of next month" may mean, as their first
+    days, and where that ends."""
+    if words[at + 1] in MONTHS:
+        month = MONTHS[words[at + 1]]
+        return [date(year, month, 1) for year in (today.year, today.year + 1)], at + 2
+    begin = at + 2 if words[at + 1] in {"the", "this", "next"} else at + 1
+    is_next = words[at + 1] == "next"
+    if words[begin] == "next":
+        is_next, begin = True, begin + 1
+    if words[begin] != "month":
+        return None
+    first = today.replace(day=1)
+    end = begin + 1
+    if words[end] == "coming":  # "del mes que viene"
+        is_next, end = True, end + 1
+    return [holidays.last_of_month(first) + timedelta(days=1) if is_next else first], end
 
 
 def _day(tokens: Sequence[Token], at: int) -> tuple[int, int] | None:

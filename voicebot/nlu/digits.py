@@ -96,6 +96,8 @@ def _piece(
         if unit is not None and unit != "0":
             return (str(tens + int(unit)), f"{tens}{unit}"), at + 2, True
         return (str(tens),), at + 1, True
+    if text == "a" and following in {"hundred", "thousand"}:
+        return _scaled(tokens, at)
     if lenient and text in SOUNDS_LIKE_DIGIT:
         return (SOUNDS_LIKE_DIGIT[text],), at + 1, False
     return None

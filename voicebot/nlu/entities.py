@@ -31,6 +31,7 @@ _MINOR = word_set("cent cents penny pennies pence")
 _NEGATIONS = word_set("not isn't wasn't")
 _PRONOUNS = word_set("that this which the a any another every each")
 
+_SIGNS = word_set("minus negative")
 ZERO = word_set("oh o zero nought naught")
 
 
@@ -47,16 +48,21 @@ def digit(text: str) -> str | None:
 
 
 def numbers(tokens: Sequence[Token]) -> Iterator[Span]:
-    """Cardinals as plain decimals: "forty two" -> "42", "two and a half" -> "2.5"."""
-    at = 0
+    """Cardinals as plain decimals: "forty two" -> "42", "minus two and a half" -> "-2.5"; a sum
+    ("ten minus three") is none."""
+    at, last = 0, -1
     while at < len(tokens):
         found = cardinal(tokens, at) or _pair(tokens, at)
         if found is None:
             at += 1
             continue
         value, end = found
-        yield Span(at, end, format(value.normalize(), "f"), is_bare=True)
-        at = end
+        has_sign = at > 0 and tokens[at - 1].text in _SIGNS
+        is_term = end < len(tokens) and tokens[end].text in _SIGNS and cardinal(tokens, end + 1)
+        if not is_term and not (has_sign and last == at - 1):
+            value = -value if has_sign else value
+            yield Span(at - has_sign, end, format(value.normalize(), "f"), is_bare=True)
+        at = last = end
 
 
 def _pair(tokens: Sequence[Token], at: int) -> tuple[Decimal, int] | None:
@@ -80,7 +86,8 @@ def amounts(tokens: Sequence[Token]) -> Iterator[Span]:
             at += 1
             continue
         value, end, is_bare = found
-        if 0 <= value < MAX_NUMBER:
+        is_negative = at > 0 and tokens[at - 1].text in _SIGNS  # money to be paid has no sign
+        if 0 <= value < MAX_NUMBER and not is_negative:
             yield Span(at, end, str(value.quantize(CENT)), is_bare)
         at = max(end, at + 1)
 
@@ -110,9 +117,10 @@ def _amount(tokens: Sequence[Token], at: int) -> tuple[Decimal, int, bool] | Non
         return (*_with_cents(value, tokens, end), False)
     if token.text in {"a", "one"} and at + 1 < len(tokens) and tokens[at + 1].text in _MAJOR:
         return (*_with_cents(Decimal(1), tokens, at + 2), False)
-    if [one.text for one in tokens[at : at + 2]] == ["half", "a"]:
-        is_money = at + 2 < len(tokens) and tokens[at + 2].text in _MAJOR
-        return (Decimal("0.5"), at + 3, False) if is_money else None
+    if token.text == "half":
+        end = at + 2 if at + 1 < len(tokens) and tokens[at + 1].text == "a" else at + 1
+        if end < len(tokens) and tokens[end].text in _MAJOR:
+            return Decimal("0.5"), end + 1, False
     found = cardinal(tokens, at)
     if found is None:
         return None
@@ -146,6 +154,8 @@ def _with_cents(value: Decimal, tokens: Sequence[Token], at: int) -> tuple[Decim
     texts = [t.text for t in tokens[at : at + 3]]
     if texts == ["and", "a", "half"] or texts == ["and", "a", "quarter"]:
         return value + Decimal("0.5" if texts[2] == "half" else "0.25"), at + 3
+    if texts[:2] == ["and", "half"]:
+        return value + Decimal("0.5"), at + 2
     begin = at + 1 if texts[:1] == ["and"] else at
     found = cardinal(tokens, begin) if begin < len(tokens) else None
     if found is None or not 0 < found[0] < 100 or found[0] != int(found[0]):
@@ -194,6 +204,19 @@ def is_idle_number(tokens: Sequence[Token], span: Span) -> bool:
 
 # ---------------------------------------------------------------- choice by place
 
+
+def _from_end(tokens: Sequence[Token], at: int) -> tuple[int, int] | None:
+    """(how many from the end, end) of "the second to last one", "the next to last"."""
+    texts = [token.text for token in tokens[at : at + 4]] + [""] * 3
+    back = {"second": 2, "next": 2, "third": 3}.get(texts[0])
+    if back is None:
+        return None
+    until = 3 if texts[1:3] == ["to", "last"] else 2 if texts[1] == "last" else 0
+    if not until or (until == 2 and texts[0] == "next"):
+        return None
+    return back, at + until + (texts[until] in _NOUNS)
+
+
 _LAST = frozenset(("last", "latter"))
 _NOUNS = word_set("one option choice item")
 
@@ -208,6 +231,11 @@ def places(tokens: Sequence[Token], count: int) -> Iterator[tuple[int, int, int]
                 yield int(found[0]) - 1, at, found[1]
             continue
         before = tokens[at - 1].text if at else ""
+        if (from_end := _from_end(tokens, at)) is not None:
+            back, until = from_end
+            if back <= count:
+                yield count - back, at - 1 if before == "the" else at, until
+            continue
         is_referring = following in _NOUNS or before == "the" or len(tokens) == 1
         if not is_referring:
             continue

@@ -20,6 +20,11 @@ _FIXED: dict[tuple[str, ...], tuple[int, int]] = {
     ("independence", "day"): (7, 4),
     ("halloween",): (10, 31),
     ("veterans", "day"): (11, 11),
+    ("nochebuena",): (12, 24),
+    ("navidad",): (12, 25),
+    ("nochevieja",): (12, 31),
+    ("ano", "nuevo"): (1, 1),
+    ("reyes",): (1, 6),
 }
 _MOVING: dict[tuple[str, ...], tuple[int, int, int]] = {  # month, weekday, which of them
     ("martin", "luther", "king", "day"): (1, 0, 3),
@@ -37,8 +42,9 @@ _LONGEST = 4
 def holiday(words: Words, at: int, today: date) -> tuple[date, int, bool] | None:
     """(day, end, False) of the next such day, today included."""
     begin = at + 1 if words[at] == "the" else at
-    if [words[begin + i] for i in range(4)] == ["end", "of", "the", "month"]:
-        return _last_of_month(today), begin + 4, False
+    for end_of_month in (["end", "of", "the", "month"], ["end", "of", "month"]):
+        if [words[begin + i] for i in range(len(end_of_month))] == end_of_month:
+            return last_of_month(today), begin + len(end_of_month), False
     if words[at] in {"this", "the"} and words[at + 1] == "weekend":
         return today + timedelta(days=(5 - today.weekday()) % 7), at + 2, False
     for length in range(_LONGEST, 0, -1):
@@ -60,11 +66,12 @@ def nth_weekday(year: int, month: int, weekday: int, count: int) -> date | None:
     """The count-th such weekday (0 is Monday) of a month, -1 the last; None where there is none."""
     first = date(year, month, 1)
     if count < 0:
-        last = _last_of_month(first)
+        last = last_of_month(first)
         return last - timedelta(days=(last.weekday() - weekday) % 7)
     day = first + timedelta(days=(weekday - first.weekday()) % 7 + 7 * (count - 1))
     return day if day.month == month else None
 
 
-def _last_of_month(day: date) -> date:
+def last_of_month(day: date) -> date:
+    """The last day of the month that a day is in."""
     return (day.replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, time
 
 from voicebot.events import (
     Expectation,
@@ -19,6 +19,7 @@ from voicebot.nlu.compiled import NEITHER, CompiledExpectation, compile_expectat
 from voicebot.nlu.completeness import completeness
 from voicebot.nlu.coreference import beside, resolve
 from voicebot.nlu.keys import interpret_keys
+from voicebot.nlu.moment import Moment
 from voicebot.nlu.segmenter import Segmentation
 from voicebot.nlu.several import parts
 from voicebot.nlu.sureness import Sureness, combined
@@ -36,6 +37,7 @@ def interpret(
     expectation: Expectation,
     *,
     today: date,
+    now: time | None = None,
     recent: Sequence[SlotValue] = (),
 ) -> Interpretation:
     """Intent and slots of what was heard; nomatch when nothing expected was said.
@@ -44,14 +46,16 @@ def interpret(
     of the recogniser count when the grammar explains them better than the first text. Where the
     grammar hears no intent, the classifier trained on the intents' examples may (intents_fallback);
     wishes beyond the first are in `also`. For slots that no words filled, the caller may have
-    pointed at one of the `recent` values, last one last ("the same day").
+    pointed at one of the `recent` values, last one last ("the same day"). `today` and `now` are the
+    caller's; without `now` times that count from it ("in an hour") are not understood.
     """
-    understood = _one(hypothesis, expectation, today, recent)
+    moment = Moment(today, now)
+    understood = _one(hypothesis, expectation, moment, recent)
     if understood.intent is None or understood.is_universal:
         return understood
 
     def read(text: str) -> tuple[str | None, float, Interpretation]:
-        part = _one(replace(hypothesis, text=text, nbest=()), expectation, today)
+        part = _one(replace(hypothesis, text=text, nbest=()), expectation, moment)
         return (None if part.is_universal else part.intent), part.confidence, part
 
     wishes = parts(hypothesis.text, read)
@@ -79,13 +83,13 @@ def prepare(expectation: Expectation) -> None:
 def _one(
     hypothesis: Hypothesis,
     expectation: Expectation,
-    today: date,
+    moment: Moment,
     recent: Sequence[SlotValue] = (),
 ) -> Interpretation:
     """As one wish: by the grammar, else pointed at, else as learned from examples."""
-    understood = _by_grammar(hypothesis, expectation, today)
+    understood = _by_grammar(hypothesis, expectation, moment)
     if understood.is_nomatch and recent:
-        pointed = resolve(hypothesis.text, expectation, recent, today=today)
+        pointed = resolve(hypothesis.text, expectation, recent, today=moment.today)
         if pointed:
             understood = _pointed(understood, pointed, hypothesis.confidence)
             if expectation.focus is not None:
@@ -140,11 +144,11 @@ def _scaled(slots: tuple[SlotValue, ...], confidence: float) -> tuple[SlotValue,
     )
 
 
-def _by_grammar(hypothesis: Hypothesis, expectation: Expectation, today: date) -> Interpretation:
+def _by_grammar(hypothesis: Hypothesis, expectation: Expectation, moment: Moment) -> Interpretation:
     """What the phrases and entities explain."""
     compiled = compile_expectation(expectation)
-    understood = understand(hypothesis.text, compiled, today)
-    understood, confidence = best_understood(hypothesis, understood, compiled, today)
+    understood = understand(hypothesis.text, compiled, moment)
+    understood, confidence = best_understood(hypothesis, understood, compiled, moment)
     return _interpretation(hypothesis, compiled, understood, confidence)
 
 

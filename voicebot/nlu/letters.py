@@ -21,6 +21,8 @@ SURE_NAMES = word_set(
     "haitch"
 )  # fmt: skip
 MAX_LETTERS = 40
+_BETWEEN = word_set("dash hyphen capital uppercase lowercase guion")
+"""Said before a letter, written nowhere in the value."""
 _ALPHABET = word_list(
     "alpha bravo charlie delta echo foxtrot golf hotel india juliet kilo lima mike november "
     "oscar papa quebec romeo sierra tango uniform victor whiskey xray yankee zulu"
@@ -56,6 +58,12 @@ def _letter_piece(tokens: Sequence[Token], at: int) -> tuple[str, int, bool] | N
             return "w", at + 2, True
         again = _letter_piece(tokens, at + 1) if at + 1 < len(tokens) else None
         return (again[0][0] + again[0], again[1], again[2]) if again else None
+    if texts[0] in _BETWEEN and (
+        follows := _letter_piece(tokens, at + 1) if tokens[at + 1 :] else None
+    ):
+        return follows
+    if texts[0] == "ñ":
+        return "ñ", at + 1, True
     heard = _letter(texts[0])
     if texts[:2] == ["x", "ray"]:
         return "x", at + 2, True

@@ -50,8 +50,7 @@ def ordinal(tokens: Sequence[Token], at: int) -> tuple[int, int] | None:
 
 def cardinal(tokens: Sequence[Token], at: int) -> tuple[Decimal, int] | None:
     """(value, end) of the longest cardinal that begins at `at`, or None."""
-    parser = _Cardinal(tokens, at)
-    return parser.parse()
+    return _Cardinal(tokens, at).parse() if at < len(tokens) else None
 
 
 class _Cardinal:
@@ -87,6 +86,8 @@ class _Cardinal:
             if limit == MAX_NUMBER and self.word() in SCALES:  # "two and a half thousand"
                 total *= SCALES[self.word()]
                 self.at += 1
+        elif self.word() == "and" and self.word(1) == "half" and limit == MAX_NUMBER:
+            self.at, total = self.at + 2, total + Decimal("0.5")  # "dos y medio"
         elif self.word() == "point" and total == int(total):
             digits = ""
             end = self.at + 1
@@ -142,6 +143,7 @@ class _Cardinal:
         for words, value in (
             (("half", "a"), Decimal("0.5")),
             (("a", "half"), Decimal("0.5")),
+            (("half",), Decimal("0.5")),
             (("a", "couple", "of"), Decimal(2)),
             (("a", "couple"), Decimal(2)),
             (("a",), Decimal(1)),

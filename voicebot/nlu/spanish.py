@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from voicebot.nlu.spanish_letters import spelled
+from voicebot.nlu.dates import DAYS
+from voicebot.nlu.spanish_letters import ENYE, spelled
 from voicebot.nlu.text import Token, tokenize
 from voicebot.nlu.words import word_list
 
@@ -57,6 +58,8 @@ _WORDS = _MAJOR | {
     "dia": "day", "dias": "days", "semana": "week", "semanas": "weeks", "mes": "month",
     "meses": "months", "hace": "ago", "en": "in", "el": "the", "la": "the", "los": "the",
     "las": "the", "de": "of", "del": "of", "y": "and", "con": "and", "un": "one", "una": "one",
+    "hora": "hour", "horas": "hours", "minuto": "minute", "minutos": "minutes", "ahora": "now",
+    "medio": "half", "media": "half", "docena": "dozen", "docenas": "dozen", "menos": "minus",
     "mediodia": "noon", "medianoche": "midnight", "doble": "double", "triple": "triple",
     "primero": "first", "primer": "first", "primera": "first", "segundo": "second",
     "segunda": "second", "tercero": "third", "tercer": "third", "tercera": "third",
@@ -75,6 +78,12 @@ _PHRASES: dict[tuple[str, ...], tuple[str, ...]] = {
     ("semana", "proxima"): ("next", "week"),
     ("que", "viene"): ("coming",),
     ("en", "punto"): ("o'clock",),
+    ("ahora", "mismo"): ("right", "now"),
+    ("cuarto", "de", "hora"): ("quarter", "of", "hour"),
+    ("fin", "de", "mes"): ("end", "of", "month"),
+    ("final", "de", "mes"): ("end", "of", "month"),
+    ("fin", "de", "semana"): ("this", "weekend"),
+    ("un", "par"): ("a", "couple"),
     ("doce", "de", "la", "noche"): ("midnight",),
     ("doce", "del", "mediodia"): ("noon",),
     ("doce", "del", "dia"): ("noon",),
@@ -91,6 +100,7 @@ _LONGEST_PHRASE = max(map(len, _PHRASES))
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:\.\d{3})+(?![\d.])")
 _DECIMAL = re.compile(r"(?<![\d,])(\d+),(\d{1,2})(?![\d,])")
 _DAY_MONTH = re.compile(r"(?<![\d/])(\d{1,2})/(\d{1,2})(?=/\d{2}|(?![\d/]))")
+_ENYE = re.compile(r"\be(?:ñ|n\u0303)e\b|\b(?:ñ|n\u0303)\b", re.IGNORECASE)
 MAX_NUMBER = 10**12
 
 
@@ -99,9 +109,9 @@ def tokenize_spanish(text: str, *, spelling: bool = False) -> tuple[Token, ...]:
     plain = _THOUSANDS.sub(lambda found: found[0].replace(".", ""), text)
     plain = _DECIMAL.sub(r"\1.\2", plain)
     plain = _DAY_MONTH.sub(r"\2/\1", plain)  # the day comes first
-    tokens = tokenize(plain)
     if spelling:
-        return spelled(tokens)
+        return spelled(tokenize(_ENYE.sub(f" {ENYE} ", plain)))
+    tokens = tokenize(plain)
     out: list[Token] = []
     at = 0
     while at < len(tokens):
@@ -219,12 +229,15 @@ def _amount(tokens: Sequence[Token], at: int) -> tuple[str, str, int] | None:
 
 
 def _day(tokens: Sequence[Token], at: int) -> tuple[str, str, int] | None:
-    """The fifteenth is "el quince"."""
-    if at == 0 or tokens[at - 1].text != "el":
+    """The fifteenth is "el quince", and "viernes quince"."""
+    before = tokens[at - 1].text if at else ""
+    is_dated = _WORDS.get(before, "") in DAYS
+    if before != "el" and not is_dated:
         return None
     is_numeral = tokens[at].kind == "number" and tokens[at].text.isdigit()
     found = (int(tokens[at].text[:3]), at + 1) if is_numeral else cardinal(tokens, at)
-    if found is None or not 1 <= found[0] <= 31 or _word(tokens, found[1]) not in {"", "de", "del"}:
+    behind = {"", "de", "del", "a"} if is_dated else {"", "de", "del"}
+    if found is None or not 1 <= found[0] <= 31 or _word(tokens, found[1]) not in behind:
         return None
     return f"{found[0]}th", "ordinal", found[1]
 

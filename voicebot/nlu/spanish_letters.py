@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from voicebot.nlu.text import Token
 
+ENYE = "enye"
+"""Stands for ñ, which folding would make an n."""
 _NAMES = {
     "a": "a", "be": "b", "be larga": "b", "be grande": "b", "ce": "c", "de": "d", "e": "e",
     "efe": "f", "ge": "g", "hache": "h", "i": "i", "i latina": "i", "jota": "j", "ka": "k",
@@ -13,7 +15,7 @@ _NAMES = {
     "ere": "r", "ese": "s", "te": "t", "u": "u", "uve": "v", "ve": "v", "ve corta": "v",
     "ve chica": "v", "be corta": "v", "uve doble": "w", "doble uve": "w", "doble u": "w",
     "doble ve": "w", "ve doble": "w", "equis": "x", "ye": "y", "i griega": "y", "zeta": "z",
-    "ceta": "z",
+    "ceta": "z", ENYE: "ñ",
 }  # fmt: skip
 _AS_IN = frozenset(("de", "como"))
 
@@ -45,6 +47,6 @@ def _letter(tokens: Sequence[Token], at: int) -> tuple[str, int]:
         # "be de burro", "be como burro": the word tells the letter, if it is one's beginning.
         is_told = len(rest) >= 2 and rest[0] in _AS_IN and len(rest[1]) > 2
         if is_told and rest[1] not in _NAMES and rest[1][0].isalpha():
-            return rest[1][0], at + length + 2
+            return letter if letter == "ñ" else rest[1][0], at + length + 2
         return letter, at + length
     return "", at + 1

@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import time
 
 from voicebot.nlu.entities import Span
 from voicebot.nlu.numbers import UNITS, cardinal
+from voicebot.nlu.soon import soon
 from voicebot.nlu.text import Token, Words
 
 _MERIDIEM = frozenset(("am", "pm"))
 _PARTS = {"morning": "am", "afternoon": "pm", "evening": "pm", "night": "pm", "tonight": "pm"}
 
 
-def times(tokens: Sequence[Token]) -> Iterator[Span]:
+def times(tokens: Sequence[Token], now: time | None = None) -> Iterator[Span]:
     """Times of day as HH:MM. Without "am" or "pm" one to six are taken for the afternoon and
-    the others as said, as shops and offices would."""
+    the others as said, as shops and offices would. "In an hour" counts from `now`; without it,
+    and where no hour was heard ("ten past"), nothing is read.
+    """
     at = 0
     while at < len(tokens):
+        ahead = soon(tokens, at, now)
+        if ahead is not None:
+            if ahead[0] is not None:
+                yield Span(at, ahead[1], ahead[0].strftime("%H:%M"))
+            at = ahead[1]
+            continue
+        if (broken_off := _without_hour(tokens, at)) is not None:
+            at = broken_off
+            continue
         found = _time(tokens, at)
         if found is None:
             at += 1
@@ -44,10 +57,30 @@ def _time(tokens: Sequence[Token], at: int) -> tuple[int, int, int, bool] | None
     return hour, minute, end, is_bare
 
 
+def _without_hour(tokens: Sequence[Token], at: int) -> int | None:
+    """The end of "ten past", of which no hour is known."""
+    words = Words(tokens)
+    found = cardinal(tokens, at)
+    middle = found[1] if found is not None else at + 1
+    if found is None and words[at] not in {"half", "quarter"}:
+        return None
+    middle = middle + 1 if words[middle] in {"minutes", "minute"} else middle
+    is_open = words[middle + 1] not in {"noon", "midday", "midnight"} and (
+        middle + 1 >= len(tokens) or cardinal(tokens, middle + 1) is None
+    )
+    if words[middle] == "past" and is_open:
+        return middle + 1
+    return (
+        middle + 1 if words[middle] in {"after", "to", "till"} and not words[middle + 1] else None
+    )
+
+
 def _relative(
     tokens: Sequence[Token], words: Words, at: int
 ) -> tuple[int, int, int, bool, bool] | None:
-    """ "half past two", "quarter to five", "ten past three"."""
+    """ "half past two", "quarter to five", "ten past three", and the British "half two"."""
+    if words[at] == "half" and (named := _hour(tokens, at + 1)) and 1 <= named[0] <= 12:
+        return named[0], 30, named[1], False, False
     begin = at + 1 if words[at] == "a" and words[at + 1] == "quarter" else at
     if words[begin] in {"half", "quarter"}:
         minute, middle = (30, begin + 1) if words[begin] == "half" else (15, begin + 1)
@@ -89,7 +122,8 @@ def _clock(
     if found is None:
         return None
     hour, end = found
-    if words[end] in {"o'clock", "oclock"}:
+    is_spanish = words[end] == "hours" and words[at - 1] == "the"  # "las dieciocho horas"
+    if words[end] in {"o'clock", "oclock"} or is_spanish:
         return hour, 0, end + 1, False, hour > 12
     if words[end] == "hundred":
         return None
@@ -102,6 +136,8 @@ def _clock(
 
 
 def _hour(tokens: Sequence[Token], at: int) -> tuple[int, int] | None:
+    if at >= len(tokens):
+        return None
     token = tokens[at]
     if token.kind == "number":
         if token.text.isdigit() and len(token.text) <= 2 and int(token.text) < 24:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date
 
 from voicebot.events import SlotType
 from voicebot.nlu import context, values
 from voicebot.nlu.compiled import CompiledExpectation
 from voicebot.nlu.matcher import FILLERS, Candidate, Fill, by_word
+from voicebot.nlu.moment import Moment
 from voicebot.nlu.segmenter import (
     ALONE,
     IN_CONTEXT,
@@ -72,7 +72,7 @@ class Understanding:
         return all(c.cost == 0 for c in parts) and not unexplained(self.heard, parts)
 
 
-def understand(text: str, compiled: CompiledExpectation, today: date) -> Understanding:
+def understand(text: str, compiled: CompiledExpectation, moment: Moment) -> Understanding:
     """All readings of one text."""
     tokens = compiled.tokens(text)
     spoken = [(word, i) for i, token in enumerate(tokens) for word in token.words]
@@ -84,7 +84,7 @@ def understand(text: str, compiled: CompiledExpectation, today: date) -> Underst
     ordinary = [c for c in found if not c.is_universal]
     for slot in compiled.slots.values():
         is_focus = slot is compiled.focus
-        ordinary += values.candidates(slot, tokens, heard, today, is_focus=is_focus)
+        ordinary += values.candidates(slot, tokens, heard, moment, is_focus=is_focus)
     ordinary = _in_context(ordinary, compiled, heard, tokens)
     universals = [c for c in found if c.is_universal]
     if compiled.framed is not None:
@@ -137,6 +137,7 @@ def _in_context(
             out.append(candidate)
         elif candidate.quality >= context.SURE:  # a guess is no denial
             out.append(replace(candidate, is_denied=True))
+    out = context.without_alternatives(heard, out, compiled.alternatives, compiled.answers, pauses)
     return context.corrected(heard, out, compiled.answers, compiled.strings)
 
 

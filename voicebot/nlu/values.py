@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import date
 
 from voicebot.events import SlotSpec, SlotType
 from voicebot.nlu import dates, digits, entities, letters, times
 from voicebot.nlu.entities import Span
 from voicebot.nlu.matcher import Candidate, Fill
+from voicebot.nlu.moment import Moment
 from voicebot.nlu.similarity import Heard
 from voicebot.nlu.text import Token
 
@@ -17,13 +17,15 @@ BARE = 0.85
 
 
 def spans(
-    slot: SlotSpec, tokens: Sequence[Token], today: date, *, is_focus: bool
+    slot: SlotSpec, tokens: Sequence[Token], moment: Moment, *, is_focus: bool
 ) -> Iterator[Span]:
     """Every value of the slot's type that fits its length, wherever it was said."""
     shortest, longest = slot.min_length, slot.max_length
     match slot.type:
         case SlotType.DIGITS:
             for run in digits.digit_runs(tokens, lenient=is_focus):
+                if [t.text for t in tokens[max(0, run.start - 3) : run.start - 1]] == ["as", "in"]:
+                    continue  # "o as in oscar one": letters, of which these are a part
                 value = digits.fitting(run, shortest, longest, has_check=slot.check == "luhn")
                 if value is not None:
                     yield Span(run.start, run.end, value, is_bare=True)
@@ -32,14 +34,15 @@ def spans(
         case SlotType.AMOUNT:
             yield from entities.amounts(tokens)
         case SlotType.DATE:
-            yield from dates.dates(tokens, today)
+            yield from dates.dates(tokens, moment.today)
         case SlotType.TIME:
-            yield from times.times(tokens)
+            yield from times.times(tokens, moment.now)
         case SlotType.PHONE:
             yield from digits.phones(tokens, shortest, longest)
         case SlotType.LETTERS:
             for span, is_sure in letters.letter_runs(tokens):
                 fits = (shortest or 1) <= len(span.value) <= (longest or letters.MAX_LETTERS)
+                fits = fits and span.value.isascii()  # the slot cannot hold an Ñ
                 if fits and (is_focus or (is_sure and len(span.value) > 1)):
                     yield Span(span.start, span.end, span.value, is_bare=not is_sure)
         case SlotType.CHOICE if is_focus:
@@ -65,7 +68,7 @@ def _spoken_keys(slot: SlotSpec, tokens: Sequence[Token]) -> Iterator[Span]:
 
 
 def candidates(
-    slot: SlotSpec, tokens: Sequence[Token], heard: Heard, today: date, *, is_focus: bool
+    slot: SlotSpec, tokens: Sequence[Token], heard: Heard, moment: Moment, *, is_focus: bool
 ) -> Iterator[Candidate]:
     """The spans as candidates; idle numbers only where a number was asked for."""
     first_word: dict[int, int] = {}
@@ -73,7 +76,7 @@ def candidates(
     for word, token in enumerate(heard.token_of):
         first_word.setdefault(token, word)
         last_word[token] = word
-    for span in spans(slot, tokens, today, is_focus=is_focus):
+    for span in spans(slot, tokens, moment, is_focus=is_focus):
         if span.is_bare and not is_focus and entities.is_idle_number(tokens, span):
             continue
         start = heard.starts[first_word[span.start]]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import wave
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +26,11 @@ from voicebot.events import (
     SAMPLE_RATE_HZ,
     CallService,
     CallStarted,
+    Expectation,
+    Hypothesis,
+    Interpretation,
     Say,
+    SlotValue,
     SpokenPrompt,
     Transfer,
 )
@@ -98,7 +102,7 @@ async def run_call(
                 partial_interval_ms=settings.asr.partial_interval_ms,
                 hot_word_threshold=parts.hot_word_threshold,
             ),
-            session=_session(machine, local(parts.plan.keys, started_at).date()),
+            session=_session(machine, local(parts.plan.keys, started_at)),
             service=partial(_call_service, parts.services, stream.call_sid),
             ask=parts.model.ask if parts.model is not None else None,
             keep=partial(_keep_message, settings.store.recordings_dir / stream.call_sid),
@@ -113,10 +117,18 @@ async def run_call(
     return _decision(decision, parts.prompts)
 
 
-def _session(machine: Machine, today: date) -> Session:
-    return Session(
-        machine, interpret=partial(interpret, today=today), interpret_keys=interpret_keys
-    )
+def _session(machine: Machine, begun: datetime) -> Session:
+    """Reads what is said in the light of the caller's day, and of the time that it is by then."""
+    seconds = asyncio.get_running_loop().time
+    answered = seconds()
+
+    def read(
+        hypothesis: Hypothesis, expectation: Expectation, *, recent: Sequence[SlotValue]
+    ) -> Interpretation:
+        now = (begun + timedelta(seconds=seconds() - answered)).time()
+        return interpret(hypothesis, expectation, today=begun.date(), now=now, recent=recent)
+
+    return Session(machine, interpret=read, interpret_keys=interpret_keys)
 
 
 async def _call_service(
