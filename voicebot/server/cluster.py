@@ -19,8 +19,8 @@ import structlog
 from voicebot.config import Settings
 from voicebot.errors import UserMistake
 from voicebot.monitoring.logs import configure_logging
-from voicebot.server.cluster_keeper import Keeper
-from voicebot.server.cluster_plan import Health, Scaling
+from voicebot.server.cluster_keeper import Keeper, ReplicaFailed
+from voicebot.server.cluster_plan import Backoff, Failed, Health, Scaling
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +29,10 @@ HEALTH_S = 5.0
 HUNG_LOOKS = 3
 """So many looks without an answer: the actor is killed, and Ray starts it anew."""
 START_S = 240.0
+BACKOFF_S = 2.0, 60.0
+"""After replicas that did not start: until the next is asked for, first and at most."""
+DEAD_LOOKS = 2
+"""An actor that Ray starts anew is told to have died once; then it cannot be had for a while."""
 
 
 def keep_replicas(settings: Settings, options: argparse.Namespace) -> int:
@@ -54,8 +58,12 @@ def keep_replicas(settings: Settings, options: argparse.Namespace) -> int:
             f"asr-serve: Ray at {options.ray_address or 'this machine'}: {error}"
         ) from None
     try:
-        crew = Crew(ray, options, secret)
-        return _until_signalled(crew)
+        if options.ray_address is None and _gpus(options) > ray.cluster_resources().get("GPU", 0):
+            raise UserMistake(
+                f"asr-serve: replicas of {_gpus(options):g} GPU each: this machine has too few; "
+                "name a cluster with --ray-address, or take --device cpu"
+            )
+        return _until_signalled(Crew(ray, options, secret))
     finally:
         ray.shutdown()
 
@@ -73,9 +81,11 @@ def _until_signalled(crew: Crew) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    while not stop.wait(LOOK_S):
-        crew.look(time.monotonic())
-    crew.stop()
+    try:
+        while not stop.wait(LOOK_S):
+            crew.look(time.monotonic())
+    finally:
+        crew.stop()
     return 0
 
 
@@ -83,20 +93,31 @@ def actor_class(ray: Any, cpus: float, gpus: float) -> Any:
     """A Keeper on whichever node has room, spread over nodes, restarted for ever."""
 
     class Replica:
-        """Runs in Ray's worker; its methods are called from afar."""
+        """Runs in Ray's worker; its methods are called from afar.
+
+        The process is started by the first of them: an actor that fails while it is made is
+        never made again, and does not tell why.
+        """
 
         def __init__(self, host: str | None, arguments: list[str], token: str) -> None:
             here = host or ray.util.get_node_ip_address()
-            added = {"VOICEBOT_RECOGNISER__TOKEN": token} if token else {}
-            self._keeper = Keeper(["--host", here, "--port", "0", *arguments], added)
+            self._arguments = ["--host", here, "--port", "0", *arguments]
+            self._added = {"VOICEBOT_RECOGNISER__TOKEN": token} if token else {}
+            self._keeper: Keeper | None = None
 
-        def health(self) -> Health:
-            """An error here means that the process is gone: so the actor must go, too."""
-            return self._keeper.health()
+        def health(self) -> Health | Failed:
+            """Where it failed, the actor must go, too."""
+            try:
+                if self._keeper is None:
+                    self._keeper = Keeper(self._arguments, self._added)
+                return self._keeper.health()
+            except ReplicaFailed as failure:
+                return Failed(str(failure), failure.is_mistake)
 
         def stop(self) -> None:
             """For good."""
-            self._keeper.stop()
+            if self._keeper is not None:
+                self._keeper.stop()
 
     return ray.remote(
         num_cpus=cpus,
@@ -115,9 +136,11 @@ class Crew:
         self._token = token
         self._list = Path(options.list) if options.list else None
         self._arguments = _arguments(options)
-        self._class = actor_class(ray, options.threads or 1, options.ray_gpus)
+        self._class = actor_class(ray, options.threads or 1, _gpus(options))
         self._scaling = Scaling(options.ray, options.ray_most or options.ray)
         self._members: list[_Member] = []
+        self._backoff = Backoff(*BACKOFF_S)
+        self._has_served = False
         self._told: list[str] | None = None
 
     @property
@@ -126,18 +149,35 @@ class Crew:
         return sorted(member.health.url for member in self._members if member.health is not None)
 
     def look(self, now: float) -> None:
-        """How all are, and what is to be done about it."""
-        for member in self._members:
-            member.look(self._ray, now)
+        """How all are, and what is to be done about it.
+
+        UserMistake where what was asked for cannot be had, and no replica has ever run.
+        """
+        for member in list(self._members):
+            failed = member.look(self._ray, now)
+            if failed is not None:
+                self._drop(member, failed, now)
+            elif member.health is not None:
+                self._has_served = True
+                self._backoff.succeeded()
         known = [member.health for member in self._members if member.health is not None]
         wanted = self._scaling.wanted(len(self._members), known, now)
-        while len(self._members) < wanted:
+        while len(self._members) < wanted and self._backoff.may_start(now):
             actor = self._class.remote(self._host, self._arguments, self._token)
             self._members.append(_Member(actor, now))
             log.info("replica asked for", replicas=len(self._members))
         if len(self._members) > wanted:
             self._dismiss()
         self._tell()
+
+    def _drop(self, member: _Member, failed: Failed, now: float) -> None:
+        """One that did not start. Ray would not try again, or would without end."""
+        self._members.remove(member)
+        self._ray.kill(member.actor)
+        if failed.is_mistake and not self._has_served:
+            raise UserMistake(failed.why)
+        wait = self._backoff.failed(now)
+        log.error("replica did not start", why=failed.why, next_in_s=wait)
 
     def stop(self) -> None:
         """All of them, each after it has drained."""
@@ -179,37 +219,63 @@ class _Member:
         self._asked: Any = None
         self._asked_at = now
         self._begun_at = now
+        self._deaths = 0
 
-    def look(self, ray: Any, now: float) -> None:
-        """Takes the answer that has come, and asks again."""
+    def look(self, ray: Any, now: float) -> Failed | None:
+        """Takes the answer that has come, and asks again. Failed where it will not come up."""
         if self._asked is None:
             self._asked, self._asked_at = self.actor.health.remote(), now
-            return
+            return None
         done, _ = ray.wait([self._asked], timeout=0)
         if done:
-            self._take(ray, now)
-            self._asked = None
-        elif self.health is not None and now - self._asked_at > HEALTH_S * HUNG_LOOKS:
+            asked, self._asked = self._asked, None
+            return self._take(ray, asked, now)
+        if self.health is not None and now - self._asked_at > HEALTH_S * HUNG_LOOKS:
             self._restart(ray, now, "does not answer")
         elif now - self._begun_at > START_S and self.health is None:
             log.warning("a replica waits for room in the cluster, or does not start")
             self._begun_at = now
+        return None
 
-    def _take(self, ray: Any, now: float) -> None:
+    def _take(self, ray: Any, asked: Any, now: float) -> Failed | None:
         try:
-            self.health = ray.get(self._asked)
-        except ray.exceptions.RayActorError:
-            # Ray starts it anew by itself.
-            if self.health is not None:
-                self.health, self._begun_at = None, now
-                log.warning("replica lost", why="its actor died")
-        except ray.exceptions.RayTaskError:
-            self._restart(ray, now, "its process failed")
+            told = ray.get(asked)
+        except ray.exceptions.RayActorError as error:
+            return self._died(ray, error, now)
+        except ray.exceptions.RayTaskError as error:
+            told = Failed(str(error).strip().rpartition("\n")[2])
+        self._deaths = 0
+        if isinstance(told, Health):
+            self.health = told
+        elif self.health is None:
+            return told if isinstance(told, Failed) else Failed("told nothing")
+        else:
+            self._restart(ray, now, told.why)
+        return None
+
+    def _died(self, ray: Any, error: Any, now: float) -> Failed | None:
+        """Ray starts it anew by itself, unless it could not even be made."""
+        if self.health is not None:
+            self.health, self._begun_at = None, now
+            log.warning("replica lost", why="its actor died")
+        if not isinstance(error, ray.exceptions.ActorUnavailableError):
+            self._deaths += 1
+        if self._deaths < DEAD_LOOKS and not error.actor_init_failed:
+            return None
+        return Failed("its actor died: " + str(error).strip().rpartition("\n")[2])
 
     def _restart(self, ray: Any, now: float, why: str) -> None:
         log.warning("replica lost", why=why)
         self.health, self._asked, self._begun_at = None, None, now
+        self._deaths = -1  # for being killed
         ray.kill(self.actor, no_restart=False)
+
+
+def _gpus(options: argparse.Namespace) -> float:
+    """Of each replica: Ray shows a replica the cards that it asked for, and no other."""
+    if options.ray_gpus is not None:
+        return float(options.ray_gpus)
+    return 1.0 if options.device == "cuda" else 0.0
 
 
 def _arguments(options: argparse.Namespace) -> list[str]:

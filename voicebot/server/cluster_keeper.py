@@ -27,10 +27,21 @@ _PARENT_DIED = 1  # prctl's PR_SET_PDEATHSIG
 _GAUGE = re.compile(r"^voicebot_replica_(streams|capacity) (\S+)$", re.MULTILINE)
 
 
+MISTAKE = 2
+"""Exit code of a process that was asked for something that there is not."""
+
+
 class ReplicaFailed(VoicebotError):
-    """The process did not start, or ended."""
+    """The process did not start, or ended.
+
+    `is_mistake`: of whoever asked for it, as its message says; to try again does not help.
+    """
 
     retryable = True
+
+    def __init__(self, why: str, *, is_mistake: bool = False) -> None:
+        super().__init__(why)
+        self.is_mistake = is_mistake
 
 
 class Keeper:
@@ -49,10 +60,25 @@ class Keeper:
             env={**os.environ, **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
+            errors="replace",
             preexec_fn=_end_with_parent if sys.platform == "linux" else None,
         )
+        self._last = ""
+        self._telling = threading.Thread(target=self._tell, daemon=True)
+        self._telling.start()
         self.url = self._started()
+
+    def _tell(self) -> None:
+        """Its log is ours; its last line says why it ended."""
+        assert self._process.stderr is not None
+        with self._process.stderr as lines:
+            for line in lines:
+                self._last = line.strip() or self._last
+                with contextlib.suppress(OSError, ValueError):
+                    sys.stderr.write(line)
+                    sys.stderr.flush()
 
     def _started(self) -> str:
         assert self._process.stdout is not None
@@ -63,10 +89,16 @@ class Keeper:
         finally:
             deadline.cancel()
         if " on ws://" not in line:
+            if not line:  # it is about to end, with a code that says why
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(STOP_S)
             self._process.kill()
             code = self._process.wait()
             self._process.stdout.close()
-            raise ReplicaFailed(f"asr-serve did not start (exit code {code}); see its log")
+            self._telling.join(STOP_S)
+            if code == MISTAKE:
+                raise ReplicaFailed(self._last.removeprefix("voicebot: "), is_mistake=True)
+            raise ReplicaFailed(f"did not start (exit code {code}): {self._last or 'see its log'}")
         return line.strip().rpartition(" ")[2]
 
     @property
@@ -77,7 +109,7 @@ class Keeper:
     def health(self) -> Health:
         """How it is; ReplicaFailed when it has ended or does not answer."""
         if (code := self._process.poll()) is not None:
-            raise ReplicaFailed(f"asr-serve ended with code {code}")
+            raise ReplicaFailed(f"ended with code {code}")
         try:
             figures = dict(_GAUGE.findall(self._get("/metrics")))
             with contextlib.suppress(urllib.error.HTTPError):
@@ -85,7 +117,7 @@ class Keeper:
                 return self._health(figures, is_full=ready.strip() != "open")
             return self._health(figures, is_full=True)  # 503
         except (OSError, ValueError) as error:
-            raise ReplicaFailed(f"asr-serve does not answer: {error}") from None
+            raise ReplicaFailed(f"does not answer: {error}") from None
 
     def _health(self, figures: Mapping[str, str], *, is_full: bool) -> Health:
         live, capacity = (int(float(figures.get(name, 0))) for name in ("streams", "capacity"))

@@ -23,6 +23,41 @@ class Health:
     is_full: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A replica's process did not start, or has ended.
+
+    `is_mistake`: of whoever asked for it; another try would end the same.
+    """
+
+    why: str
+    is_mistake: bool = False
+
+
+class Backoff:
+    """When to start another replica after some have failed to."""
+
+    def __init__(self, first_s: float, most_s: float) -> None:
+        self._first, self._most = first_s, most_s
+        self._wait = first_s
+        self._until = float("-inf")
+
+    def may_start(self, now: float) -> bool:
+        """Whether it is time."""
+        return now >= self._until
+
+    def failed(self, now: float) -> float:
+        """Another one did; seconds until the next, twice as long each time."""
+        wait = self._wait
+        self._until = now + wait
+        self._wait = min(2 * wait, self._most)
+        return wait
+
+    def succeeded(self) -> None:
+        """One runs: what was wrong has passed."""
+        self._wait = self._first
+
+
 class Scaling:
     """Between `least` and `most` replicas, by their load."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import math
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -55,7 +56,10 @@ def add(commands: Any, command: Callable[[str, Any, str], Parser]) -> None:
         "--ray-address", metavar="ADDRESS", help="with --ray: of the cluster; without: this machine"
     )
     added.add_argument(
-        "--ray-gpus", type=float, default=0.0, metavar="SHARE", help="GPUs of each replica; 0"
+        "--ray-gpus",
+        type=_gpus,
+        metavar="SHARE",
+        help="with --ray: GPUs of each replica; 1 with --device cuda, else 0",
     )
     added.add_argument(
         "--list", metavar="FILE", help="with --ray: keep the replicas' URLs there (file:FILE)"
@@ -75,13 +79,26 @@ def asr_serve(options: argparse.Namespace) -> int:
             "VOICEBOT_RECOGNISER__TOKEN, here and where recogniser.url names this replica"
         )
     if options.ray is not None:
+        _check_device_of_replicas(options)
         from voicebot.server.cluster import keep_replicas
 
         return keep_replicas(settings, options)
-    for name in ("ray_most", "ray_address", "list"):
+    for name in ("ray_most", "ray_address", "ray_gpus", "list"):
         if getattr(options, name) is not None:
             raise UserMistake(f"asr-serve: --{name.replace('_', '-')} needs --ray N")
     return _serve(settings, options, secret)
+
+
+def _check_device_of_replicas(options: argparse.Namespace) -> None:
+    if options.device.startswith("cuda:"):
+        raise UserMistake(
+            f"asr-serve: --device {options.device} with --ray: Ray chooses the card of each "
+            "replica; take --device cuda"
+        )
+    if options.device == "cuda" and options.ray_gpus == 0:
+        raise UserMistake(
+            "asr-serve: --device cuda needs a card: give --ray-gpus 1, a share of one, or nothing"
+        )
 
 
 def _serve(settings: Settings, options: argparse.Namespace, token: str) -> int:
@@ -134,6 +151,17 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _gpus(text: str) -> float:
+    """Ray shares a card, but several only as wholes."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (0 <= value <= 64 and (value <= 1 or value.is_integer())):
+        raise argparse.ArgumentTypeError(f"{text!r} is no share from 0 to 1, nor a number of GPUs")
+    return value
 
 
 def _count(text: str) -> int:
