@@ -6,6 +6,7 @@ import pytest
 from voicebot.asr.lanes import LaneStep
 from voicebot.engine.device_admission import Admission
 from voicebot.engine.device_audio import ChunkRing
+from voicebot.engine.device_cadence import GRACE_S
 from voicebot.engine.device_engine import DeviceEngine
 from voicebot.errors import CapacityError, DeviceLost
 
@@ -160,9 +161,10 @@ def test_who_is_behind_waits_for_nobody():
     for slot in (behind, other):
         engine.push(slot, say(1, 60), 0.06)
     assert len(engine.advance(0.06)) == 2
-    engine.push(behind, say(2), 0.16)
-    assert engine.advance(0.161) == [], "the other may still come"
-    engine.push(behind, say(3), 0.16)
+    for value in (2, 3):
+        engine.push(behind, say(value), 0.16)
+        assert engine.advance(0.161) == [], "the other may still come"
+    engine.push(behind, say(4), 0.16)
     assert [emission.slot for emission in engine.advance(0.161)] == [behind]
 
 
@@ -182,7 +184,7 @@ def test_a_final_comes_after_the_steps_it_needs_and_the_next_utterance_begins():
     engine.finish(slot, 0.12)
     engine.push(slot, say(9), 0.12)  # after the end: not of this utterance
     assert engine.refused_samples == 100
-    told = engine.advance(0.12) + engine.advance(0.2)
+    told = engine.advance(0.12) + engine.advance(0.25)
     assert [e.is_final for e in told] == [False, True]
     assert model.resets == [(0, 0), (0, 0)]
     engine.push(slot, say(3, 140), 0.4)
@@ -274,15 +276,96 @@ def test_an_utterance_may_begin_in_the_past_and_says_how_much_of_it_was_heard():
     assert engine.heard(slot) == 0
 
 
-def test_silence_before_an_utterance_that_makes_a_chunk_by_itself_is_a_step():
+@pytest.mark.parametrize("spoken", [-0.03, -0.04])
+def test_no_chunk_of_silence_is_computed_before_an_utterance(spoken):
+    """The lane's next chunk ends too late or right now: the utterance begins without more than
+    the lead, and its chunks end somewhat before the lane's."""
     model = Scripted()
     engine = engine_with(model)
     slot = engine.open(0.0)
-    assert engine.begin(slot, -0.03) == 70  # and the lead of 40: more than a chunk
-    assert engine.missing(np.array([slot])).tolist() == [0]
-    engine.advance(0.0)
-    assert model.steps == [(0, [0])]
-    assert (engine.missing(np.array([slot])).tolist(), engine.heard(slot)) == ([90], 0)
+    assert engine.begin(slot, spoken) == 0
+    assert engine.missing(np.array([slot])).tolist() == [60]
+    assert engine.advance(0.0) == []
+    assert model.steps == []
+
+
+def test_a_final_waits_for_the_step_of_its_lane():
+    model = Scripted()
+    engine = engine_with(model)
+    slots = [engine.open(0.0) for _ in range(3)]
+    for slot in slots:
+        engine.push(slot, say(1, 60), 0.06)
+    assert len(engine.advance(0.06)) == 3
+    engine.push(slots[0], say(2, 50), 0.11)
+    engine.finish(slots[0], 0.11)
+    assert engine.advance(0.15) == []
+    for slot in slots[1:]:
+        engine.push(slot, say(3), 0.16)
+    assert [e.is_final for e in sorted(engine.advance(0.16), key=lambda e: e.slot)] == [
+        True,
+        False,
+        False,
+    ]
+    assert len(model.steps) == 2
+
+
+def test_a_final_does_not_wait_for_a_lane_that_does_not_step():
+    engine = engine_with(Scripted())
+    first, other = engine.open(0.0), engine.open(0.0)
+    for slot in (first, other):
+        engine.push(slot, say(1, 60), 0.06)
+    engine.advance(0.06)
+    engine.push(first, say(2, 50), 0.11)
+    engine.finish(first, 0.11)
+    (told,) = engine.advance(0.061 + engine.chunk_s + GRACE_S)
+    assert (told.slot, told.is_final) == (first, True)
+
+
+class Timed(Scripted):
+    """Its steps take time."""
+
+    lane_rows, buckets = 24, (24,)
+
+    def __init__(self, step_s: float) -> None:
+        super().__init__()
+        self.step_s, self.busy_s = step_s, 0.0
+
+    def collect(self, number):
+        self.busy_s += self.step_s
+        return super().collect(number)
+
+
+@pytest.mark.parametrize(("step_s", "answers_s"), [(0.0005, 0.06), (0.02, 0.18), (0.03, 0.36)])
+def test_callers_who_come_and_go_take_no_more_than_the_spare_time_of_a_device(step_s, answers_s):
+    """Two lanes of callers whose audio comes in pieces of 64 ms at any time, who begin late and
+    end anywhere: time that is spared is spent on finals, and none waits for ever."""
+    model = Timed(step_s)
+    engine = DeviceEngine(model, lanes=2, admission=Admission(1e9), clock=lambda: model.busy_s)
+    rng = np.random.default_rng(2)
+    slots = [engine.open(0.0) for _ in range(48)]
+    engine.measure()
+    model.busy_s = 0.0
+    asked: dict[int, float] = {}
+    waited = []
+    for tick in range(1000):
+        now = tick * 0.008
+        for slot in slots:
+            if slot in asked or slot % 8 != tick % 8:
+                continue
+            if rng.random() < 0.05:
+                engine.finish(slot, now)
+                asked[slot] = now
+            else:
+                engine.push(slot, say(1, 64), now)
+        for told in engine.advance(now):
+            if told.is_final:
+                waited.append(now - asked.pop(told.slot))
+                engine.begin(told.slot, now - 0.25)
+                engine.push(told.slot, say(1, 250), now)
+    assert len(waited) > 200
+    assert np.percentile(waited, 99) <= answers_s
+    assert model.busy_s / 8.0 <= 0.81
+    assert engine.refused_samples == 0
 
 
 def test_a_lost_device_is_told_from_a_call_that_fails():

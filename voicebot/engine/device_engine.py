@@ -17,14 +17,16 @@ from numpy.typing import NDArray
 from voicebot.asr.lanes import LaneChunk, LaneStep
 from voicebot.engine.device_admission import Admission
 from voicebot.engine.device_audio import ChunkRing
+from voicebot.engine.device_cadence import FINAL_S, GRACE_S, Cadence
 from voicebot.engine.device_model import Emission, LaneModel
 from voicebot.engine.slots import SlotPool
 from voicebot.errors import CapacityError, DeviceLost
 
-GRACE_S = 0.02
-"""A lane waits so long for the audio of those who are late; they miss its step then."""
-FLUSH_SHARE = 0.25
-"""Of a chunk: no lane steps more often only because utterances in it have ended."""
+BEHIND_CHUNKS = 3
+"""Who has so many waiting must catch up before his front end loses patience: he waits for nobody.
+A message may bring most of a chunk more than the one that it completes."""
+STEPS_PER_CHUNK = 2
+"""Of a lane whose callers come, pause and begin anew at any time."""
 RING_CHUNKS = 8
 """Audio kept for a call; what comes faster is refused."""
 GOES_ON = -1
@@ -41,11 +43,14 @@ class DeviceEngine:
         admission: Admission | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        """At most `lanes`; memory for one is taken when it is needed first."""
+        """At most `lanes`; memory for one is taken when it is needed first.
+
+        `admission`: unless given, calls are taken while each lane has time for STEPS_PER_CHUNK.
+        """
         self._model, self._most = model, lanes
         self._rows, self._chunk = model.lane_rows, model.chunk_samples
         self.chunk_s = self._chunk / model.input_hz
-        self.admission = admission or Admission(self.chunk_s, sizes=model.buckets)
+        self.admission = admission or Admission(self.chunk_s / STEPS_PER_CHUNK, sizes=model.buckets)
         self._clock = clock
         slots = lanes * self._rows
         self._ring = ChunkRing(slots, RING_CHUNKS, self._chunk)
@@ -54,6 +59,7 @@ class DeviceEngine:
         self._silence = np.zeros(slots, np.int64)  # before the utterance: the lead and a pad
         self._ends = np.full(slots, GOES_ON, np.int64)
         self._left = np.zeros(slots, np.int64)  # steps until the final
+        self._ended_at = np.full(slots, np.inf)  # when it was asked for
         self._open = np.zeros(slots, bool)
         self._rests = np.zeros(slots, bool)  # open, but nothing is being said
         self._ready_at = np.full(slots, np.inf)
@@ -207,28 +213,37 @@ class DeviceEngine:
             told = int(self._taken[slot]) // self._chunk
             self._left[slot] = max(1, self._model.chunks_of(int(self._ends[slot])) - told)
             self._ready_at[slot] = min(self._ready_at[slot], now)
+            self._ended_at[slot] = now
 
     # ------------------------------------------------------------ computing
 
     def due(self, now: float) -> list[int]:
         """Lanes to step now, the one that has waited longest first."""
-        found = []
-        for lane, pool in enumerate(self._pools):
-            rows = slice(lane * self._rows, (lane + 1) * self._rows)
-            ready = self._ready_at[rows]
-            waited = float(ready.min(initial=np.inf))
-            if pool.taken == 0 or waited > now:
-                continue
-            live = int((self._open[rows] & ~self._rests[rows]).sum())
-            is_complete = int((ready <= now).sum()) >= live
-            is_final = bool(((self._ends[rows] != GOES_ON) & self._open[rows]).any())
-            is_final = is_final and now >= self._stepped[lane] + FLUSH_SHARE * self.chunk_s
-            # Who is behind must catch up before his front end loses patience: he waits for nobody.
-            behind = self._written[rows] - self._taken[rows] >= 2 * self._chunk
-            is_behind = bool((behind & self._open[rows] & (ready <= now)).any())
-            if is_complete or is_final or is_behind or now >= waited + GRACE_S:
-                found.append((waited, lane))
-        return [lane for _, lane in sorted(found)]
+        used = len(self._pools) * self._rows
+        waited = self._ready_at[:used].reshape(-1, self._rows).min(1, initial=np.inf)
+        lanes = np.flatnonzero(waited <= now).tolist()
+        if not lanes:
+            return []
+        sizes = [pool.taken for pool in self._pools]
+        cadence = Cadence.of(self.chunk_s, self.admission, sizes)
+        due = [lane for lane in lanes if sizes[lane] and self._is_due(lane, cadence, now)]
+        return sorted(due, key=lambda lane: float(waited[lane]))
+
+    def _is_due(self, lane: int, cadence: Cadence, now: float) -> bool:
+        rows = slice(lane * self._rows, (lane + 1) * self._rows)
+        ready_at, goes_on = self._ready_at[rows], self._ends[rows] == GOES_ON
+        ready, since = ready_at <= now, now - self._stepped[lane]
+        ended_at = self._ended_at[rows][ready & ~goes_on]
+        if len(ended_at) and (since >= cadence.flush_s or now - ended_at.min() >= FINAL_S):
+            return True
+        going = ready & goes_on
+        if not going.any():
+            return False
+        if not (self._open[rows] & ~self._rests[rows] & goes_on & ~ready).any():
+            return True
+        behind = self._written[rows] - self._taken[rows] >= BEHIND_CHUNKS * self._chunk
+        is_late = now >= ready_at[going].min() + GRACE_S or bool((behind & going).any())
+        return is_late and since >= cadence.step_s
 
     def next_due(self) -> float:
         """When a lane may be due, if nothing more comes; infinity when none waits."""
@@ -360,19 +375,19 @@ class DeviceEngine:
 
     def _place(self, lane: int, slots: Sequence[int], now: float) -> None:
         where = np.asarray(slots, np.intp)
-        wait = (self._origin[lane] - now) % self.chunk_s
+        wait = round((self._origin[lane] - now) % self.chunk_s * self._model.input_hz)
         lead = self._model.lead_samples
-        pad = (self._chunk - lead - round(wait * self._model.input_hz)) % self._chunk
+        # Where that is a chunk or more, it does without: its chunks end up to a lead earlier.
+        pad = max(0, self._chunk - lead - wait) if wait else 0
         for slot in slots:
             self._ring.clear(slot)
         self._written[where], self._taken[where] = lead + pad, 0
         self._silence[where] = lead + pad
         self._ends[where], self._ready_at[where] = GOES_ON, np.inf
+        self._ended_at[where] = np.inf
 
     def _note_ready(self, slots: NDArray[np.intp] | Iterable[int], now: float) -> None:
         where = np.asarray(slots, np.intp)
-        ready = (self._written[where] - self._taken[where] >= self._chunk) | (
-            self._ends[where] != GOES_ON
-        )
-        found = where[ready]
+        there = self._written[where] - self._taken[where]
+        found = where[(there >= self._chunk) | (self._ends[where] != GOES_ON)]
         self._ready_at[found] = np.minimum(self._ready_at[found], now)
