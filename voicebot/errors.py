@@ -17,6 +17,9 @@ A peer's fault on the wire is not an exception: telephony returns it as a value.
 
 from typing import Literal
 
+Shortage = Literal["slots", "memory", "time", "device", "failures"]
+"""Of what there is none left; or the device is lost, or every answer fails."""
+
 
 class VoicebotError(Exception):
     """Base of all; `retryable` tells callers whether the same call may succeed later."""
@@ -45,11 +48,11 @@ class ModelUnavailable(UserMistake):
 
 
 class CapacityError(VoicebotError):
-    """There is no room for another call; `why` says of what."""
+    """There is no room for another call; `why` says of what, or what else is wrong."""
 
     retryable = True
 
-    def __init__(self, *said: str, why: Literal["slots", "memory", "time"] = "slots") -> None:
+    def __init__(self, *said: str, why: Shortage = "slots") -> None:
         super().__init__(*said)
         self.why = why
 

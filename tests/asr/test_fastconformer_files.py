@@ -124,6 +124,12 @@ def without(tensors, name):
     return {key: value for key, value in tensors.items() if key != name}
 
 
+def spoiled(tensor: torch.Tensor, value: float) -> torch.Tensor:
+    tensor = tensor.clone()
+    tensor.view(-1)[-1] = value
+    return tensor
+
+
 NORM = "encoder.layers.1.conv.batch_norm.weight"
 QUERY = "encoder.layers.0.self_attn.linear_q.weight"
 
@@ -137,10 +143,13 @@ QUERY = "encoder.layers.0.self_attn.linear_q.weight"
             lambda t: t | {QUERY: torch.ones(16, 15)},
             r"another shape \(encoder.layers.0.self_attn.linear_q.weight \(16, 15\) instead",
         ),
+        (lambda t: t | {QUERY: t[QUERY] * float("nan")}, rf"{QUERY} holds values that are no fini"),
+        (lambda t: t | {NORM: spoiled(t[NORM], float("inf"))}, rf"{NORM} holds values that are no"),
+        (lambda t: {k: v.to(torch.int8) for k, v in t.items()}, "no finite numbers"),
         (lambda t: {"a": 3}, "something else than named tensors"),
         (lambda t: {"a": Path("x")}, "damaged or holds more than tensors"),
     ],
-    ids=["missing", "extra", "misshapen", "no-tensors", "code"],
+    ids=["missing", "extra", "misshapen", "nan", "one-inf", "integers", "no-tensors", "code"],
 )
 def test_weights_that_do_not_fit_are_refused_in_one_line(tmp_path, spoil, said):
     tensors = spoil(renamed(source(), nemo_naming()))

@@ -7,7 +7,7 @@ import pytest
 
 from voicebot.audio import mulaw
 from voicebot.engine.kept_audio import ReplicaRunner
-from voicebot.engine.replica_load import ReplicaLoad
+from voicebot.engine.replica_load import FAILING, FAILING_S, ReplicaLoad
 from voicebot.engine.runner import Chunk, VadResult
 from voicebot.engine.scheduler import JobKind
 from voicebot.engine.wire import Ask, Audio, Close, Closed, Expect, Open, Reason, State
@@ -94,6 +94,23 @@ def test_full_by_places_or_by_late_finals_and_open_again() -> None:
     assert load.state(11.0) is State.OPEN
     load.is_draining = True
     assert load.state(11.0) is State.DRAINING
+
+
+def test_a_recogniser_whose_every_answer_fails_takes_no_streams() -> None:
+    load = ReplicaLoad(2)
+    for n in range(FAILING - 1):
+        load.answered(True, float(n))
+    assert load.state(7.0) is State.OPEN
+    load.answered(False, 7.0)  # some do not
+    for n in range(FAILING):
+        assert load.shortage(8.0 + n) is None
+        load.answered(True, 8.0 + n)
+    assert (load.state(16.0), load.shortage(16.0)) == (State.FULL, "failures")
+    assert load.state(15.0 + FAILING_S) is State.OPEN  # to see whether it is over
+    load.answered(True, 50.0)
+    assert load.state(51.0) is State.FULL  # it is not
+    load.answered(False, 52.0)
+    assert load.state(52.0) is State.OPEN
 
 
 def test_scaling_follows_the_load_one_replica_at_a_time() -> None:

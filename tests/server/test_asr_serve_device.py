@@ -6,6 +6,8 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from voicebot.asr.vocabulary import Vocabulary
 from voicebot.audio import mulaw
 from voicebot.config import load_settings
 from voicebot.engine.kept_audio import ReplicaRunner
+from voicebot.engine.replica_load import FAILING
 from voicebot.engine.scheduler import JobKind
 from voicebot.engine.wire import Answer, Ask, Audio, Closed, Load, Open, Opened, Reason, State
 from voicebot.errors import UserMistake
@@ -150,6 +153,58 @@ async def test_a_slot_that_fails_harms_no_neighbour(replica: Replica, url: str) 
         "voicebot_engine_failures_total", {"stage": "recognise"}
     )
     assert failures == 1
+
+
+async def ready(url: str) -> tuple[int, str]:
+    def get() -> tuple[int, str]:
+        try:
+            with urlopen(f"{url.replace('ws://', 'http://')}/readyz", timeout=5) as answer:
+                return answer.status, answer.read().decode().strip()
+        except HTTPError as error:
+            with error:
+                return error.code, error.read().decode().strip()
+
+    return await asyncio.to_thread(get)
+
+
+async def test_a_replica_whose_every_answer_fails_is_not_ready(replica: Replica, url: str) -> None:
+    engine = replica.engine
+    assert isinstance(engine, StreamingEngine)
+    lanes = engine._streams.lanes._model
+    with torch.inference_mode():
+        lanes.transducer.encoder.weight.fill_(float("nan"))  # type: ignore[attr-defined]
+        lanes.streamer.model.encoder.stem.out.weight.fill_(float("nan"))  # type: ignore[attr-defined]
+    assert await ready(url) == (200, "open")
+    async with client(url) as good:
+        await good.opened(1)
+        audio = noise(1.0)
+        for request in range(FAILING):
+            begin = request * len(audio)
+            await good.say(
+                Audio(1, begin, audio),
+                Ask(1, request, request, JobKind.FINAL, 0, begin, begin + len(audio)),
+            )
+            answer = await good.until(Answer)
+            assert isinstance(answer, Answer)
+            assert answer.hypothesis is None
+        assert await ready(url) == (503, "failing")
+        await good.say(Open(2, 0))
+        assert await good.until(Closed) == Closed(2, Reason.FULL, "every answer fails")
+    value = replica.metrics.registry.get_sample_value
+    assert value("voicebot_replica_refused_total", {"why": "failures"}) == 1
+
+
+async def test_a_call_that_comes_after_the_device_is_lost_is_told_so(
+    replica: Replica, url: str
+) -> None:
+    engine = replica.engine
+    assert isinstance(engine, StreamingEngine)
+    async with client(url) as good:
+        engine.is_lost = True  # the loop does not know yet
+        await good.say(Open(2, 0))
+        assert await good.until(Closed) == Closed(2, Reason.DEVICE_LOST, "the device is lost")
+    value = replica.metrics.registry.get_sample_value
+    assert value("voicebot_replica_refused_total", {"why": "device"}) == 1
 
 
 async def test_a_lost_device_is_told_to_all_and_ends_the_process(

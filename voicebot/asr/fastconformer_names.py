@@ -157,6 +157,7 @@ def build(
                 state[name] = torch.cat(parts) if parts[1:] else parts[0]
     extra = [name for name in tensors if name not in used and not re.match(naming.ignored, name)]
     _refuse(where, missing, extra, misshapen)
+    _refuse_spoiled(where, {name: tensors[name] for name in sorted(used)})
     fitting = {name: tensor.reshape(expected[name].shape) for name, tensor in state.items()}
     model.load_state_dict(fitting, assign=True)
     model.make_constants()
@@ -174,6 +175,16 @@ def _misshapen(sources: tuple[str, ...], parts: list[Tensor], like: Tensor) -> l
         if given != wanted:
             found.append(f"{source} {tuple(part.shape)} instead of {tuple(wanted)}")
     return found
+
+
+def _refuse_spoiled(where: str, tensors: Mapping[str, Tensor]) -> None:
+    """Weights that are no numbers would fail every answer, and integers are none of a network."""
+    for name, tensor in tensors.items():
+        if not (tensor.is_floating_point() and bool(tensor.isfinite().all())):
+            raise ModelUnavailable(
+                f"{where}: {name} holds values that are no finite numbers; fetch the checkpoint "
+                "again, or take another"
+            )
 
 
 def _refuse(where: str, missing: list[str], extra: list[str], misshapen: list[str]) -> None:

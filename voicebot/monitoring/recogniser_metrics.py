@@ -78,7 +78,7 @@ class ReplicaMetrics:
         )
         self._refused = Counter(
             "voicebot_replica_refused",
-            "streams that there was no room for: slots, memory, time, or the device is lost",
+            "streams not taken: no slots, memory or time; the device lost, or failures alone",
             ["why"],
             registry=registry,
         )

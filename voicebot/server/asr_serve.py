@@ -55,11 +55,24 @@ class Replica:
             self.lost = engine.lost
         self._token = token
         self._front_ends: set[FrontEnd] = set()
+        self._was_failing = False
 
     @property
     def state(self) -> State:
         """Whether another stream is taken."""
         return self.load.state(asyncio.get_running_loop().time())
+
+    def _is_failing(self) -> bool:
+        return self.load.is_failing(asyncio.get_running_loop().time())
+
+    def _tell_failing(self) -> None:
+        """Once, when it begins and when it is over."""
+        is_failing = self._is_failing()
+        if is_failing and not self._was_failing:
+            log.error("every answer fails: no more streams are taken")
+        elif self._was_failing and not is_failing:
+            log.warning("answers failed: streams are taken again, to see whether that is over")
+        self._was_failing = is_failing
 
     def count(self) -> None:
         """Streams and connections as they are now."""
@@ -75,10 +88,8 @@ class Replica:
             return _text(HTTPStatus.OK, "alive")
         if path == "/readyz":
             state = self.state
-            is_ready = state is State.OPEN
-            return _text(
-                HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE, state.name.lower()
-            )
+            status = HTTPStatus.OK if state is State.OPEN else HTTPStatus.SERVICE_UNAVAILABLE
+            return _text(status, "failing" if self._is_failing() else state.name.lower())
         if not self._may_enter(request):
             self.counts.fault("wrong token")
             log.warning("client refused", reason="wrong token")
@@ -124,6 +135,7 @@ class Replica:
                     await self._watch_device()
             for front_end in list(self._front_ends):
                 front_end.look()
+            self._tell_failing()
             self.count()
 
     async def _watch_device(self) -> None:

@@ -35,7 +35,7 @@ from voicebot.engine.wire import (
     from_front_end,
 )
 from voicebot.engine.wire_session import Session
-from voicebot.errors import CapacityError, DeviceLost
+from voicebot.errors import CapacityError, DeviceLost, Shortage
 from voicebot.events import Expectation
 from voicebot.monitoring.recogniser_metrics import ReplicaMetrics
 
@@ -52,6 +52,11 @@ several times over, so that what came late may come at once. Frames that come in
 one by one: each of them is work for the loop that all front ends share."""
 MOST_ASKED = 16
 """Requests of a stream that wait or run: one of each kind does each."""
+SHORT: dict[Shortage, str] = {
+    "slots": "all places are taken",
+    "time": "finals take too long",
+    "failures": "every answer fails",
+}
 SHED_BYTES = 256 * 1024
 """Waiting to be sent: beyond, partials are dropped."""
 SLOW_BYTES = 4 * 1024 * 1024
@@ -169,16 +174,13 @@ class FrontEnd:
 
     def _open(self, opening: Open) -> None:
         self._load.live = self._engine.calls
-        state = self._load.state(self._now())
         try:
-            if state is State.DRAINING:
+            if self._load.is_draining:
                 self._session.drop(opening.stream)
                 self._end(Closed(opening.stream, Reason.DRAINING))
                 return
-            if state is not State.OPEN:
-                is_late = self._load.live < self._load.capacity
-                said = "finals take too long" if is_late else "all places are taken"
-                raise CapacityError(said, why="time" if is_late else "slots")
+            if (shortage := self._load.shortage(self._now())) is not None:
+                raise CapacityError(SHORT[shortage], why=shortage)
             self._streams[opening.stream] = _Stream(self, opening.stream, opening.at, self._engine)
         except CapacityError as error:
             self.refuse(opening.stream, error)
@@ -189,9 +191,10 @@ class FrontEnd:
     def refuse(self, stream: int, error: CapacityError | DeviceLost) -> None:
         """The call has no place, or has lost it; the front end is told why."""
         self._session.drop(stream)
-        is_lost = isinstance(error, DeviceLost)
-        self._counts.refused("device" if isinstance(error, DeviceLost) else error.why)
-        self._end(Closed(stream, Reason.DEVICE_LOST if is_lost else Reason.FULL, str(error)))
+        why = "device" if isinstance(error, DeviceLost) else error.why
+        self._counts.refused(why)
+        reason = Reason.DEVICE_LOST if why == "device" else Reason.FULL
+        self._end(Closed(stream, reason, str(error)))
 
     def _end(self, closed: Closed) -> None:
         self._counts.closed(closed.reason.name.lower())
@@ -218,6 +221,8 @@ class FrontEnd:
         kind = result.job.kind
         if kind is JobKind.FINAL:
             self._load.final(result.seconds, self._now())
+        if kind is not JobKind.HOTWORD:  # that is no answer of the recogniser
+            self._load.answered(result.hypothesis is None, self._now())
         if kind is JobKind.PARTIAL and self._out_bytes > SHED_BYTES:
             self._counts.shed()
             return

@@ -73,7 +73,7 @@ class AcceleratedEngine(Engine):
 
     def _refusal(self) -> CapacityError | None:
         if self.is_lost:
-            return CapacityError(LOST, why="memory")
+            return CapacityError(LOST, why="device")
         if self._shortages() > self._known_shortages:
             self._known_shortages = self._shortages()
             self._short_until = self._clock() + SHORT_S
