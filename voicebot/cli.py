@@ -174,13 +174,14 @@ def transcribe(options: argparse.Namespace) -> int:
             recogniser, options.files, interpret=meaning, expectation=expectation
         )
         shown = RecordText(settings.asr.text, settings.asr.profanity)
+        language = expectation.language if expectation is not None else "en"
         for number, result in enumerate(results, 1):
             tell(f"{number} of {len(options.files)} files")
             if error := result.get("error"):
                 failed += 1
                 print(f"voicebot: {error}", file=sys.stderr, flush=True)
             else:
-                result["written"] = shown(result["text"])
+                result["written"] = shown(result["text"], language)
             if options.json:
                 print(json.dumps(result), flush=True)
             elif not error:

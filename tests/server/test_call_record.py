@@ -2,6 +2,7 @@
 
 import pytest
 
+from voicebot.asr.record_text import RecordText
 from voicebot.events import (
     Alternative,
     BargeIn,
@@ -101,14 +102,23 @@ def test_a_call_that_ends_at_once_has_one_empty_turn() -> None:
 
 
 def test_the_record_shows_what_was_said_as_it_is_written():
-    written = CallRecord(
-        lambda parts, language="": "", {"two dollars": "$2", "to dollars": "T"}.__getitem__
-    )
+    written = CallRecord(lambda parts, language="": "", RecordText())
     said = Hypothesis(
-        "two dollars", confidence=0.9, nbest=(Alternative("to dollars", 0.4),), is_final=True
+        "two dollars", confidence=0.9, nbest=(Alternative("ten dollars", 0.4),), is_final=True
     )
     ended = TurnEnded(4000, TurnEndReason.COMPLETE, 1000, 3000)
     written.observe(CallerTurn(ended, said))
     turn = written.close()
     assert turn.caller_text == "$2"
-    assert turn.nbest == (Alternative("T", 0.4),)
+    assert turn.spoken_text == "two dollars"
+    assert turn.nbest == (Alternative("$10", 0.4),)
+
+
+def test_the_record_is_in_the_language_that_the_dialogue_listens_in():
+    record = CallRecord(lambda parts, language="": "", RecordText(profanity="mask"))
+    record.observe(Listen(Expectation(state="main", language="es")))
+    said = Hypothesis("mierda, doscientos euros y one", confidence=0.9, is_final=True)
+    record.observe(CallerTurn(TurnEnded(4000, TurnEndReason.COMPLETE, 1000, 3000), said))
+    turn = record.close()
+    assert turn.caller_text == "M*****, 200 € y one"
+    assert turn.spoken_text == "m*****, doscientos euros y one"

@@ -6,6 +6,8 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,7 +37,8 @@ TURN = TurnRecord(
     bot_text="Your balance is twelve dollars.",
     bot_heard_text="Your balance",
     was_barged_in=True,
-    caller_text="savings",
+    caller_text="Savings",
+    spoken_text="savings",
     confidence=0.75,
     nbest=(Alternative("savings", 0.75), Alternative("shavings", 0.1)),
     intent="balance",
@@ -82,6 +85,21 @@ async def test_a_call_is_found_again_after_a_restart(tmp_path: Path) -> None:
     ]
 
 
+async def test_a_journal_from_before_spoken_texts_opens(tmp_path: Path) -> None:
+    path = tmp_path / "j.sqlite"
+    async with Journal(path) as journal:
+        await journal.call_started(start("CA1"))
+        await journal.turn(TURN)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP TABLE spoken_texts")
+    async with Journal(path) as journal:
+        await journal.turn(replace(TURN, number=2))
+        await journal.turn(replace(TURN, number=2, spoken_text="saving"))
+        call = await journal.call("CA1")
+    assert call is not None
+    assert [turn["spoken_text"] for turn in call["turns"]] == ["", "saving"]
+
+
 async def test_calls_newest_first(tmp_path: Path) -> None:
     async with Journal(tmp_path / "j.sqlite") as journal:
         for minute in range(5):
@@ -125,7 +143,7 @@ async def test_calls_left_open_by_a_crash_are_lost_and_their_turns_kept(tmp_path
     assert call is not None
     assert call["outcome"] == "lost"
     assert call["is_goal"] is False
-    assert call["turns"][0]["caller_text"] == "savings"
+    assert call["turns"][0]["caller_text"] == "Savings"
 
 
 async def test_calls_of_a_living_neighbour_are_not_lost(tmp_path: Path) -> None:

@@ -27,4 +27,9 @@ class RecordText:
         """Never raises; an empty text stays empty."""
         if self.text == "written":
             heard = cased(written(heard, language), language)
+        return self.spoken(heard, language)
+
+    def spoken(self, heard: str, language: str = "en") -> str:
+        """The words as recognised, which the record keeps beside what was made of them: a rule
+        for writing may always be wrong. Masked like the rest."""
         return masked(heard, language) if self.profanity == "mask" else heard

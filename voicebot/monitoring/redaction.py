@@ -17,7 +17,7 @@ MASK = "***"
 PERSONAL_KEYS = frozenset(
     {
         *("text", "transcript", "partial", "hypothesis", "words", "nbest", "said", "heard"),
-        *("caller_text", "bot_text", "bot_heard_text", "prompt", "parts", "phrase"),
+        *("caller_text", "spoken_text", "bot_text", "bot_heard_text", "prompt", "parts", "phrase"),
         *("digits", "keys", "key", "dtmf", "pin", "card", "account"),
         *("from_", "from", "to", "caller", "called", "phone", "number", "destination"),
         *("slots", "slot", "value", "values", "arguments", "parameters", "reply"),

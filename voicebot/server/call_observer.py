@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import structlog
 
+from voicebot.asr.record_text import RecordText
 from voicebot.audio.playout import Playout
 from voicebot.dialogue.machine import Machine
 from voicebot.engine.engine import Recognised
@@ -26,7 +27,7 @@ from voicebot.events import (
 from voicebot.monitoring.metrics import Metrics
 from voicebot.pipeline.clock import CallClock
 from voicebot.pipeline.frames import CallerAudio
-from voicebot.server.call_record import CallRecord, Turn
+from voicebot.server.call_record import AS_RECOGNISED, CallRecord, Turn
 from voicebot.store.journal import Journal
 from voicebot.store.recordings import StereoRecording
 from voicebot.store.records import CallEnd, CallStart, NoteRecord, ServiceRecord, TurnRecord
@@ -61,13 +62,13 @@ class CallObserver:
         start: CallStart,
         text_of: Callable[[tuple[str | Say, ...], str], str],
         tap: Callable[[object], None] | None = None,
-        written: Callable[[str], str] = str,
+        shown: RecordText = AS_RECOGNISED,
     ) -> None:
-        """`tap` sees the events too: the live print of `voicebot demo`. `written`: how the
-        journal shows what the caller said."""
+        """`tap` sees the events too: the live print of `voicebot demo`. `shown`: how the
+        journal keeps what the caller said."""
         self._keeping = keeping
         self._start = start
-        self._record = CallRecord(text_of, written)
+        self._record = CallRecord(text_of, shown)
         self._tap = tap
         self._writes: asyncio.Queue[TurnRecord | ServiceRecord | NoteRecord | CallEnd] = (
             asyncio.Queue()
@@ -215,6 +216,7 @@ def _journal_turn(call_sid: str, turn: Turn) -> TurnRecord:
         bot_heard_text=" ".join(turn.heard),
         was_barged_in=turn.was_cut,
         caller_text=turn.caller_text,
+        spoken_text=turn.spoken_text,
         confidence=turn.confidence,
         nbest=turn.nbest,
         intent=turn.intent,

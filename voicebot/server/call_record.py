@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from voicebot.asr.record_text import RecordText
 from voicebot.events import (
     SAMPLE_RATE_HZ,
     Alternative,
@@ -26,6 +27,8 @@ from voicebot.events import (
     SlotValue,
 )
 
+AS_RECOGNISED = RecordText("spoken")
+
 
 @dataclass(slots=True)
 class Turn:
@@ -34,6 +37,7 @@ class Turn:
     number: int
     state: str = ""
     caller_text: str = ""
+    spoken_text: str = ""  # the words of caller_text as they were recognised
     confidence: float = 0.0
     nbest: tuple[Alternative, ...] = ()
     intent: str | None = None
@@ -65,12 +69,13 @@ class CallRecord:
     def __init__(
         self,
         text_of: Callable[[tuple[str | Say, ...], str], str],
-        written: Callable[[str], str] = str,
+        shown: RecordText = AS_RECOGNISED,
     ) -> None:
-        """`text_of` says how a prompt's parts are spoken; `written` how what the caller said is
-        shown (asr.record_text)."""
+        """`text_of` says how a prompt's parts are spoken; `shown` how what the caller said is
+        kept, in the language that the dialogue listens in."""
         self._text_of = text_of
-        self._written = written
+        self._shown = shown
+        self._language = "en"
         self._turn = Turn(0)
         self._barge_in: BargeIn | None = None
         self._cut_ms: float | None = None
@@ -110,6 +115,7 @@ class CallRecord:
                     self._cut_ms = (event.at - self._barge_in.at) * 1000 / SAMPLE_RATE_HZ
             case Listen():
                 self._state = event.expectation.state
+                self._language = event.expectation.language
         return None
 
     @property
@@ -129,11 +135,13 @@ class CallRecord:
 
     def _caller_spoke(self, event: CallerTurn) -> Turn:
         said, ended = event.hypothesis, event.ended
+        shown, language = self._shown, self._language
         return self._begin(
             by="speech",
-            caller_text=self._written(said.text),
+            caller_text=shown(said.text, language),
+            spoken_text=shown.spoken(said.text, language),
             confidence=said.confidence,
-            nbest=tuple(replace(other, text=self._written(other.text)) for other in said.nbest),
+            nbest=tuple(replace(other, text=shown(other.text, language)) for other in said.nbest),
             speech_end_at=ended.speech_end_at,
             ended_at=ended.at,
             end_reason=ended.reason.value,

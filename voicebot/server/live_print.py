@@ -10,17 +10,20 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from voicebot.asr.record_text import RecordText
 from voicebot.events import (
     BargeIn,
     CallerTurn,
     Disconnect,
     KeysEntered,
+    Listen,
     NoInput,
     Play,
     PromptHeard,
     ServiceReply,
     Transfer,
 )
+from voicebot.server.call_record import AS_RECOGNISED
 from voicebot.server.placing import Report
 from voicebot.speech.verbalise import join
 from voicebot.telephony.call_events import BotSpeaks, CallerSpeaks, CallEvent, Cleared, KeySent
@@ -32,12 +35,13 @@ class LivePrint:
     def __init__(
         self,
         console: Console,
-        written: Callable[[str], str] = str,
+        shown: RecordText = AS_RECOGNISED,
         clock: Callable[[], float] = perf_counter,
     ) -> None:
-        """`written`: how what the caller said is shown (asr.record_text)."""
+        """`shown`: how what the caller said is printed."""
         self._console = console
-        self._written = written
+        self._shown = shown
+        self._language = "en"
         self._clock = clock
         self._now_s = 0.0
         self._wire: tuple[float, float] | None = None  # the line's time then, and the clock's
@@ -62,11 +66,13 @@ class LivePrint:
             at_s, seen_s = self._wire
             self._now_s = at_s + self._clock() - seen_s
         match event:
+            case Listen():
+                self._language = event.expectation.language
             case Play():
                 self._line("bot", f"[green]{escape(join(event.parts, 'en'))}[/green]")
             case CallerTurn(hypothesis=said):
                 sure = f"[dim]({said.confidence:.0%} sure)[/dim]"
-                self._line("heard", f"{escape(self._written(said.text))} {sure}")
+                self._line("heard", f"{escape(self._shown(said.text, self._language))} {sure}")
             case KeysEntered():
                 self._line("heard", f"keys {event.keys}")
             case NoInput():

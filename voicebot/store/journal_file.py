@@ -47,7 +47,11 @@ CREATE TABLE IF NOT EXISTS notes (
     call_sid TEXT NOT NULL, kind TEXT NOT NULL, at INTEGER, data TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS notes_by_call ON notes (call_sid);
-CREATE INDEX IF NOT EXISTS notes_by_kind ON notes (kind)
+CREATE INDEX IF NOT EXISTS notes_by_kind ON notes (kind);
+CREATE TABLE IF NOT EXISTS spoken_texts (
+    call_sid TEXT NOT NULL, number INTEGER NOT NULL, spoken_text TEXT NOT NULL,
+    PRIMARY KEY (call_sid, number)
+)
 """
 _START = """
 INSERT INTO calls (call_sid, stream_sid, from_, "to", dialplan, started_at)
@@ -60,6 +64,12 @@ INSERT OR REPLACE INTO turns VALUES (
     :call_sid, :number, :state, :bot_text, :bot_heard_text, :was_barged_in, :caller_text,
     :confidence, :nbest, :intent, :slots, :by, :speech_start_at, :speech_end_at, :turn_end_at,
     :end_reason, :response_ms, :barge_in_ms, :recognition_ms)
+"""
+# Beside the turns, as a column among them would stop older processes that share the journal.
+_SPOKEN = "INSERT OR REPLACE INTO spoken_texts VALUES (:call_sid, :number, :spoken_text)"
+_TURNS = """
+SELECT turns.*, coalesce(spoken_text, '') AS spoken_text
+FROM turns LEFT JOIN spoken_texts USING (call_sid, number) WHERE call_sid = ? ORDER BY number
 """
 _SERVICE = "INSERT INTO services VALUES (:call_sid, :name, :at, :duration_ms, :error)"
 _NOTE = "INSERT INTO notes VALUES (:call_sid, :kind, :at, :data)"
@@ -164,6 +174,7 @@ class JournalFile:
         values["nbest"] = json.dumps(values["nbest"])
         values["slots"] = json.dumps(values["slots"])
         self._connection.execute(_TURN, values)
+        self._connection.execute(_SPOKEN, values)
 
     def service(self, record: ServiceRecord) -> None:
         """A row."""
@@ -189,7 +200,7 @@ class JournalFile:
         row = self._one("SELECT * FROM calls WHERE call_sid = ?", call_sid)
         if not row:
             return None
-        turns = self._all("SELECT * FROM turns WHERE call_sid = ? ORDER BY number", call_sid)
+        turns = self._all(_TURNS, call_sid)
         services = self._all("SELECT * FROM services WHERE call_sid = ? ORDER BY rowid", call_sid)
         notes = self._all("SELECT * FROM notes WHERE call_sid = ? ORDER BY rowid", call_sid)
         for row_of_call in (*services, *notes):

@@ -24,6 +24,7 @@ class CallStart:
 class TurnRecord:
     """What the caller said and what the bot answered; None where a time does not apply.
 
+    `caller_text` is written for people, `spoken_text` are its words as recognised ("" of keys).
     `bot_heard_text` is what the caller heard of `bot_text`. `by`: "speech", "dtmf",
     "noinput", or "" for the greeting.
     """
@@ -35,6 +36,7 @@ class TurnRecord:
     bot_heard_text: str = ""
     was_barged_in: bool = False
     caller_text: str = ""
+    spoken_text: str = ""
     confidence: float = 0.0
     nbest: tuple[Alternative, ...] = ()
     intent: str | None = None
