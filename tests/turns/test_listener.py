@@ -60,7 +60,7 @@ class Room:
         self.says = says
         self.answers = answers
         self.is_audible = False
-        self.echo = EchoState.NONE
+        self.echo = EchoState.FAINT
         self.of_prompt: BargeInMode | None = None
         self.bot_text = ""
         self.hot_word = 0.1
@@ -668,7 +668,7 @@ def test_what_is_left_of_the_prompt_is_no_answer() -> None:
     room.echo = EchoState.UNLOCKED
     room.prompt_ends()
     room.speech(0.8)
-    room.echo = EchoState.NONE
+    room.echo = EchoState.FAINT
     room.silence(2)
     assert room.of(CallerTurn) == []
     room.says = "yes"

@@ -153,7 +153,7 @@ class Hearing:
         near_end: NearEnd | None = None,
         keys: Keys | None = None,
     ) -> None:
-        """Without `canceller` the echo stays, and speech is whatever `vad` says."""
+        """Without `canceller` there must be no echo, and speech is whatever `vad` says."""
         self._vad, self._canceller, self._near_end, self._keys = vad, canceller, near_end, keys
         self._results: list[Result] = []  # not taken yet
         self._rooms = [room for room in (vad, canceller, near_end, keys) if room is not None]
@@ -348,7 +348,9 @@ class Hearing:
         ]
 
     def _echo(self, slot: int) -> EchoState:
-        if not self._is_active[slot] or self._is_faint[slot]:
+        if self._is_faint[slot] or self._canceller is None:
+            return EchoState.FAINT
+        if not self._is_active[slot]:
             return EchoState.NONE
         return EchoState.LOCKED if self._is_locked[slot] else EchoState.UNLOCKED
 

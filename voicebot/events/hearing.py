@@ -62,7 +62,8 @@ class TurnEnded:
 class EchoState(StrEnum):
     """Whether what is heard may be the bot's own voice on its way back."""
 
-    NONE = "none"  # nothing plays, nor did as long ago as an echo may last
+    NONE = "none"  # nothing plays, nor did as long ago as an echo may last, as far as is known
+    FAINT = "faint"  # next to nothing comes back of what plays: that is proven
     UNLOCKED = "unlocked"  # it may, and its delay is not known or has just changed
     LOCKED = "locked"  # it may, and the canceller removes it
 

@@ -34,6 +34,7 @@ from voicebot.turns.endpointer import Endpointer
 from voicebot.turns.floor import CheckCompleteness, Floor
 from voicebot.turns.hotword_head import WINDOW_SAMPLES as HOT_WORD_SAMPLES
 from voicebot.turns.hotword_head import HotWordWatch
+from voicebot.turns.suspicion import Suspicion
 from voicebot.turns.utterance import Kind, Recognise
 from voicebot.turns.vad import WINDOW_SAMPLES, SpeechDetector
 
@@ -102,6 +103,7 @@ class Listener:
         self._looks_ahead = looks_ahead
         self._expectation = Expectation()
         self._speech: SpeechStarted | None = None  # set while the caller speaks
+        self._suspicion = Suspicion()
         self._heard_until = 0
         self._ends_at: int | None = None  # of the prompts, while audio until then is on its way
         self._void_until = 0  # what was said until then came too late to count
@@ -166,11 +168,12 @@ class Listener:
         prompts are over the second counts then: answers to a short question must not be lost,
         and whether they are the bot's own words is told by the words.
         `is_audible`: the caller hears the bot now, a prompt with the mode `of_prompt`. `echo`:
-        whether the window may hold the bot's echo.
+        what the canceller knows of the bot's echo in the window.
         """
         self._heard_until = at + WINDOW_SAMPLES
         if at < self._void_until:
             probability = speech = 0.0
+        echo = self._suspicion.weigh(at, echo, is_audible=is_audible)
         is_listening = self._state is _State.LISTENING
         if speech is not None and is_listening and echo is not EchoState.LOCKED:
             probability = speech
