@@ -19,7 +19,7 @@ from voicebot.events import (
     TurnEnded,
     TurnEndReason,
 )
-from voicebot.turns.endpointer import Endpointer, judged_patience, patience
+from voicebot.turns.endpointer import EVEN_MS, Endpointer, judged_patience, patience
 
 pytestmark = pytest.mark.unit
 
@@ -303,6 +303,18 @@ def test_patience_reaches_both_of_the_authors_limits() -> None:
 
 def test_patience_without_a_judgement_is_the_authors() -> None:
     assert pause_ms(None) == TIMEOUTS.incomplete_ms
+
+
+def test_an_author_who_allows_more_silence_gets_more_at_each_judgement() -> None:
+    def waits(incomplete_ms: int, probability: float) -> int:
+        asked = Expectation(timeouts=Timeouts(complete_ms=10, incomplete_ms=incomplete_ms))
+        return patience(asked, Completeness.EXTENDABLE, probability)[0]
+
+    assert waits(1500, 0.5) == EVEN_MS
+    for probability in (0.2, 0.5, 0.7):
+        usual = waits(1500, probability)
+        assert waits(3000, probability) == pytest.approx(2 * usual, abs=2)
+        assert waits(750, probability) == pytest.approx(usual / 2, abs=2)
 
 
 def test_the_trade_moves_patience() -> None:

@@ -20,6 +20,7 @@ from voicebot.events import (
     SlotType,
     SpeechEnded,
     SpeechStarted,
+    Timeouts,
     TurnEnded,
     TurnEndReason,
 )
@@ -50,6 +51,9 @@ of them decided by 875 ms; 750 would cut 11.6 % at 488 and 1085 ms (LOG.md)."""
 MS_PER_LOGIT = 350
 """How much longer for each unit of log-odds that the caller goes on. Where pauses die out like
 exp(-t / MS_PER_LOGIT), waiting so long ends every turn at the same odds of being right."""
+
+USUAL_MS = Timeouts().incomplete_ms
+"""The `incomplete_ms` for which those two hold; with another one they grow or shrink with it."""
 
 
 @dataclass(slots=True)
@@ -271,7 +275,8 @@ def patience(
     Digits that are not yet complete, or that a recogniser which expects so many made up, end by
     `digits_ms`, however finished they sound: people read numbers in groups. Anything else ends
     the sooner the more probably the caller has finished, between `complete_ms` and
-    `incomplete_ms`, and by `incomplete_ms` where nobody judged.
+    `incomplete_ms`, and by `incomplete_ms` where nobody judged; a longer or shorter one stretches
+    all of the scale.
     """
     timeouts = expectation.timeouts
     focus = next((slot for slot in expectation.slots if slot.name == expectation.focus), None)
@@ -290,22 +295,31 @@ def patience(
     if end_probability is None:
         return timeouts.incomplete_ms, TurnEndReason.INCOMPLETE
     pause_ms = judged_patience(
-        end_probability, shortest_ms=timeouts.complete_ms, longest_ms=timeouts.incomplete_ms
+        end_probability,
+        shortest_ms=timeouts.complete_ms,
+        longest_ms=timeouts.incomplete_ms,
+        scale=timeouts.incomplete_ms / USUAL_MS,
     )
     return pause_ms, TurnEndReason.INCOMPLETE
 
 
 def judged_patience(
-    end_probability: float, *, shortest_ms: int, longest_ms: int, even_ms: int = EVEN_MS
+    end_probability: float,
+    *,
+    shortest_ms: int,
+    longest_ms: int,
+    even_ms: int = EVEN_MS,
+    scale: float = 1.0,
 ) -> int:
     """Milliseconds of silence after which a caller who has finished so probably is not waited for.
 
     `even_ms` belongs to probability 1/2: the trade between cutting callers off and delay, which
-    the evaluation sweeps. Falls with the probability; never beyond `longest_ms`.
+    the evaluation sweeps. `scale` stretches it, and what is added for doubt. Falls with the
+    probability; never beyond `longest_ms`.
     """
     probability = min(max(end_probability, 1e-6), 1 - 1e-6)
     log_odds = math.log(probability / (1 - probability))
-    return int(min(longest_ms, max(shortest_ms, even_ms - MS_PER_LOGIT * log_odds)))
+    return int(min(longest_ms, max(shortest_ms, scale * (even_ms - MS_PER_LOGIT * log_odds))))
 
 
 def _samples(ms: int) -> int:
