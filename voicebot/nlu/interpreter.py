@@ -214,10 +214,11 @@ def _reading(
             if fill.value == NEITHER and compiled.slots[fill.slot].type is SlotType.YES_NO:
                 continue  # "I'm not sure"
             text = understood.words_of(fill.start, fill.end)
-            value = fill.value
-            if compiled.slots[fill.slot].type is SlotType.TEXT:
+            value, kind = fill.value, compiled.slots[fill.slot].type
+            if kind is SlotType.TEXT:
                 value = text
-            sure = combined(fill.quality, sureness.between(fill.start, fill.end))
+            heard = sureness.of_fill(fill, segmentation.candidates, kind)
+            sure = combined(fill.quality, heard)
             scores.append(sure)
             (denied if candidate.is_denied else slots).append(
                 SlotValue(fill.slot, value, text, round(sure, 4))
