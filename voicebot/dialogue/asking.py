@@ -130,6 +130,9 @@ class Asking:
             for name, value in found.items():
                 performer.assign(name, plain(value))
             return
+        if values is not None:
+            problem = f"{next(assign[n] for n in found if found[n] is _ABSENT)} is missing"
+            performer.note("reply refused", {"service": step.call, "problem": problem})
         index, frame.index, frame.stage = frame.index, frame.index + 1, "begin"
         if step.error is not None:
             state.frames.append(type(frame)(address=[*frame.address, index, "error"]))

@@ -24,9 +24,11 @@ def lines(run: Run) -> Iterator[str]:
         if (miss.line, miss.turn) != last:
             yield f"  {where(run, miss)}"
             last = (miss.line, miss.turn)
-            heard = run.answers[miss.turn - 1].heard if miss.turn <= len(run.answers) else None
-            if heard is not None:
-                yield f"    heard: {heard!r}"
+            answer = run.answers[miss.turn - 1] if miss.turn <= len(run.answers) else None
+            if answer is not None and answer.heard is not None:
+                yield f"    heard: {answer.heard!r}"
+            for note in answer.notes if answer is not None else ():
+                yield f"    ({note})"
         yield f"    {miss.what} expected: {miss.expected}"
         yield f"    {' ' * len(miss.what)}     came: {miss.came}"
 
@@ -71,6 +73,7 @@ def _scenario(run: Run) -> dict[str, object]:
                 "slots": answer.slots,
                 "outcome": answer.outcome,
                 "response_ms": answer.response_ms,
+                "notes": answer.notes,
             }
             for turn, answer in zip(run.scenario.turns, run.answers, strict=False)
         ],

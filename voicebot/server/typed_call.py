@@ -6,6 +6,8 @@ answers for them; a language model answers only what it was given to say.
 
 from __future__ import annotations
 
+import asyncio
+import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -91,14 +93,15 @@ class TypedCall:
         `save` gave, the call goes on from there; PlanError: the plan has changed since."""
         self._is_new = saved is None
         self._machine = Machine(plan, now) if saved is None else Machine.from_json(plan, now, saved)
-        today = local(plan.keys, now).date()
+        here = local(plan.keys, now)
         self._session = Session(
             self._machine,
-            interpret=partial(interpret, today=today),
+            interpret=partial(interpret, today=here.date(), now=here.time()),
             interpret_keys=interpret_keys,
         )
         self._language = plan.language
         self._services = services
+        self._call_sid = f"typed-{uuid.uuid4().hex}"  # of its own: backends tell calls apart by it
         self._parameters = dict(parameters or {})
         self._model = list(model)
         self._message: TakeMessage | None = None
@@ -201,7 +204,7 @@ class TypedCall:
         while left:
             action = left.pop(0)
             if isinstance(action, CallService):
-                left += self._session.handle(await self._serve(action))
+                left += self._session.handle(await self._serve(action, answer))
             elif isinstance(action, AskModel):
                 left += self._session.handle(self._consult(action))
             else:
@@ -221,16 +224,27 @@ class TypedCall:
             case Transfer():
                 answer.transfer = action.destination or action.queue
             case Note():
-                answer.notes.append(action.kind)
+                problem = action.data.get("problem")
+                answer.notes.append(f"{action.kind}: {problem}" if problem else action.kind)
             case Disconnect():
                 pass
 
-    async def _serve(self, action: CallService) -> ServiceReply:
+    async def _serve(self, action: CallService, answer: Answer) -> ServiceReply:
+        """What the service says; where it takes its time, its filler is heard meanwhile."""
+        asked = asyncio.ensure_future(
+            self._services.call(
+                action.name, action.arguments, call_sid=self._call_sid, call_id=action.id
+            )
+        )
+        if action.filler:
+            await asyncio.wait({asked}, timeout=action.filler_after_ms / 1000)
+            for play in () if asked.done() else action.filler:
+                self._note(answer, play)
         try:
-            value = await self._services.call(action.name, action.arguments, call_id=action.id)
+            return ServiceReply(action.id, await asked)
         except ServiceFailed as error:
+            answer.notes.append(str(error))  # which callers never hear
             return ServiceReply(action.id, error=str(error))
-        return ServiceReply(action.id, value)
 
     def _consult(self, action: AskModel) -> ModelReply:
         if self._asked >= len(self._model):
