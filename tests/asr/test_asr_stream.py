@@ -92,6 +92,36 @@ def test_words_keep_later_times_where_only_the_spelling_is_held():
     assert stream.settle(timed).words == (Word("Yes.", 0.8, 10, 20), Word("please", 0.8, 20, 40))
 
 
+def timed(text: str) -> Hypothesis:
+    words = tuple(Word(word, 0.8, 100 * at, 100 * at + 80) for at, word in enumerate(text.split()))
+    return Hypothesis(text, words, 0.8, is_final=True)
+
+
+@pytest.mark.parametrize(
+    ("promised", "final", "times"),
+    [
+        # One of three differs: the others keep theirs, and it has that of what stands there.
+        ("a large latte", "a large lotto please", [(0, 80), (100, 180), (200, 280), (300, 380)]),
+        # One too many: it shares the time of the word before.
+        ("a very large", "a large tea", [(0, 50), (50, 100), (100, 180), (200, 280)]),
+        # One too few: what comes in its place is the first and last of the words there.
+        (
+            "a tenfold big latte",
+            "a ten fold big latte",
+            [(0, 80), (100, 280), (300, 380), (400, 480)],
+        ),
+        ("oh a", "a b", [(0, 40), (40, 80), (100, 180)]),
+    ],
+)
+def test_each_word_of_a_spliced_final_has_its_time(promised, final, times):
+    stream = LocalAgreement(hold_back=0)
+    for _ in range(2):
+        stream.apply(heard(promised))
+    settled = stream.settle(timed(final))
+    assert settled.text.startswith(promised)
+    assert [(word.start_at, word.end_at) for word in settled.words] == times
+
+
 def test_reset_forgets():
     stream = LocalAgreement()
     stream.apply(heard("one two"))
@@ -132,3 +162,17 @@ def test_a_stable_word_never_changes_in_a_later_partial_or_the_final(partials, l
     final = stream.settle(last)
     assert [word.text for word in final.words][: len(promised)] == promised
     assert final.stable_words == len(final.words)
+
+
+@settings(max_examples=100, deadline=None)
+@given(hypotheses, hypotheses)
+def test_a_spliced_final_has_all_times_in_order(promise, last):
+    stream = LocalAgreement(hold_back=0, least_confidence=0)
+    for _ in range(2):
+        stream.apply(promise)
+    final = stream.settle(timed(last.text))
+    times = [(word.start_at, word.end_at) for word in final.words]
+    if last.words:
+        assert all(begin < end for begin, end in times)
+        assert times == sorted(times)
+        assert times[-1][1] <= 100 * len(last.words)

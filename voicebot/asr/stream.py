@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from voicebot.asr.splicing import letters, opening, plain, timed
 from voicebot.events import Alternative, Hypothesis, Word
 
 if TYPE_CHECKING:
@@ -77,8 +78,8 @@ class LocalAgreement:
 
     def _agrees(self, words: Sequence[Word]) -> bool:
         """Whether this partial repeats what is stable; one that does not makes nothing stable."""
-        opening = words[: len(self._stable)]
-        return [_plain(word) for word in opening] == [_plain(word) for word in self._stable]
+        first = words[: len(self._stable)]
+        return [plain(word) for word in first] == [plain(word) for word in self._stable]
 
     def _agreed(self) -> list[Word]:
         """Longest prefix that the recent partials have in common, spelling included."""
@@ -95,37 +96,11 @@ class LocalAgreement:
         stable = self._stable
         if [word.text for word in heard.words[: len(stable)]] == [word.text for word in stable]:
             return heard
-        rest = list(heard.words[_opening(stable, heard.words) :])
-        words = (*self._timed(heard.words), *rest)
+        stands_for = opening(stable, heard.words)
+        rest = list(heard.words[stands_for:])
+        words = (*timed(stable, heard.words[:stands_for]), *rest)
         text = " ".join(word.text for word in words)
         sure = heard.confidence if heard.words else min(word.confidence for word in stable)
-        others = [other for other in heard.nbest if _letters(other.text) != _letters(text)]
+        others = [other for other in heard.nbest if letters(other.text) != letters(text)]
         nbest = (Alternative(text, sure), *others) if heard.nbest or not heard.words else ()
         return replace(heard, text=text, words=words, confidence=sure, nbest=nbest)
-
-    def _timed(self, words: Sequence[Word]) -> list[Word]:
-        """The stable words, with the later and better times and confidence where they recur."""
-        recur = self._agrees(words)
-        return [
-            replace(words[at], text=word.text) if recur else word
-            for at, word in enumerate(self._stable)
-        ]
-
-
-def _opening(stable: Sequence[Word], words: Sequence[Word]) -> int:
-    """How many of `words` the stable ones stand for: least edit distance, then like length."""
-    row = list(range(len(words) + 1))
-    for done, word in enumerate(stable, 1):
-        before, row = row, [done]
-        for at, other in enumerate(words):
-            differs = _plain(word) != _plain(other)
-            row.append(min(before[at + 1] + 1, row[at] + 1, before[at] + differs))
-    return min(range(len(row)), key=lambda at: (row[at], abs(at - len(stable))))
-
-
-def _plain(word: Word) -> str:
-    return _letters(word.text) or word.text
-
-
-def _letters(text: str) -> str:
-    return "".join(filter(str.isalnum, text.casefold()))
