@@ -269,3 +269,36 @@ def test_the_command_measures_small_on_a_cpu_and_says_so(capsys):
     assert (report["device"], report["streams"], report["chunk_ms"]) == ("cpu", 2, 160)
     assert report["roofline_ms"] > 0
     assert "on this CPU" in printed.err
+    assert "memory as computed" in printed.err
+    assert "in use: resident" in printed.err
+
+
+@pytest.mark.parametrize("limit", [0, 10**9])
+def test_memory_is_printed_as_computed_and_as_it_is(monkeypatch, capsys, limit):
+    """Also where no stream is in time, and never 0 in all."""
+    monkeypatch.setattr(bench, "describe", lambda *_, **__: DEVICE)
+    machine = bench.prepare("tiny", "cpu", 160, threads=1)
+    held = machine.trial
+
+    def trial(streams: int, seconds: float) -> Measured:
+        measured = held(streams, 0.4)
+        measured.chunks = [1.0 if streams > limit else 0.01] * 10
+        return measured
+
+    machine.trial = trial
+    monkeypatch.setattr(bench, "prepare", lambda *_, **__: machine)
+    assert cli.main(["bench", "asr", "--model", "tiny", "--streams", "3", "--fixed"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    memory = machine.memory()
+    assert memory.streams == 32  # a lane
+    state = 32 * machine.state_bytes
+    network = bench_models.fastconformer("tiny", torch.device("cpu"))
+    weights = 4 * sum(parameter.numel() for parameter in network.parameters())
+    assert weights <= memory.weights < 1.5 * weights
+    assert memory.computed == memory.weights + state + memory.buffers
+    assert memory.buffers > 32 * 160 * 8 * 2  # the audio of a chunk alone
+    assert memory.in_use["resident"] > memory.computed
+    assert f"memory as computed {memory.computed / 1e6:.1f} MB (weights" in said
+    assert f"state of 32 streams {state / 1e6:.1f} MB" in said
+    assert " 0.0 MB" not in said
+    assert "in use: resident" in said

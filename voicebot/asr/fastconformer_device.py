@@ -118,6 +118,15 @@ class FastConformerLanes:
         """Device memory of one caller's state."""
         return self._fresh.bytes_per_slot()
 
+    def buffer_bytes(self) -> int:
+        """Device memory of the lanes' fixed inputs and outputs, and of position keys."""
+        own = list(self.streamer.position_keys)
+        for lane in self._lanes:
+            labels = [getattr(lane.labels, name) for name in ("tokens", "frames", "log_probs")]
+            own += [lane.audio, lane.active, lane.ends, lane.mel, lane.encoded, lane.counts]
+            own += [*labels, lane.labels.count, lane.labels.pending, lane.finite]
+        return sum(tensor.numel() * tensor.element_size() for tensor in own)
+
     def memory_bytes(self) -> int:
         """Device memory in use; of a CPU what was allocated for lanes."""
         if self.is_cuda:

@@ -25,6 +25,7 @@ from voicebot.engine.device_engine import DeviceEngine
 from voicebot.engine.runner import RING_S
 from voicebot.errors import CapacityError, UserMistake
 from voicebot.evaluation import bench_models
+from voicebot.evaluation.bench_memory import Memory, in_use, weights_of
 from voicebot.evaluation.bench_pace import (
     SPEECH_S,
     SPEECH_SHARE,
@@ -68,6 +69,15 @@ class Bench:
     state_bytes: int
     is_cpu: bool
     trials: list[Measured] = field(default_factory=list)
+    memory_of: Callable[[int], Memory] | None = None
+    """Of so many streams, or of as many as there is room for already."""
+
+    def memory(self) -> Memory:
+        """Now, after the trials so far: the largest took the most."""
+        most = max((trial.streams for trial in self.trials), default=0)
+        if self.memory_of is not None:
+            return self.memory_of(most)
+        return Memory(0, self.state_bytes, most, 0, in_use(torch.device("cpu")))
 
     def holds(self, measured: Measured) -> bool:
         """Whether all chunks but one in a hundred were in time, and none but as many left out."""
@@ -193,6 +203,13 @@ def prepare(
         rows,
         lanes.state_bytes(),
         device.type == "cpu",
+        memory_of=lambda _: Memory(
+            weights_of(network),
+            lanes.state_bytes(),
+            engine.slots,
+            lanes.buffer_bytes(),
+            in_use(device),
+        ),
     )
 
 
@@ -227,6 +244,9 @@ def _as_served(
         round(TELEPHONE_BATCH["cpu"] / activity),
         RING_S * TELEPHONE_HZ * 2,
         is_cpu=True,
+        memory_of=lambda streams: Memory(
+            SHIPPED.stat().st_size, RING_S * TELEPHONE_HZ * 2, streams, 0, in_use(device)
+        ),
     )
 
 
@@ -245,6 +265,7 @@ def _in_batches(
     audio = np.zeros(int(SPEECH_S[1] * TELEPHONE_HZ), np.int16)
     batches.transcribe([audio[: 2 * TELEPHONE_HZ]] * most, tokens=4)
     weights = sum(parameter.numel() for parameter in network.parameters())
+    ring = int(TELEPHONE_RING_S * TELEPHONE_HZ * 2)  # in the host's memory
     return Bench(
         bench_models.TELEPHONE,
         described,
@@ -257,8 +278,9 @@ def _in_batches(
         ),
         _telephone_work(weights, chunk_ms, activity),
         round(most / activity),
-        int(TELEPHONE_RING_S * TELEPHONE_HZ * 2),
+        ring,
         device.type == "cpu",
+        memory_of=lambda streams: Memory(weights_of(network), ring, streams, 0, in_use(device)),
     )
 
 

@@ -75,6 +75,7 @@ def bench_asr(options: argparse.Namespace) -> int:
         code = INTERRUPTED
     _print_notes(bench)
     if options.json:
+        print(f"voicebot: {bench.memory()}", file=sys.stderr)
         print(json.dumps(bench.report()))
     else:
         _print_table(bench)
@@ -112,9 +113,9 @@ def _print_table(bench: Bench) -> None:
     report = bench.report()
     console.print(
         f"most streams in time: {report['max_streams']}; roofline for a chunk of them "
-        f"{report['roofline_ms']} ms; state {report['state_mb_per_stream']} MB per stream, "
-        f"{bench.state_bytes * int(str(report['max_streams'])) / 1e6:.1f} MB in all"
+        f"{report['roofline_ms']} ms; state {report['state_mb_per_stream']} MB per stream"
     )
+    console.print(str(bench.memory()))
     held = [trial for trial in bench.trials if bench.holds(trial) and trial.steps]
     if held:
         console.print(_stages(max(held, key=lambda trial: trial.streams)))
