@@ -236,3 +236,33 @@ def test_own_words_are_an_echo_but_a_choice_repeated_is_an_answer() -> None:
     assert judge("you can say balance", SlotType.TEXT, none, bot_text=said) == "echo"
     assert judge("payments", SlotType.TEXT, none, bot_text=said) == "floor"
     assert judge("", SlotType.TEXT, none, bot_text=said) == "noise"
+
+
+SPANISH = Expectation(language="es-MX")
+
+
+@pytest.mark.parametrize(
+    "text", ["ajá", "sí", "Sí, sí.", "vale", "claro", "claro que sí", "de acuerdo", "mm ajá", "ya"]
+)
+def test_nods_are_those_of_the_language_of_the_plan(text: str) -> None:
+    for spoken_ms in (None, 800.0):
+        found = verdict(text, Completeness.NONE, SPANISH, spoken_ms=spoken_ms)
+        assert found == "backchannel"
+    answered = verdict(text, Completeness.COMPLETE, SPANISH, spoken_ms=800.0)
+    assert answered == "floor", "it may be the answer"
+
+
+@pytest.mark.parametrize("text", ["no", "quiero un café", "dígame el saldo", "qué", "ñandú"])
+def test_what_is_no_nod_in_that_language_takes_the_floor(text: str) -> None:
+    assert verdict(text, Completeness.NONE, SPANISH, spoken_ms=800.0) == "floor"
+
+
+def test_echo_in_that_language_is_told_by_its_letters() -> None:
+    found = verdict(
+        "diga sí o operación",
+        Completeness.NONE,
+        SPANISH,
+        bot_text="Por favor, diga sí o operación.",
+        spoken_ms=800.0,
+    )
+    assert found == "echo"

@@ -1,7 +1,7 @@
 """What a caller who speaks into a prompt means by it: the floor, a nod, or nothing. Pure.
 
-English. A backchannel ("uh-huh") tells the speaker to go on (Yngve 1970); whoever stops for it
-annoys. The same word may answer the question asked: then it takes the floor.
+A backchannel ("uh-huh") tells the speaker to go on; whoever stops for it annoys. The same word may
+answer the question asked: then it takes the floor. Which words are nods: `word_lists`.
 """
 
 from __future__ import annotations
@@ -12,36 +12,11 @@ from difflib import SequenceMatcher
 from typing import Literal
 
 from voicebot.events import Completeness, Expectation, SlotType
+from voicebot.turns.word_lists import nods_of, words_of
 
 Rejection = Literal["backchannel", "noise", "echo"]
 Verdict = Literal["floor"] | Rejection
 
-# fmt: off
-BACKCHANNELS = frozenset(
-    [
-        "ah", "aha", "alright", "cool", "good", "great", "hm", "hmm", "huh", "mhm", "mhmm", "mm",
-        "mmhm", "mmhmm", "mmm", "oh", "ok", "okay", "perfect", "really", "right", "sure", "uh",
-        "uhhuh", "uhuh", "um", "wonderful", "wow", "ya", "yeah", "yep", "yes", "yup",
-    ]
-)
-# fmt: on
-"""Words of which alone no caller wants the floor; "no" and "what" are not among them, nor "fine"
-and "nice", as which five and nine are heard."""
-HALLUCINATIONS = frozenset(
-    ["you", "thank you", "thank you for watching", "thanks for watching", "thank you very much"]
-)
-"""What the recogniser hears in hums and music; from a caller, nothing to stop a prompt for."""
-PHRASES = (
-    "i see",
-    "i c",
-    "i know",
-    "got it",
-    "go on",
-    "all right",
-    "of course",
-    "uh huh",
-    "mm hmm",
-)
 ECHOED_WORDS_UNLOCKED, ECHOED_WORDS = 2, 4
 """So many of the bot's own words in a row are its echo. A caller may repeat one or two of them
 (a menu's choice), which is why it takes more where the canceller removes the echo."""
@@ -87,17 +62,17 @@ def verdict(
     `may_be_nod`: whether another hypothesis of the same speech was a nod. `confidence`: the
     recogniser's, in all of the text.
     """
-    words = _words(text)
-    if not words or " ".join(words) in HALLUCINATIONS:
+    words = words_of(text)
+    if not words or " ".join(words) in nods_of(expectation.language).hallucinations:
         return "noise"
     answers = _answers(text, completeness, expectation)
-    if _is_own(words, _words(bot_text), confidence, is_locked=is_locked, answers=answers):
+    if _is_own(words, words_of(bot_text), confidence, is_locked=is_locked, answers=answers):
         return "echo"
     is_doubtful = confidence < DOUBTFUL
     may_be_echo = is_doubtful and bool(bot_text)
     if answers and not may_be_echo:
         return "floor"
-    if is_backchannel(text):
+    if is_backchannel(text, expectation.language):
         return "backchannel"
     if len(words) >= UNDOUBTED_WORDS and not may_be_echo:
         return "floor"
@@ -130,7 +105,7 @@ def _is_own(
 
 def is_echo(text: str, bot_text: str) -> bool:
     """Whether this is the end of what the bot said, word by word; a caller may repeat some."""
-    words, said = _words(text), _words(bot_text)[-MAX_BOT_WORDS:]
+    words, said = words_of(text), words_of(bot_text)[-MAX_BOT_WORDS:]
     if not CERTAIN_WORDS <= len(words) <= MAX_WORDS:
         return False
     return max(_word_likeness(said, words), default=0.0) >= CERTAIN_LIKENESS
@@ -144,24 +119,21 @@ def _word_likeness(words: list[str], part: list[str]) -> Iterator[float]:
         yield matcher.ratio()
 
 
-def is_backchannel(text: str) -> bool:
-    """Whether `text` consists of nods alone."""
-    plain = " ".join(_words(text))
-    for phrase in PHRASES:
+def is_backchannel(text: str, language: str = "en") -> bool:
+    """Whether `text` consists of nods alone, in the language of the plan."""
+    nods = nods_of(language)
+    plain = " ".join(words_of(text))
+    for phrase in nods.phrases:
         plain = re.sub(rf"\b{phrase}\b", "ok", plain)
     words = plain.split()
-    return bool(words) and all(word in BACKCHANNELS for word in words)
+    return bool(words) and all(word in nods.words for word in words)
 
 
 def _answers(text: str, completeness: Completeness, expectation: Expectation) -> bool:
     """Whether it answers: any text fills a free text slot, but a nod is not meant to."""
     focus = next((slot.type for slot in expectation.slots if slot.name == expectation.focus), None)
-    is_meant = focus is not SlotType.TEXT or not is_backchannel(text)
+    is_meant = focus is not SlotType.TEXT or not is_backchannel(text, expectation.language)
     return completeness is Completeness.COMPLETE and is_meant
-
-
-def _words(text: str) -> list[str]:
-    return re.sub(r"[^a-z0-9' ]", " ", text.casefold().replace("-", "")).split()
 
 
 def _likeness(words: list[str], part: list[str]) -> float:

@@ -107,7 +107,9 @@ class Floor:
             return None
         spoken_ms = None if ended_at is None else (ended_at - onset_at) * 1000 / SAMPLE_RATE_HZ
         texts = [heard.text, *(alternative.text for alternative in heard.nbest)]
-        self._may_be_nod = self._may_be_nod or any(is_backchannel(text) for text in texts)
+        self._may_be_nod = self._may_be_nod or any(
+            is_backchannel(text, self._expectation.language) for text in texts
+        )
         is_echo_possible = self._echo is not EchoState.NONE  # when the candidate was heard
         found = verdict(
             heard.text,
