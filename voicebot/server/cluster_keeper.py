@@ -98,7 +98,9 @@ class Keeper:
             self._telling.join(STOP_S)
             if code == MISTAKE:
                 raise ReplicaFailed(self._last.removeprefix("voicebot: "), is_mistake=True)
-            raise ReplicaFailed(f"did not start (exit code {code}): {self._last or 'see its log'}")
+            raise ReplicaFailed(
+                f"asr-serve did not start (exit code {code}): {self._last or 'see its log'}"
+            )
         return line.strip().rpartition(" ")[2]
 
     @property
@@ -109,7 +111,7 @@ class Keeper:
     def health(self) -> Health:
         """How it is; ReplicaFailed when it has ended or does not answer."""
         if (code := self._process.poll()) is not None:
-            raise ReplicaFailed(f"ended with code {code}")
+            raise ReplicaFailed(f"asr-serve ended with code {code}")
         try:
             figures = dict(_GAUGE.findall(self._get("/metrics")))
             with contextlib.suppress(urllib.error.HTTPError):
@@ -117,7 +119,7 @@ class Keeper:
                 return self._health(figures, is_full=ready.strip() != "open")
             return self._health(figures, is_full=True)  # 503
         except (OSError, ValueError) as error:
-            raise ReplicaFailed(f"does not answer: {error}") from None
+            raise ReplicaFailed(f"asr-serve does not answer: {error}") from None
 
     def _health(self, figures: Mapping[str, str], *, is_full: bool) -> Health:
         live, capacity = (int(float(figures.get(name, 0))) for name in ("streams", "capacity"))
