@@ -39,6 +39,14 @@ class ChunkRing:
             if first < count:
                 self._flat[where, : count - first] = samples[mine, first:]
 
+    def put_one(self, row: int, at: int, samples: NDArray[np.int16]) -> None:
+        """int16[k] of one row at `at`; k is at most `length`."""
+        begin = at % self.length
+        first = min(len(samples), self.length - begin)
+        self._flat[row, begin : begin + first] = samples[:first]
+        if first < len(samples):
+            self._flat[row, : len(samples) - first] = samples[first:]
+
     def take(self, rows: Rows, at: Places) -> NDArray[np.int16]:
         """int16[n, chunk], a copy; each `at` is a multiple of the chunk."""
         taken: NDArray[np.int16] = self._data[rows, at // self.chunk % self._data.shape[1]]

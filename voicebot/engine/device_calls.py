@@ -16,8 +16,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from voicebot.engine.device_engine import DeviceEngine
+from voicebot.engine.device_engine import BEHIND_CHUNKS, DeviceEngine
 from voicebot.engine.device_model import Emission
+from voicebot.engine.device_table import NEVER, CallTable, Rows
 from voicebot.engine.rings import Samples
 from voicebot.engine.scheduler import Job, JobKind
 from voicebot.errors import CapacityError
@@ -48,13 +49,13 @@ class Kept(Protocol):
 
 @dataclass(slots=True)
 class _Call:
-    """A call and the utterance that its row hears, if any."""
+    """A call and the utterance that its row hears, if any; CallTable has what is looked at in
+    every tick."""
 
     call: int
     row: int
     utterance: int | None = None
     start_at: int = 0
-    fed_until: int = 0
     pad: int = 0  # silence that frames count from before the utterance
     is_ending: bool = False
     rests: bool = True
@@ -90,6 +91,7 @@ class DeviceCalls:
         self._frame = frame_samples
         self._calls: dict[int, _Call] = {}
         self._by_row: dict[int, _Call] = {}
+        self._table = CallTable()
         self._answers: list[Answer] = []
         self.failures = 0
 
@@ -99,13 +101,16 @@ class DeviceCalls:
         """A call begins. CapacityError where there is no room for it."""
         row = self.lanes.open(now)
         self.lanes.rest(row)
-        self._calls[call] = self._by_row[row] = _Call(call, row)
+        self._calls[call] = self._by_row[row] = known = _Call(call, row)
+        self._table.grow(row + 1)
+        self._note(known)
 
     def release(self, call: int) -> None:
         """It left. Idempotent."""
         known = self._calls.pop(call, None)
         if known is not None:
             del self._by_row[known.row]
+            self._table.is_live[known.row] = False
             self.lanes.release(known.row)
 
     def refusal(self) -> CapacityError | None:
@@ -127,7 +132,7 @@ class DeviceCalls:
     @property
     def is_listening(self) -> bool:
         """Whether any call is being heard or waits for an answer."""
-        return bool(self._answers) or any(not call.rests for call in self._calls.values())
+        return bool(self._answers) or bool(self._table.is_live.any())
 
     def _take(self, call: _Call, job: Job, now: float) -> None:
         if call.utterance != job.utterance or job.start_at < call.start_at:
@@ -137,6 +142,7 @@ class DeviceCalls:
         call.add(job)
         call.rests = False
         self.lanes.rest(call.row, False)
+        self._note(call)
 
     def _begin(self, call: _Call, now: float) -> None:
         """Feed the utterance from its beginning."""
@@ -144,7 +150,20 @@ class DeviceCalls:
         until = int(self._audio.until(np.array([call.call]))[0])
         spoken = now - (until - call.start_at) / SAMPLE_RATE_HZ
         call.pad = self.lanes.begin(call.row, spoken)
-        call.fed_until = call.start_at
+        self._table.fed[call.row] = call.start_at
+        self._note(call)
+
+    def _note(self, call: _Call) -> None:
+        """The table's entry, after anything of the call has changed."""
+        table, row, jobs = self._table, call.row, call.jobs
+        final, pause = jobs.get(JobKind.FINAL), jobs.get(JobKind.SPECULATIVE)
+        table.call[row], table.start[row] = call.call, call.start_at
+        table.is_live[row], table.is_ending[row] = not call.rests, call.is_ending
+        table.final[row] = NEVER if final is None else final.end_at
+        table.pause[row] = NEVER if pause is None else pause.end_at
+        table.pause_at[row] = np.inf if pause is None else pause.asked_at
+        table.is_partial[row] = JobKind.PARTIAL in jobs
+        table.idle_at[row] = np.inf if jobs else call.asked_at
 
     # ------------------------------------------------------------ computing
 
@@ -154,50 +173,44 @@ class DeviceCalls:
         for emission in self.lanes.advance(now):
             if emission.slot in self._by_row:
                 self._heard(self._by_row[emission.slot], emission, now)
-        for call in list(self._calls.values()):
-            if not call.rests:
-                self._answer(call, now)
+        for row in self._due(now).tolist():
+            self._answer(self._by_row[row], now)
         answers, self._answers = self._answers, []
         return answers
 
     def _feed(self, now: float) -> None:
-        """Whole chunks as they become complete, calls that lack as much together; then ends."""
-        live = [call for call in self._calls.values() if not call.rests and not call.is_ending]
-        if not live:
+        """Whole chunks as they become complete, of who is behind so many that his lane knows it;
+        then ends."""
+        table, rows = self._table, self._table.fed_now()
+        if not len(rows):
             return
-        until = self._audio.until(np.array([call.call for call in live], np.intp))
-        for index, call in enumerate(live):
-            final = call.jobs.get(JobKind.FINAL)
-            until[index] = until[index] if final is None else min(until[index], final.end_at)
-        there = until - np.array([call.fed_until for call in live])
-        missing = self.lanes.missing(np.array([call.row for call in live], np.intp))
-        whole = (missing > 0) & (there >= missing)
-        for count in np.unique(missing[whole]).tolist():
-            self._push([live[i] for i in np.flatnonzero(whole & (missing == count))], count, now)
-        self._feed_ahead(live, until, now)
-        for index in np.flatnonzero((missing > 0) & (there < missing)).tolist():
-            call = live[index]
-            final = call.jobs.get(JobKind.FINAL)
-            if final is not None and until[index] >= final.end_at:
-                if there[index] > 0:
-                    self._push([call], int(there[index]), now)
-                call.is_ending = True
-                self.lanes.finish(call.row, now)
+        until = self._audio.until(table.call[rows])
+        has_final = until >= table.final[rows]
+        there = np.minimum(until, table.final[rows]) - table.fed[rows]
+        waiting, chunk = self.lanes.waiting(rows), self.lanes.chunk_samples
+        has_end = has_final & (waiting + there < chunk) & (waiting < chunk)
+        whole = np.minimum((waiting + there) // chunk, BEHIND_CHUNKS) * chunk - waiting
+        count = np.where(has_end, there, whole)
+        fed = np.flatnonzero(count > 0)
+        if len(fed):
+            self._push(rows[fed], count[fed], now)
+        for row in rows[has_end].tolist():
+            self._by_row[row].is_ending = table.is_ending[row] = True
+            self.lanes.finish(row, now)
 
-    def _feed_ahead(self, live: Sequence[_Call], until: NDArray[np.int64], now: float) -> None:
-        """A second chunk of those who are behind, by which the lane knows that they are."""
-        there = until - np.array([call.fed_until for call in live])
-        lacks = self.lanes.missing(np.array([call.row for call in live], np.intp), 2)
-        for index in np.flatnonzero((lacks > 0) & (there >= lacks)).tolist():
-            self._push([live[index]], int(lacks[index]), now)
-
-    def _push(self, calls: Sequence[_Call], count: int, now: float) -> None:
-        audio = np.zeros((len(calls), count), np.int16)
-        for line, call in zip(audio, calls, strict=True):
-            said = self._audio.span(call.call, call.fed_until, call.fed_until + count)
-            line[count - len(said) :] = said  # older than what is kept: silence
-            call.fed_until += count
-        self.lanes.push_rows(np.array([call.row for call in calls], np.intp), audio, now)
+    def _push(self, rows: Rows, counts: NDArray[np.int64], now: float) -> None:
+        table = self._table
+        begin = table.fed[rows]
+        table.fed[rows] = end = begin + counts
+        said = []
+        for call, start, stop in zip(
+            table.call[rows].tolist(), begin.tolist(), end.tolist(), strict=True
+        ):
+            samples = self._audio.span(call, start, stop)
+            if len(samples) < stop - start:  # older than what is kept: silence
+                samples = np.pad(samples, (stop - start - len(samples), 0))
+            said.append(samples)
+        self.lanes.push_each(rows, said, now)
 
     def _heard(self, call: _Call, emission: Emission, now: float) -> None:
         if emission.is_failed:
@@ -222,8 +235,20 @@ class DeviceCalls:
 
     # ------------------------------------------------------------ answers
 
+    def _due(self, now: float) -> Rows:
+        """Rows with something to answer, or that may rest."""
+        table = self._table
+        rows = np.flatnonzero(table.is_live)
+        heard = table.start[rows] + self.lanes.heard(rows)
+        fed = table.fed[rows]
+        missing = self.lanes.missing(rows)
+        has_all = (missing > 0) & (missing > self._audio.until(table.call[rows]) - fed)
+        lasts = (fed - table.start[rows]) / SAMPLE_RATE_HZ
+        return table.due(rows, heard, has_all, now, PATIENCE_S, np.maximum(IDLE_S, lasts / 2))
+
     def _answer(self, call: _Call, now: float) -> None:
-        heard = call.start_at + self.lanes.heard(call.row)
+        row = np.array([call.row])
+        heard = call.start_at + int(self.lanes.heard(row)[0])
         for kind, job in list(call.jobs.items()):
             if kind is JobKind.FINAL:
                 if heard >= job.end_at and not call.is_ending:
@@ -235,15 +260,16 @@ class DeviceCalls:
                     self._give(call, job)
             elif self._has_heard_all(call):
                 self._give(call, job)
-        lasts = (call.fed_until - call.start_at) / SAMPLE_RATE_HZ
+        lasts = (int(self._table.fed[call.row]) - call.start_at) / SAMPLE_RATE_HZ
         if not call.jobs and now - call.asked_at > max(IDLE_S, lasts / 2):
             self._rest(call)
+        self._note(call)
 
     def _has_heard_all(self, call: _Call) -> bool:
         """All that makes whole chunks."""
         missing = int(self.lanes.missing(np.array([call.row]))[0])
         until = int(self._audio.until(np.array([call.call]))[0])
-        return 0 < missing > until - call.fed_until
+        return 0 < missing > until - int(self._table.fed[call.row])
 
     def _give(self, call: _Call, job: Job) -> None:
         """What is known of the request's span; what was said after it is left out."""
@@ -271,6 +297,7 @@ class DeviceCalls:
     def _rest(self, call: _Call) -> None:
         call.rests = True
         self.lanes.rest(call.row)
+        self._note(call)
 
 
 def _on_call_clock(said: Hypothesis, job: Job, start: int) -> Hypothesis:

@@ -49,6 +49,7 @@ class DeviceEngine:
         """
         self._model, self._most = model, lanes
         self._rows, self._chunk = model.lane_rows, model.chunk_samples
+        self.chunk_samples = self._chunk
         self.chunk_s = self._chunk / model.input_hz
         self.admission = admission or Admission(self.chunk_s / STEPS_PER_CHUNK, sizes=model.buckets)
         self._clock = clock
@@ -169,14 +170,19 @@ class DeviceEngine:
         """Nothing more of it for a while: its lane does not wait for it. What it said stays."""
         self._rests[slot] = rests
 
-    def heard(self, slot: int) -> int:
-        """Samples of the present utterance that were computed."""
-        return max(0, int(self._taken[slot] - self._silence[slot]))
+    def heard(self, slots: NDArray[np.intp]) -> NDArray[np.int64]:
+        """Samples of each one's present utterance that were computed."""
+        heard: NDArray[np.int64] = np.maximum(self._taken[slots] - self._silence[slots], 0)
+        return heard
 
-    def missing(self, slots: NDArray[np.intp], chunks: int = 1) -> NDArray[np.int64]:
-        """Samples until each has so many whole chunks; 0 where they wait to be computed."""
-        there = self._written[slots] - self._taken[slots]
-        missing: NDArray[np.int64] = np.maximum(chunks * self._chunk - there, 0)
+    def waiting(self, slots: NDArray[np.intp]) -> NDArray[np.int64]:
+        """Samples of each that were not computed yet."""
+        waiting: NDArray[np.int64] = self._written[slots] - self._taken[slots]
+        return waiting
+
+    def missing(self, slots: NDArray[np.intp]) -> NDArray[np.int64]:
+        """Samples until each has a whole chunk; 0 where one waits to be computed."""
+        missing: NDArray[np.int64] = np.maximum(self._chunk - self.waiting(slots), 0)
         return missing
 
     def release(self, slot: int) -> None:
@@ -203,6 +209,20 @@ class DeviceEngine:
         slots, samples = slots[fits], samples[fits]
         self._ring.put(slots, self._written[slots], samples)
         self._written[slots] += count
+        self._note_ready(slots, now)
+
+    def push_each(
+        self, slots: NDArray[np.intp], samples: Sequence[NDArray[np.int16]], now: float
+    ) -> None:
+        """The same of callers who bring different lengths."""
+        counts = np.array([len(said) for said in samples], np.int64)
+        fits = self.waiting(slots) + counts <= self._ring.length
+        fits &= self._open[slots] & (self._ends[slots] == GOES_ON)
+        self.refused_samples += int(counts[~fits].sum())
+        for index in np.flatnonzero(fits).tolist():
+            slot = int(slots[index])
+            self._ring.put_one(slot, int(self._written[slot]), samples[index])
+        self._written[slots] += counts * fits
         self._note_ready(slots, now)
 
     def finish(self, slot: int, now: float) -> None:

@@ -35,8 +35,11 @@ class Ring:
 
     def get(self, slot: int, start: int, end: int) -> Samples:
         """int16[end - start], a copy; at most `length`."""
-        samples: Samples = self._data[slot, np.arange(start, end) % self.length]
-        return samples
+        begin, count = start % self.length, end - start
+        first = self._data[slot, begin : begin + count]
+        if len(first) == count:
+            return first.copy()
+        return np.concatenate([first, self._data[slot, : count - len(first)]])
 
     def put_rows(self, rows: Rows, at: NDArray[np.int64], samples: Samples) -> None:
         """int16[n, k], row by row at `at` int64[n]."""
