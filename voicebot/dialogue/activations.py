@@ -44,6 +44,7 @@ class Activations:
                 to_confirm=state.to_confirm,
                 to_acknowledge=state.to_acknowledge,
                 newly_filled=state.newly_filled,
+                named=state.named,
                 slots={name: state.slots[name] for name in mine if name in state.slots},
                 variables={name: state.variables.get(name) for name in theirs},
                 frames=state.frames,
@@ -72,6 +73,7 @@ class Activations:
         state.is_opened, state.is_reviewed = before.is_opened, before.is_reviewed
         state.to_confirm, state.to_acknowledge = before.to_confirm, before.to_acknowledge
         state.newly_filled, state.frames = before.newly_filled, before.frames
+        state.named = before.named
         state.acknowledged, state.is_changing = [], False
         for name in self._performer.form.fields:
             state.slots.pop(name, None)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from voicebot.dialogue import inherit
+from voicebot.dialogue import inherit, naming
 from voicebot.dialogue.schema import FieldKeys, FormKeys, PlanKeys
 from voicebot.events import (
     CONFIRM_SLOT,
@@ -64,7 +64,7 @@ def places(keys: PlanKeys) -> Iterator[Place]:
         elif form.llm is not None:
             yield Place(name, "llm")
         for field, field_keys in form.fields.items():
-            if not field_keys.optional:
+            if not field_keys.optional or form.review is not None:  # there it may be named
                 yield Place(name, "field", field)
             if inherit.confirm(keys, Place(name, "field", field)).mode != "never":
                 yield Place(name, "confirm", field)
@@ -156,6 +156,8 @@ def _slots(keys: PlanKeys, place: Place) -> Iterable[SlotSpec]:
 
 
 def _intents(keys: PlanKeys, place: Place) -> Iterator[IntentSpec]:
+    if place.kind in {"review", "change"}:
+        yield from naming.intents(keys, place.form)
     entries = keys.forms[place.form].menu or () if place.kind == "menu" else ()
     dtmf = {entry.goto: entry.dtmf for entry in entries if entry.dtmf is not None}
     for name, added in offered_forms(keys, place).items():

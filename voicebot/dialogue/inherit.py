@@ -49,6 +49,22 @@ def remembered(
     return look_up
 
 
+def remembered_by_form(
+    function: Callable[[PlanKeys, str], _Found],
+) -> Callable[[PlanKeys, str], _Found]:
+    """The same for what holds in a whole form."""
+
+    @functools.wraps(function)
+    def look_up(keys: PlanKeys, form: str, /) -> _Found:
+        key = (function, form)
+        if key not in keys.memory:
+            keys.memory[key] = function(keys, form)
+        found: _Found = keys.memory[key]
+        return found
+
+    return look_up
+
+
 _Model = TypeVar("_Model", bound=Keys)
 
 

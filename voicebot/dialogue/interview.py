@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from voicebot.dialogue import defaults, inherit, texts
+from voicebot.dialogue import defaults, inherit, naming, texts
 from voicebot.dialogue.activations import Activations
 from voicebot.dialogue.expectations import Place
 from voicebot.dialogue.flow import next_form
@@ -64,8 +64,10 @@ class Interview:
                 name
                 for name, field in self._performer.form.fields.items()
                 if name not in self._state.slots
-                and not field.optional
-                and self._performer.is_true(field.when)
+                and (
+                    name in self._state.named
+                    or (not field.optional and self._performer.is_true(field.when))
+                )
             ),
             None,
         )
@@ -124,7 +126,7 @@ class Interview:
         form = self._performer.form
         if place.kind == "field":
             field = form.fields[place.field]
-            return field.prompt, field.reprompt
+            return naming.question(self._performer.keys, place.field, field), field.reprompt
         if place.kind == "confirm":
             return inherit.confirm(self._performer.keys, place).prompt, None
         if place.kind == "review" and form.review is not None:

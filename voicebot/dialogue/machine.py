@@ -110,7 +110,9 @@ class Machine:
         place = self._place
         if self._state.mode != "listen" or place is None:
             return None
-        found = expectation(self._performer.keys, place, with_yes_no=bool(self._state.acknowledged))
+        # "No" rejects what was just mentioned, or leaves out what was asked for by its name.
+        may_reject = bool(self._state.acknowledged) or self._taker.may_leave_out(place)
+        found = expectation(self._performer.keys, place, with_yes_no=may_reject)
         if self._state.noinput_ms is not None:
             timeouts = replace(found.timeouts, noinput_ms=self._state.noinput_ms)
             found = replace(found, timeouts=timeouts)

@@ -159,7 +159,7 @@ class Performer:
         state.form = form
         state.phase = "enter"
         state.is_opened = state.is_reviewed = state.is_changing = False
-        state.acknowledged = []
+        state.acknowledged, state.named = [], []
         state.forget_counts(form)
         state.forget_counts(f"denied {form}")
         for name in self.form.fields:

@@ -256,6 +256,10 @@ def _check_form_phrases(checker: Checker, keys: PlanKeys, name: str, form: FormK
             key: Key = ("forms", name, "menu", index, "phrases", number)
             _check_phrase(checker, key, phrase, set(target.fields) if target else None)
     for field_name, field in form.fields.items():
+        for number, phrase in enumerate(field.phrases or ()):
+            _check_phrase(
+                checker, ("forms", name, "fields", field_name, "phrases", number), phrase, set()
+            )
         for value, choice in (field.choices or {}).items():
             for number, phrase in enumerate(choice.phrases or ()):
                 key = ("forms", name, "fields", field_name, "choices", value, "phrases", number)

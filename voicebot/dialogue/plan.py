@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from voicebot.dialogue import checks, routes, schema, templates, texts
+from voicebot.dialogue import checks, naming, routes, schema, templates, texts
 from voicebot.dialogue.expectations import expectation, places
 from voicebot.dialogue.inherit import ladder
 from voicebot.dialogue.schema import FormKeys, PlanKeys, PromptPart, Service
@@ -139,6 +139,9 @@ def _parts_in(value: object) -> Iterator[PromptPart]:
 def _default_parts(keys: PlanKeys) -> Iterator[PromptPart]:
     kinds: tuple[Literal["noinput", "nomatch"], ...] = ("noinput", "nomatch")
     for place in places(keys):
+        if place.kind == "field":
+            field = keys.forms[place.form].fields[place.field]
+            yield from naming.question(keys, place.field, field)
         for kind in kinds:
             yield from _parts_in(ladder(keys, place, kind))
     spoken = texts.of(keys.language)

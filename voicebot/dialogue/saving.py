@@ -73,8 +73,10 @@ def _slots_fit(plan: Plan, state: State) -> bool:
     named |= {name for wish in state.wishes for name, *_ in wish.slots}
     if not named <= set(fields):
         return False
-    queued = [(state.form, [*state.to_confirm, *state.to_acknowledge])]
-    queued += [(one.form, [*one.to_confirm, *one.to_acknowledge]) for one in state.stack]
+    queued = [(state.form, [*state.to_confirm, *state.to_acknowledge, *state.named])]
+    queued += [
+        (one.form, [*one.to_confirm, *one.to_acknowledge, *one.named]) for one in state.stack
+    ]
     if any(set(names) - set(plan.forms[form].fields if form else ()) for form, names in queued):
         return False
     return all(

@@ -53,6 +53,9 @@ class FieldKeys(Inherited):
     check: Literal["luhn"] | None = Field(
         None, description="what digits must satisfy; luhn: the check digit of a card's number"
     )
+    phrases: Phrases | None = Field(
+        None, description="what callers call it at a review, beside its name: the starting account"
+    )
     optional: bool = Field(False, description="taken when heard, never asked for")
     when: str | None = Field(None, description="condition under which the field is asked for")
     prompt: Prompt | None = Field(None, description="the question")

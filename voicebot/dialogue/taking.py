@@ -35,9 +35,10 @@ class Taker:
         if place.kind in {"review", "change"}:
             return self._take_review(place, heard, by_key=by_key)
         taken_back = self._rejected(heard)
+        left_out = self._leave_out(place, heard)
         merged = self._merge(heard.values, by_key=by_key, others=heard.others)
         rejected = self._reject_still(taken_back)
-        if merged or rejected or heard.form is not None:
+        if merged or rejected or left_out or heard.form is not None:
             self._state.acknowledged = []
             self._state.is_opened = self._state.is_opened or merged or heard.form is not None
             return True
@@ -53,6 +54,19 @@ class Taker:
             state.stack = []
             self._performer.enter(form)
         state.is_opened = target.llm is None
+
+    def may_leave_out(self, place: Place) -> bool:
+        """Whether an optional field is asked for, because the caller named it."""
+        fields = self._performer.form.fields
+        is_asked = place.kind == "field" and place.field in self._state.named
+        return is_asked and fields[place.field].optional
+
+    def _leave_out(self, place: Place, heard: Heard) -> bool:
+        """Whether "no" means that the field stays empty."""
+        is_left = self.may_leave_out(place) and heard.answer == "no" and not heard.values
+        if is_left:
+            self._state.named.remove(place.field)
+        return is_left
 
     def _take_at_menu(self, heard: Heard, *, by_key: bool) -> bool:
         if heard.form is None:
@@ -85,9 +99,16 @@ class Taker:
     def _take_review(self, place: Place, heard: Heard, *, by_key: bool) -> bool:
         state = self._state
         state.is_changing = False
+        given = {slot.name for slot in heard.values}
         taken_back = {slot.name: slot.value for slot in self._matching(heard.denied)}
         merged = self._merge(heard.values, by_key=by_key, others=heard.others)
-        if self._reject_still(taken_back) or merged:
+        is_change = heard.answer != "yes" or place.kind == "change"
+        # "Not the milk", where soy milk is held: the field is meant, not that value.
+        others = [slot.name for slot in heard.denied if slot.name in state.slots]
+        named = [name for name in (*heard.named, *others) if name not in {*given, *taken_back}]
+        named = named if is_change else []
+        changed = self._change(named, is_wrong=heard.answer == "no")
+        if self._reject_still(taken_back) or merged or changed:
             state.forget_misses(place.state)
             return True
         if place.kind == "review" and heard.answer == "yes":
@@ -101,6 +122,26 @@ class Taker:
             return True
         # "no" to "what would you like to change?" means nothing: read it back again.
         return heard.answer == "no"
+
+    def _change(self, names: Iterable[str], *, is_wrong: bool) -> bool:
+        """Empty the fields that the caller wants to change, to be asked for one by one; False where
+        none is to be asked for. What he calls wrong is denied: misheard words are heard again."""
+        state, fields = self._state, self._performer.form.fields
+        found = [
+            name
+            for name in names
+            if name in fields
+            and (name in state.slots or self._performer.is_true(fields[name].when))
+        ]
+        for name in found:
+            if is_wrong and name in state.slots:
+                self._deny(name, state.slots[name].value)
+            self._performer.clear(name)
+        if found:
+            self._performer.note("change", {"slots": found})
+            state.named = list(dict.fromkeys([*state.named, *found]))
+            state.is_opened = True
+        return bool(found)
 
     # ------------------------------------------------------------ values
 
@@ -158,6 +199,9 @@ class Taker:
         for queue in (state.to_confirm, state.to_acknowledge, state.newly_filled):
             if name in queue:
                 queue.remove(name)
+        if name in state.named:
+            state.named.remove(name)
+            state.corrected = [*state.corrected, name]
         state.slots[name] = Filled(
             value=slot.value,
             text=slot.text,

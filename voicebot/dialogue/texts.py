@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from voicebot.dialogue import defaults
 from voicebot.dialogue.schema import Confirm, LadderEntry, PromptPart, Universal
+from voicebot.events import SlotType
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,10 @@ class Texts:
     """`{{ value }}` is what was heard."""
     implicit: str
     change: list[PromptPart]
+    which: str
+    """Asks for an optional field that the caller named; `{name}` is its name."""
+    nouns: Mapping[SlotType, tuple[str, ...]]
+    """What callers call the only field of a type in a form."""
     help: list[PromptPart]
     nothing_before: list[PromptPart]
     also: list[PromptPart]
@@ -66,6 +71,13 @@ ENGLISH = Texts(
     confirm=prompt("{{ value }}. Is that right?"),
     implicit="Okay, {{ value }}.",
     change=prompt("What would you like to change?"),
+    which="What {name} would you like?",
+    nouns={
+        SlotType.AMOUNT: ("amount",),
+        SlotType.DATE: ("date", "day"),
+        SlotType.TIME: ("time",),
+        SlotType.PHONE: ("(phone|telephone) [number]",),
+    },
     help=prompt("Please answer the question, or say goodbye to end the call."),
     nothing_before=prompt("This is where we began."),
     also=prompt("We will come to the other thing in a moment."),
@@ -117,6 +129,13 @@ SPANISH = Texts(
     confirm=prompt("{{ value }}. ¿Es correcto?"),
     implicit="De acuerdo, {{ value }}.",
     change=prompt("¿Qué desea cambiar?"),
+    which="¿Qué {name} desea?",
+    nouns={
+        SlotType.AMOUNT: ("(cantidad|importe)",),
+        SlotType.DATE: ("(fecha|día)",),
+        SlotType.TIME: ("hora",),
+        SlotType.PHONE: ("[número de] teléfono",),
+    },
     help=prompt("Responda a la pregunta, o diga adiós para terminar la llamada."),
     nothing_before=prompt("Aquí es donde empezamos."),
     also=prompt("Enseguida vemos también lo otro."),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Literal
 
-from voicebot.dialogue import inherit
+from voicebot.dialogue import inherit, naming
 from voicebot.dialogue.expectations import Place, intent_name, offered_forms
 from voicebot.dialogue.schema import PlanKeys
 from voicebot.events import CONFIRM_SLOT, Expectation, Interpretation, SlotSpec, SlotType, SlotValue
@@ -33,7 +33,8 @@ MAX_OTHERS = 3
 class Heard:
     """`answer` is the caller's yes or no to the machine's own question.
 
-    `others`: values of further readings for the slots of `values`, the likeliest first.
+    `others`: values of further readings for the slots of `values`, the likeliest first; `named`:
+    fields that shall be changed, without a value.
     """
 
     values: tuple[SlotValue, ...] = ()
@@ -41,11 +42,12 @@ class Heard:
     answer: Literal["yes", "no"] | None = None
     form: str | None = None
     others: Mapping[str, tuple[SlotValue, ...]] = field(default_factory=dict)
+    named: tuple[str, ...] = ()
 
     @property
     def is_nothing(self) -> bool:
         """Nothing that could be used here."""
-        return not (self.values or self.denied or self.answer or self.form)
+        return not (self.values or self.denied or self.answer or self.form or self.named)
 
 
 def understand(
@@ -75,7 +77,17 @@ def understand(
         ("yes" if answers[-1] == "yes" else "no") if answers else None,
         _form(keys, place, interpretation, values) if is_sure or values else None,
         _others(interpretation, values, specs, floor),
+        _named(place, interpretation) if is_sure else (),
     )
+
+
+def _named(place: Place, interpretation: Interpretation) -> tuple[str, ...]:
+    """Fields that the caller named at a review, in each of his wishes."""
+    if place.kind not in {"review", "change"} or interpretation.is_universal:
+        return ()
+    intents = [interpretation.intent, *(reading.intent for reading in interpretation.also)]
+    found = [name for intent in intents for name in naming.fields_of(intent)]
+    return tuple(dict.fromkeys(found))
 
 
 def _others(

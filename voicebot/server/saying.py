@@ -12,7 +12,7 @@ from pathlib import Path
 
 from voicebot.audio import mulaw
 from voicebot.config import load_settings
-from voicebot.dialogue import inherit, templates
+from voicebot.dialogue import inherit, naming, templates
 from voicebot.dialogue.checks import did_you_mean
 from voicebot.dialogue.expectations import Place, places
 from voicebot.dialogue.plan import Plan, load_plan
@@ -90,7 +90,7 @@ def _prompt(keys: PlanKeys, place: Place) -> list[PromptPart] | None:
     if place.kind == "confirm":
         return inherit.confirm(keys, place).prompt
     if place.kind == "field":
-        return form.fields[place.field].prompt
+        return naming.question(keys, place.field, form.fields[place.field])
     if place.kind in {"review", "change"} and form.review is not None:
         return form.review.prompt if place.kind == "review" else form.review.change
     return form.prompt
