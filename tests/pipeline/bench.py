@@ -203,6 +203,7 @@ async def call(
                 detector=SpeechDetector(),
                 endpointer=Endpointer(),
                 barge_in=BargeInPolicy(),
+                spells_hot_word=stt is not None,
             ),
             session=Session(
                 machine, interpret=partial(interpret, today=TODAY), interpret_keys=interpret_keys

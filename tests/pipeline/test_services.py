@@ -15,7 +15,7 @@ from virtual_time import run
 
 from pipeline.bench import SAMPLES_PER_CHAR, Script, call
 from voicebot.errors import SettingsError
-from voicebot.events import BargeIn, CallerTurn, Disconnect, PromptHeard
+from voicebot.events import BargeIn, CallerTurn, Disconnect, PromptHeard, Transfer
 from voicebot.pipeline.services import load_service
 
 pytestmark = pytest.mark.pipeline
@@ -65,6 +65,31 @@ def test_a_pipecat_recogniser_hears_the_whole_call() -> None:
     assert done.decision == Disconnect("ordered", is_goal=True)
     assert [turn.hypothesis.text for turn in done.of(CallerTurn)] == [ORDER, "yes"]
     assert done.of(CallerTurn)[0].hypothesis.confidence > 0.5
+
+
+LEGAL = """
+welcome: {say: "Calls are recorded and you may object to that at any time.", barge_in: hotword}
+forms:
+  ask:
+    fields:
+      card: {type: digits, length: 4, prompt: "What is your number?"}
+    filled:
+      - disconnect: done
+universals:
+  operator: {phrases: [operator], transfer: "+15550100"}
+"""
+
+
+@pytest.mark.parametrize("words", ["operator please", "something else"])
+def test_the_hot_word_is_heard_among_the_words_of_a_service(tmp_path: Path, words: str) -> None:
+    plan = tmp_path / "plan.yaml"
+    plan.write_text(LEGAL, "utf-8")
+    script = Script((words, 0.5))
+    done = run(call(plan, script, stt=lambda: ToneStt(script), patience_s=12))
+    is_said = words.startswith("operator")
+    assert [barge_in.kind for barge_in in done.of(BargeIn)] == ["hotword"] * is_said
+    assert [turn.hypothesis.text for turn in done.of(CallerTurn)] == [words] * is_said
+    assert isinstance(done.decision, Transfer)  # a silent caller is, too, later
 
 
 def test_a_pipecat_voice_speaks_the_whole_call() -> None:

@@ -48,13 +48,16 @@ def completeness(text: str, expectation: Expectation) -> Completeness:
 class Room:
     """Feeds windows of speech and silence and answers recognition requests from a script."""
 
-    def __init__(self, says: str = "yes", answers: bool = True) -> None:
+    def __init__(
+        self, says: str = "yes", answers: bool = True, *, spells_hot_word: bool = False
+    ) -> None:
         self.listener = Listener(
             completeness=completeness,
             detector=SpeechDetector(),
             endpointer=Endpointer(),
             barge_in=BargeInPolicy(),
             bot_text=lambda: self.bot_text,
+            spells_hot_word=spells_hot_word,
         )
         self.at = 0
         self.says = says

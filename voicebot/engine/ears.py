@@ -74,8 +74,12 @@ def make_listener(
     is_local: bool = True,
     partial_interval_ms: int = 400,
     hot_word_threshold: float = 0.5,
+    has_own_hot_word: bool = False,
 ) -> Listener:
-    """One call's policies. `is_local`: our own recogniser hears. The rest: see Listener."""
+    """One call's policies. `is_local`: our own recogniser hears. The rest: see Listener.
+
+    `has_own_hot_word`: models of the author's look for it, and need no recogniser.
+    """
     detector = SpeechDetector() if is_local else SpeechDetector(min_silence_ms=STT_SILENCE_MS)
     return Listener(
         completeness=completeness,
@@ -87,4 +91,5 @@ def make_listener(
         bot_text=bot_text,
         hot_word_threshold=hot_word_threshold,
         looks_ahead=is_local,
+        spells_hot_word=not is_local and not has_own_hot_word,
     )

@@ -24,7 +24,7 @@ from voicebot.monitoring.logs import bind_call, configure_logging
 from voicebot.monitoring.metrics import Metrics
 from voicebot.pipeline.language_model import LanguageModel
 from voicebot.pipeline.services import Factory, load_service
-from voicebot.server import models
+from voicebot.server import hot_word, models
 from voicebot.server.admission import AdmittedCall
 from voicebot.server.app import create_app
 from voicebot.server.asr_serve_use import loads_recogniser, open_engine
@@ -108,6 +108,10 @@ class Answering:
             engine = await stack.enter_async_context(
                 open_engine(settings, runner, recogniser, self.metrics)
             )
+            try:
+                hot_word.examine(settings, plan)
+            except SettingsError as error:
+                log.warning("the hot word cannot be heard", problem=str(error))
             stt = _load_stt(settings)
             model = _load_model(settings)
             self._parts = CallParts(

@@ -101,6 +101,7 @@ async def run_call(
                 is_local=parts.stt is None,
                 partial_interval_ms=settings.asr.partial_interval_ms,
                 hot_word_threshold=parts.hot_word_threshold,
+                has_own_hot_word=bool(settings.turns.hot_word_models),
             ),
             session=_session(machine, local(parts.plan.keys, started_at)),
             service=partial(_call_service, parts.services, stream.call_sid),

@@ -60,6 +60,7 @@ def examine() -> Iterator[Finding]:
         ("hearing", _hearing),
         ("voice", _voice),
         ("dialplan", _dialplan),
+        ("hot word", _hot_word),
         ("port", _port),
         ("journal", _journal),
         ("recordings", _recordings),
@@ -144,6 +145,14 @@ def _dialplan(settings: Settings) -> str:
     path = settings.dialogue.dialplan or plan_path("barista")
     plan = load_plan(path)
     return f"{path}: {len(plan.forms)} form{'s' if len(plan.forms) != 1 else ''}"
+
+
+def _hot_word(settings: Settings) -> str:
+    from voicebot.dialogue.plan import load_plan
+    from voicebot.server.hot_word import examine as examine_hot_word
+    from voicebot.server.shipped import plan_path
+
+    return examine_hot_word(settings, load_plan(settings.dialogue.dialplan or plan_path("barista")))
 
 
 def _port(settings: Settings) -> str:

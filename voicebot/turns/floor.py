@@ -20,6 +20,7 @@ from voicebot.events import (
 from voicebot.turns.backchannel import DOUBTFUL, is_backchannel, is_echo, verdict
 from voicebot.turns.barge_in import BargeInPolicy
 from voicebot.turns.hotword_head import HotWordWatch
+from voicebot.turns.hotword_words import says_hot_word
 
 CheckCompleteness = Callable[[str, Expectation], Completeness]
 
@@ -87,8 +88,12 @@ class Floor:
 
     def wants_hot_word(self, at: int, *, is_speaking: bool) -> bool:
         """Whether to look for the hot word in what was said until `at`."""
-        is_asked = self._policy.mode(self._of_prompt) is BargeInMode.HOTWORD
-        return is_asked and self._hot_word.due(at, is_speaking)
+        return self.waits_for_hot_word and self._hot_word.due(at, is_speaking)
+
+    @property
+    def waits_for_hot_word(self) -> bool:
+        """Whether it alone interrupts the prompt being heard."""
+        return self._policy.mode(self._of_prompt) is BargeInMode.HOTWORD
 
     def spotted(self, found: Hypothesis | None, speech: SpeechStarted | None) -> BargeIn | None:
         """The answer to that; `speech`: what is being said, or was said last."""
@@ -97,6 +102,12 @@ class Floor:
         if not self._hot_word.hear(found.end_at, found.hotword_probability or 0.0):
             return None
         return self._policy.hot_word(max(speech.at, found.start_at))
+
+    def spelled(self, heard: Hypothesis, speech: SpeechStarted | None) -> BargeIn | None:
+        """The same where a service's words are all that tells of it."""
+        if speech is None or not says_hot_word(heard.text, self._expectation.language):
+            return None
+        return self._policy.hot_word(speech.at)
 
     def words(
         self, heard: Hypothesis, at: int, *, ended_at: int | None

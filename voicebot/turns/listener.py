@@ -87,12 +87,14 @@ class Listener:
         bot_text: Callable[[], str] = str,
         hot_word_threshold: float = 0.5,
         looks_ahead: bool = True,
+        spells_hot_word: bool = False,
     ) -> None:
         """`completeness` is the room nlu's judgement of a text against the Expectation.
 
         `bot_text`: the words of the prompts being played, whose echo may come back.
         `hot_word_threshold`: HotWordHead.threshold. `looks_ahead`: a final is asked for before
-        the detector is sure that the caller has fallen silent.
+        the detector is sure that the caller has fallen silent. `spells_hot_word`: it is looked for
+        in what another service recognises.
         """
         self._detector = detector
         self._floor = Floor(barge_in, completeness, bot_text, HotWordWatch(hot_word_threshold))
@@ -101,6 +103,8 @@ class Listener:
         self._utterance = self._answer.utterance
         self._state = _State.IDLE
         self._looks_ahead = looks_ahead
+        self._spells_hot_word = spells_hot_word
+        self._is_spelling = False  # the open utterance is listened to for the hot word alone
         self._expectation = Expectation()
         self._speech: SpeechStarted | None = None  # set while the caller speaks
         self._suspicion = Suspicion()
@@ -211,10 +215,17 @@ class Listener:
             self._state is _State.PROMPTING and self._floor.is_pending
         )
 
+    @property
+    def _is_spelled(self) -> bool:
+        """Whether a service's words are waited for, of which only the hot word counts."""
+        is_asked = self._spells_hot_word and self._state is _State.PROMPTING
+        return is_asked and self._floor.waits_for_hot_word
+
     def _starts(self, event: SpeechStarted) -> list[Heard]:
         self._speech, self._last = event, None
         self._endpointer.on_speech_started(event)
-        if self._is_heard:
+        self._is_spelling = self._is_spelled
+        if self._is_heard or self._is_spelling:
             self._answer.open(event.at)
         return []
 
@@ -336,6 +347,8 @@ class Listener:
         if not self._utterance.is_open or self._state is _State.IDLE:
             return []
         whole = self._utterance.transcribe(hypothesis, is_silent=self._speech is None)
+        if self._is_spelled:
+            return self._spell(whole, at, is_over=hypothesis.is_final and self._speech is None)
         if self._state is _State.PROMPTING:
             return self._weigh(whole, at, is_final=hypothesis.is_final and self._speech is None)
         if not hypothesis.is_final:
@@ -360,6 +373,7 @@ class Listener:
             case None:
                 return []
             case BargeInCandidate():
+                self._stop_spelling()
                 self._answer.open(event.at)
                 return [event]
             case BargeInRejected():
@@ -390,6 +404,25 @@ class Listener:
             self._answer.judge(heard, at, confidence)
         return out
 
+    def _spell(self, heard: Hypothesis, at: int, *, is_over: bool) -> list[Heard]:
+        """Words over a prompt that only the hot word interrupts."""
+        speech = self._speech or (self._last[0] if self._last else None)
+        found = self._floor.spelled(heard, speech)
+        if found is None:
+            if is_over:
+                self._utterance.forget()  # it was said to nobody
+            return []
+        self._is_spelling = False  # all of it is the answer
+        out = self._settled(found)
+        self._answer.judge(heard, at, None)
+        return out
+
+    def _stop_spelling(self) -> None:
+        """What was said to a prompt that only the hot word interrupts is no answer."""
+        if self._is_spelling:
+            self._is_spelling = False
+            self._utterance.forget()
+
     def _look_for_hot_word(self, at: int) -> list[Heard]:
         if not self._floor.wants_hot_word(at, is_speaking=self._speech is not None):
             return []
@@ -400,6 +433,7 @@ class Listener:
 
     def _listen(self, at: int) -> list[Heard]:
         self._state, self._ends_at = _State.LISTENING, None
+        self._stop_spelling()
         self._endpointer.listen(self._expectation, at)
         if self._speech is not None:
             # What was said over a prompt that may not be interrupted is not part of the answer.
