@@ -22,9 +22,11 @@ from voicebot.evaluation.echo_matrix import (
     STEPS_MS,
     Cell,
     matrix,
+    networks,
     scene,
     steady_scene,
 )
+from voicebot.evaluation.echo_network import NETWORKS, TELEPHONES, Network
 from voicebot.evaluation.echo_result import CellResult, EchoResult, Noticed
 
 pytestmark = pytest.mark.unit
@@ -217,6 +219,26 @@ def test_the_delay_steps_to_and_fro_from_the_cells_own(step_ms: int) -> None:
     assert min(delays) == 50
 
 
+def test_every_network_has_its_calls_and_a_quick_run_one_of_each() -> None:
+    every, quick = networks(quick=False), networks(quick=True)
+    assert len({(cell, cell.network) for cell in every}) == len(every)
+    assert len(every) == len(NETWORKS) * len(TELEPHONES)
+    assert [cell.network for cell in quick] == list(NETWORKS)
+    assert {(cell.erl_db, cell.delay_ms, cell.kind) for cell in quick} == set(TELEPHONES)
+
+
+def test_the_network_changes_the_way_and_not_what_is_said(corpus: Corpus) -> None:
+    near, poor = (
+        scene(Cell(10, 300, network=network), corpus, seconds=30, seed=1, is_double_talk=False)
+        for network in (NETWORKS[0], NETWORKS[-1])
+    )
+    assert near.turns == poor.turns
+    plain = scene(Cell(10, 300), corpus, seconds=30, seed=1, is_double_talk=False)
+    assert plain.turns == near.turns
+    jumping = Cell(10, 300, network=Network(jumps_ms=(60, -60))).path(1, [], 14.0)
+    assert [jumping.delay_at(int(s * RATE)) // 8 for s in (1, 5, 9, 13)] == [300, 360, 300, 360]
+
+
 def test_a_scene_is_the_same_each_time_and_fits_its_call(corpus: Corpus) -> None:
     cell = Cell(10, 300, "gsm", 60)
     made = [scene(cell, corpus, seconds=30, seed=1, is_double_talk=True) for _ in range(2)]
@@ -243,7 +265,12 @@ def results() -> EchoResult:
     noticed = [*[Noticed(100.0, 5.0)] * 9, Noticed(inf, -20.0)]
     static = CellResult(Cell(10, 50), bot_s=60.0, pauses=1, noticed=noticed)
     step = CellResult(Cell(10, 50, "gsm", 60), bot_s=30.0, self_barge_ins=1, echo_words=3)
-    return EchoResult((static, step), {(10, 0): 25.0, (10, 500): 18.0, (0, 0): 30.0}, 4, True)
+    far = [
+        CellResult(Cell(erl, 50, network=FAR), bot_s=30.0, pauses=1, self_barge_ins=1)
+        for erl in (10, 0)
+    ]
+    erle = {(10, 0): 25.0, (10, 500): 18.0, (0, 0): 30.0}
+    return EchoResult((static, step), erle, 4, True, tuple(far))
 
 
 def test_figures_are_per_minute_of_bot_speech_and_a_miss_is_the_latest() -> None:
@@ -263,6 +290,8 @@ def test_figures_are_per_minute_of_bot_speech_and_a_miss_is_the_latest() -> None
     levels = of["double_talk_by_level"]
     assert [level["double_talk_miss"] for level in levels] == [1.0, None, 0.0]
     assert [level["over_echo_db"] for level in levels] == [[None, -15.0], [-15.0, 0.0], [0.0, None]]
+    (far,) = of["network"]
+    assert (far["name"], far["bot_minutes"], far["pauses_per_min"]) == ("far", 1.0, 2.0)
     json.dumps(of, allow_nan=False)
 
 
@@ -278,12 +307,16 @@ def test_the_table_names_every_value_and_the_picture_is_written(tmp_path: Path) 
         "500: 18",
         "< -15 dB",
         "louder",
+        "far",
     ):
         assert label in table
     result.plot(tmp_path / "echo.png")
     assert (tmp_path / "echo.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(UserMistake, match="cannot be written"):
         result.plot(tmp_path / "missing" / "echo.png")
+
+
+FAR = Network("far", round_trip_ms=300, marks_late_ms=50)
 
 
 class DeafVad(LoudnessVad):
@@ -298,6 +331,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Recordings, and a matrix of two cells that takes a second."""
     cells = [Cell(10, 50), Cell(10, 50, "mulaw", 60)]
     monkeypatch.setattr(echo, "matrix", lambda *, quick: cells)
+    monkeypatch.setattr(echo, "networks", lambda *, quick: [Cell(10, 50, network=FAR)])
     monkeypatch.setattr(echo, "ERLE_DELAYS_MS", (0, 300))
     monkeypatch.setattr(echo, "ECHO_S", 14.0)
     monkeypatch.setattr(echo, "DOUBLE_TALK_S", 20.0)
@@ -333,6 +367,11 @@ def test_deaf_ears_never_interrupt_the_bot_and_miss_every_caller(tiny: Path) -> 
     assert of["double_talk_miss"] == 1.0
     assert of["double_talk_p50_ms"] is None
     assert of["double_talk_spoiled"] == 0
+    (far,) = of["network"]  # type: ignore[misc]
+    assert (far["name"], far["round_trip_ms"], far["marks_late_ms"]) == ("far", 300, 50)
+    assert far["pauses_per_min"] == 0.0
+    assert far["double_talk_miss"] == 1.0
+    assert far["double_talk_tried"] * 2 <= of["double_talk_tried"], "counted apart"  # type: ignore[operator]
 
 
 def test_a_quiet_telephone_and_ears_that_hear_only_the_caller(

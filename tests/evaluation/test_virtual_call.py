@@ -253,3 +253,32 @@ def test_keys_reach_the_listener() -> None:
 def test_an_echo_needs_a_voice_to_be_set_by() -> None:
     with pytest.raises(ValueError, match="voice"):
         Telephone(caller(1), path=EchoPath(erl_db=6, delay_ms=100))
+
+
+def marks_of(telephone: Telephone, count: int) -> list[int]:
+    """When marks come back that were sent one a tenth of a second, each behind its audio."""
+    for n in range(count):
+        telephone.send("media", b"\x10" * 800, 800 * n)
+        telephone.send("mark", str(n), 800 * n)
+    came = [telephone.step(at) for at in range(0, 800 * count + 8000, 160)]
+    return [at for _, marks in came for at, _, _ in marks]
+
+
+def test_marks_may_come_late_or_never() -> None:
+    tracks = [caller(4)] * 3
+    punctual, late, lossy = (
+        marks_of(Telephone(track, marks_late_ms=ms, marks_lost=lost), 20)
+        for track, ms, lost in zip(tracks, (0, 100, 0), (0.0, 0.0, 0.5), strict=True)
+    )
+    assert [at - 800 for at in late] == punctual
+    assert 3 < len(lossy) < 17
+    assert marks_of(Telephone(caller(4), marks_lost=1.0), 20) == []
+
+
+def test_what_is_sent_may_arrive_late_but_in_order() -> None:
+    """Each tenth of a second of sound waits for the one before it, so lateness adds up to gaps."""
+    telephone = Telephone(caller(4), media_jitter_ms=60)
+    assert len(marks_of(telephone, 20)) == 20
+    heard = telephone.heard[ROUND_TRIP:]
+    assert heard.count(b"\x10") == 20 * 800
+    assert heard.rstrip(b"\xff").rindex(b"\x10") > 20 * 800 + 160

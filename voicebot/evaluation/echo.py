@@ -17,6 +17,8 @@ measures of turns.md) to the product's real parts (virtual_call). What is counte
 - fidelity: power of the caller alone over power of what the canceller made different, within
   1 s of the onset, where there is echo.
 
+Calls over poorer networks than that of the matrix (echo_network) are counted apart.
+
 In double talk a stand-in answers for the recogniser with the words that were said, so that the
 figures are those of hearing alone.
 """
@@ -40,6 +42,7 @@ from voicebot.evaluation.echo_matrix import (
     Interruption,
     Scene,
     matrix,
+    networks,
     scene,
     steady_scene,
 )
@@ -86,7 +89,7 @@ def run(
     tell: Callable[[str], None] = lambda _: None,
     make: Callable[[int, Recogniser], Runner] = make_runner,
 ) -> EchoResult:
-    """The whole matrix, some minutes; `quick`: 16 cells of it, about one minute.
+    """The whole matrix and all networks, some minutes; `quick`: 16 cells of each, one minute.
 
     `tell` is given a line of progress now and then. `make(slots, recogniser)` builds what is
     measured. UserMistake when `directory` is not laid out like shared/audio.
@@ -94,7 +97,9 @@ def run(
     tell("reading the recordings")
     corpus = load_corpus(directory, seed=SEED, near_speakers=QUICK_NEAR_SPEAKERS if quick else None)
     results = [CellResult(cell) for cell in matrix(quick=quick)]
-    batches = [results[at : at + SLOTS] for at in range(0, len(results), SLOTS)]
+    network = [CellResult(cell) for cell in networks(quick=quick)]
+    every = results + network
+    batches = [every[at : at + SLOTS] for at in range(0, len(every), SLOTS)]
     runner = make(SLOTS, recogniser)
     for number, batch in enumerate(batches, 1):
         where = f"batch {number} of {len(batches)}"
@@ -102,7 +107,7 @@ def run(
         _measure_double_talk(runner, corpus, batch, partial(_say, tell, f"double talk, {where}"))
     erle = _measure_erle(runner, corpus, tell, voices=1 if quick else ERLE_VOICES)
     speakers = len({clip.speaker for clip in corpus.near})
-    return EchoResult(tuple(results), erle, speakers, corpus.is_held_out)
+    return EchoResult(tuple(results), erle, speakers, corpus.is_held_out, tuple(network))
 
 
 Seconds = Callable[[int], None]

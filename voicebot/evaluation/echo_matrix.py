@@ -18,7 +18,8 @@ from voicebot.audio import mulaw
 from voicebot.audio.echo_path import Codec, EchoPath, Loudspeaker
 from voicebot.audio.pcm import to_float
 from voicebot.evaluation.echo_corpus import Corpus, NearClip
-from voicebot.evaluation.virtual_call import NETWORK_MS, BotTurn, Telephone
+from voicebot.evaluation.echo_network import NETWORKS, TELEPHONES, Network
+from voicebot.evaluation.virtual_call import BotTurn, Telephone
 from voicebot.events import SAMPLE_RATE_HZ, BargeInMode, Expectation, SpokenPrompt
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ KINDS = ("mulaw", "gsm", "saturated")
 STEPS_MS = (0, 60, -60, 180)
 NOISE_DBFS = -62.0
 """A quiet line: mu-law's own noise at the level of a pause."""
-MARK_JITTER_MS = 3.0
-"""Mean lateness of marks beyond the least: a wired server, not a good day of Wi-Fi."""
 FIRST_TURN_S = 0.5
 PAUSE_S = (1.2, 2.2)
 """Between prompts; a dialogue would wait for an answer, which is not always given."""
@@ -39,20 +38,23 @@ STEP_BEFORE_S = 0.2
 """The delay changes so long before a prompt begins, while nothing plays."""
 INTERRUPT_AFTER_S = 1.0
 AFTER_CALLER_S = 2.0
-ROUND_TRIP = 2 * NETWORK_MS * SAMPLE_RATE_HZ // 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One kind of telephone. `step_ms`: the delay alternates by so much between prompts."""
+    """One kind of telephone. `step_ms`: the delay alternates by so much between prompts.
+
+    What is drawn for a call does not depend on the network.
+    """
 
     erl_db: int
     delay_ms: int
     kind: str = "mulaw"
     step_ms: int = 0
+    network: Network = field(default=Network(), repr=False)
 
-    def path(self, seed: int, between: Sequence[int]) -> EchoPath:
-        """`between`: samples at which the delay changes."""
+    def path(self, seed: int, between: Sequence[int], seconds: float = 0.0) -> EchoPath:
+        """`between`: samples at which the delay changes. `seconds`: how long the call lasts."""
         # A step down is taken from a delay that is longer by so much, so that none is negative.
         longer = max(0, -self.step_ms)
         signs = itertools.cycle((1, -1))
@@ -64,7 +66,8 @@ class Cell:
             delay_ms=self.delay_ms + longer,
             loudspeaker=loudspeaker,
             codec=codec,
-            steps=steps if self.step_ms else (),
+            steps=(steps if self.step_ms else []) + self.network.jumps(seconds),
+            drift_ppm=self.network.drift_ppm,
             seed=seed,
         )
 
@@ -79,6 +82,15 @@ def matrix(*, quick: bool) -> list[Cell]:
         Cell(erl, delay, KINDS[(row + column) % 3], STEPS_MS[(row + 3 * column) % 4])
         for row, erl in enumerate(ERLS_DB)
         for column, delay in enumerate(DELAYS_MS)
+    ]
+
+
+def networks(*, quick: bool) -> list[Cell]:
+    """Every network with every telephone of TELEPHONES; `quick`: with one of them."""
+    return [
+        Cell(erl, delay, kind, network=network)
+        for number, network in enumerate(NETWORKS)
+        for erl, delay, kind in (TELEPHONES[number % 4 :][:1] if quick else TELEPHONES)
     ]
 
 
@@ -123,7 +135,8 @@ def scene(cell: Cell, corpus: Corpus, *, seconds: float, seed: int, is_double_ta
         if is_double_talk:
             clip = corpus.near[int(rng.integers(len(corpus.near)))]
             room = max(0.0, len(prompt.mulaw) / SAMPLE_RATE_HZ - 2 * INTERRUPT_AFTER_S)
-            onset = at + ROUND_TRIP + _samples(INTERRUPT_AFTER_S + rng.uniform(0, room))
+            after_s = INTERRUPT_AFTER_S + rng.uniform(0, room)
+            onset = at + cell.network.round_trip + _samples(after_s)
             begin = onset - clip.onset
             end = max(end, begin + clip.end)
         if end + _samples(AFTER_CALLER_S) > samples:
@@ -138,9 +151,13 @@ def scene(cell: Cell, corpus: Corpus, *, seconds: float, seed: int, is_double_ta
     voice = np.concatenate([_sound(turn.prompts[0]) for turn in turns])
     telephone = Telephone(
         caller,
-        path=cell.path(seed, steps),
+        path=cell.path(seed, steps, seconds),
         voice=voice,
-        mark_jitter_ms=MARK_JITTER_MS,
+        round_trip=cell.network.round_trip,
+        mark_jitter_ms=cell.network.mark_jitter_ms,
+        marks_late_ms=cell.network.marks_late_ms,
+        marks_lost=cell.network.marks_lost,
+        media_jitter_ms=cell.network.media_jitter_ms,
         seed=seed,
     )
     return Scene(cell, telephone, turns, caller, interruptions)

@@ -20,15 +20,19 @@ Group = Sequence[CellResult]
 
 def draw(result: EchoResult, path: Path) -> None:
     """Write the PNG; UserMistake when it cannot be written."""
-    figure = Figure(figsize=(13, 8.5), dpi=100, layout="constrained")
+    rows = 3 if result.network else 2
+    figure = Figure(figsize=(13, 4.25 * rows), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(2, 3)
+    grid = figure.add_gridspec(rows, 3)
+    axes = np.array([[figure.add_subplot(grid[row, at]) for at in range(3)] for row in range(2)])
     _heat(axes[0, 0], result, "false yields per minute of bot speech", _rate("self_barge_ins"))
     _heat(axes[0, 1], result, "pauses per minute of bot speech", _rate("pauses"))
     _heat(axes[0, 2], result, "double talk missed, %", _missed)
     _latencies(axes[1, 0], result)
     _erle(axes[1, 1], result)
     _by_kind(axes[1, 2], result)
+    if result.network:
+        _by_network(figure.add_subplot(grid[2, :]), result)
     of = result.as_dict()
     figure.suptitle(
         f"Echo matrix: {len(result.cells)} cells, {of['bot_minutes']:.0f} minutes of bot speech, "
@@ -141,3 +145,26 @@ def _by_kind(axes: Axes, result: EchoResult) -> None:
     axes.set_xlim(0, 1350)  # room for the legend
     axes.set_xlabel("onset to candidate, ms (1000: missed)")
     axes.set_title("by telephone and by step of the delay")
+
+
+def _by_network(axes: Axes, result: EchoResult) -> None:
+    """What other networks do to pauses, false yields and double talk."""
+    networks = result.by_network()
+    of = [figures(cells) for cells in networks.values()]
+    at = np.arange(len(of))
+    for offset, key, label, colour in (
+        (-0.2, "pauses_per_min", "pauses", _GREY),
+        (0.2, "self_barge_in_per_min", "false yields", _RED),
+    ):
+        axes.bar(at + offset, [f[key] or 0.0 for f in of], 0.4, color=colour, label=label)
+    misses = [f["double_talk_miss"] for f in of]
+    names = [
+        f"{network.name}\n({'-' if miss is None else f'{100 * miss:.0f} %'} missed)"
+        for network, miss in zip(networks, misses, strict=True)
+    ]
+    axes.set_xticks(at, names, rotation=35, ha="right")
+    axes.set_ylim(bottom=0.0, top=max(1.0, *(f["pauses_per_min"] or 0.0 for f in of)) * 1.1)
+    axes.grid(axis="y", alpha=0.3)
+    axes.legend(loc="upper right")
+    axes.set_ylabel("per minute of bot speech")
+    axes.set_title("over other networks (and callers missed in double talk)")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from voicebot.evaluation.echo_matrix import Cell
+from voicebot.evaluation.echo_network import Network
 
 ERLE_ERLS_DB = (10, 0)
 LEVELS_DB = ((-inf, -15.0), (-15.0, 0.0), (0.0, inf))
@@ -68,12 +69,14 @@ class CellResult:
 
 @dataclass(frozen=True, slots=True)
 class EchoResult:
-    """The matrix. `erle_db`: (ERL, delay) to decibel."""
+    """The matrix. `erle_db`: (ERL, delay) to decibel. `network`: calls over other networks, which
+    count in no other figure."""
 
     cells: tuple[CellResult, ...]
     erle_db: dict[tuple[int, int], float]
     near_speakers: int
     is_held_out: bool
+    network: tuple[CellResult, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON; rates per minute of bot speech, None where nothing was measured."""
@@ -101,7 +104,13 @@ class EchoResult:
             "near_speakers": self.near_speakers,
             "near_speakers_held_out": self.is_held_out,
             "cells": [cell.as_dict() for cell in self.cells],
+            "network": [asdict(of) | figures(cells) for of, cells in self.by_network().items()],
         }
+
+    def by_network(self) -> dict[Network, list[CellResult]]:
+        """The calls over each of the other networks."""
+        networks = dict.fromkeys(r.cell.network for r in self.network)
+        return {of: [r for r in self.network if r.cell.network == of] for of in networks}
 
     def by_level(self) -> dict[tuple[float, float], list[CellResult]]:
         """The interruptions, by the caller's level over the echo."""
@@ -118,6 +127,10 @@ class EchoResult:
             lines.append(_line(_level(low, high), figures(of)))
         lines.append(_line("all", figures(self.cells)))
         lines.append("")
+        if self.network:
+            lines.append("Over other networks:")
+            lines += [_line(of.name, figures(cells)) for of, cells in self.by_network().items()]
+            lines.append("")
         lines.append("ERLE at 2 s, dB, by delay in ms:")
         for erl in ERLE_ERLS_DB:
             values = [f"{d}: {v:.0f}" for (e, d), v in sorted(self.erle_db.items()) if e == erl]
@@ -138,8 +151,10 @@ _LABELS = {
     "step_ms": "step {:+} ms",
 }
 _HEAD = (
-    "                  bot  self-barge-in  pauses   words  double talk, ms     miss  fidelity\n"
-    "                  min        per min  per min per min    p50    p95          %        dB"
+    "                          bot  self-barge-in  pauses   words  double talk, ms     miss  "
+    "fidelity\n"
+    "                          min        per min  per min per min    p50    p95          %  "
+    "      dB"
 )
 
 
@@ -155,7 +170,7 @@ def _line(label: str, of: dict[str, Any]) -> str:
         return f"{'-' if value is None else format(value * factor, f'.{digits}f'):>{width}}"
 
     return (
-        f"{label:<14}"
+        f"{label:<22}"
         + shown("bot_minutes", 7, 1)
         + shown("self_barge_in_per_min", 15, 3)
         + shown("pauses_per_min", 9, 2)

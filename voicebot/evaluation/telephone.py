@@ -35,11 +35,16 @@ class Telephone:
         voice: NDArray[np.float32] | None = None,
         round_trip: int = 2 * NETWORK_MS * SAMPLE_RATE_HZ // 1000,
         mark_jitter_ms: float = 0.0,
+        marks_late_ms: float = 0.0,
+        marks_lost: float = 0.0,
+        media_jitter_ms: float = 0.0,
         seed: int = 0,
     ) -> None:
         """`caller`, `noise`: float32[samples], the whole call. `voice`: speech of the bot by
         which the echo's level is set; needed with `path`. `mark_jitter_ms`: how late marks
-        return, beyond the network's least (mean; exponentially distributed, `seed`)."""
+        return, beyond the network's least and `marks_late_ms` (mean; exponentially distributed,
+        `seed`); `marks_lost`: share that does not. `media_jitter_ms`: how late what is sent
+        arrives beyond the least (mean likewise); nothing overtakes what was sent before."""
         self._caller = caller if noise is None else caller + noise
         self._stream = None
         if path is not None:
@@ -50,10 +55,12 @@ class Telephone:
         self._way: deque[tuple[int, str, bytes | str]] = deque()  # (arrives at, what, content)
         self._round_trip = round_trip
         self._returning: list[tuple[int, str, bool]] = []
-        self._jitter, self._rng = (
-            mark_jitter_ms * SAMPLE_RATE_HZ / 1000,
-            np.random.default_rng(seed),
+        self._jitter, self._media_jitter, self._marks_late = (
+            ms * SAMPLE_RATE_HZ / 1000 for ms in (mark_jitter_ms, media_jitter_ms, marks_late_ms)
         )
+        self._marks_lost = marks_lost
+        self._rng = np.random.default_rng(seed)
+        self._media_rng = np.random.default_rng(seed + 1)
         self.sent = bytearray()
         """mu-law that left the telephone since the call began."""
         self.echo = np.zeros(len(caller), np.float32)
@@ -86,7 +93,11 @@ class Telephone:
 
     def send(self, what: str, content: bytes | str, now: int) -> None:
         """`what`: "media", "mark" or "clear"."""
-        self._way.append((now + self._round_trip, what, content))
+        arrives = now + self._round_trip
+        if self._media_jitter:
+            arrives += int(self._media_rng.exponential(self._media_jitter))
+            arrives = max(arrives, self._way[-1][0] if self._way else 0)
+        self._way.append((arrives, what, content))
 
     def step(self, at: int) -> tuple[bytes, list[tuple[int, str, bool]]]:
         """The 20 ms from `at` on: what comes from the caller; (when, mark, was cleared)."""
@@ -113,7 +124,12 @@ class Telephone:
 
     def _return(self, names: Sequence[str], at: int, *, was_cleared: bool = False) -> None:
         late = int(self._rng.exponential(self._jitter)) if self._jitter else 0
-        self._returning += [(at + late, name, was_cleared) for name in names]
+        late += int(self._marks_late)
+        self._returning += [
+            (at + late, name, was_cleared)
+            for name in names
+            if not self._marks_lost or self._rng.random() >= self._marks_lost
+        ]
 
     def _deliver(self, at: int, what: str, content: bytes | str) -> None:
         now_s = at / SAMPLE_RATE_HZ
