@@ -151,3 +151,30 @@ def test_kept_audio_is_what_was_sent_wherever_it_begins() -> None:
     runner.reset(1)
     runner.hear([Chunk(1, 0, sent[:100])])
     assert (runner.span(1, 0, 3000) == mulaw.decode(sent)[:100]).all()
+
+
+def test_audio_of_many_calls_is_kept_whatever_its_length_and_place() -> None:
+    runner = ReplicaRunner(4, None)  # type: ignore[arg-type]
+    sent = mulaw.encode((np.arange(2000) % 251 * 100).astype(np.int16))
+    said = mulaw.decode(sent)
+    runner.hear([Chunk(slot, 0, sent[:1000]) for slot in range(3)])
+    told = runner.hear(
+        [
+            Chunk(0, 1000, sent[1000:1024]),
+            Chunk(1, 1000, sent[1000:]),
+            Chunk(2, 1500, sent[1500:]),  # after a gap
+            Chunk(3, 0, sent[:7]),
+        ]
+    )
+    assert [(r.slot, r.at + 256) for r in told if isinstance(r, VadResult)] == [
+        (0, 1024),
+        (1, 2000),
+        (2, 2000),
+        (3, 7),
+    ]
+    assert (runner.span(0, 0, 9999) == said[:1024]).all()
+    assert (runner.span(1, 0, 9999) == said).all()
+    assert (runner.span(2, 1000, 9999) == np.concatenate([np.zeros(500), said[1500:]])).all()
+    assert (runner.span(3, 0, 9999) == said[:7]).all()
+    runner.hear([Chunk(1, 1990, sent[:30])])  # what is known stays
+    assert (runner.span(1, 0, 2000) == said).all()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -248,12 +248,13 @@ class Engine:
     def _hear_once(self, now: float) -> None:
         touched: dict[int, CallHandle] = {}
         chunks: list[Chunk] = []
-        per_slot: Counter[int] = Counter()
+        per_slot: dict[int, int] = {}
         held: list[_Audio | _Opened] = []
         while self._inbox:
             item = self._inbox.popleft()
             handle = item.handle
-            if per_slot[handle.slot] >= STEP_CHUNKS:
+            count = per_slot.get(handle.slot, 0)
+            if count >= STEP_CHUNKS:
                 held.append(item)  # a burst of one call must not hold up the others
                 continue
             if self._live.get(handle.slot) is not handle:
@@ -268,7 +269,7 @@ class Engine:
             if now - item.pushed_at > LATE_S:
                 self._observer.late_chunk()
             chunks.append(item.chunk)
-            per_slot[handle.slot] += 1
+            per_slot[handle.slot] = count + 1
             touched[handle.slot] = handle
         if held:
             self._inbox.extendleft(reversed(held))

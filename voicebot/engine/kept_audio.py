@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from voicebot.audio import mulaw
 from voicebot.audio.offset import Offset
-from voicebot.engine.hearing import WINDOW, Hearing, VadResult
+from voicebot.engine.hearing import WINDOW, Chunk, Hearing, Result, VadResult
 from voicebot.engine.rings import Rows, Samples
 from voicebot.engine.runner import EndOfTurn, Runner
 
@@ -50,11 +51,33 @@ class KeptAudio(Hearing):
         ends: NDArray[np.int64] = self._written[slots]
         return ends
 
+    def hear(self, chunks: Sequence[Chunk]) -> list[Result]:
+        """See Hearing; audio of whatever length, all of it decoded at once."""
+        slots = [chunk.slot for chunk in chunks]
+        if len(set(slots)) < len(slots):
+            return super().hear(chunks)
+        samples = mulaw.decode(b"".join([chunk.payload for chunk in chunks]))
+        rows = np.array(slots, np.intp)
+        ends, begin = [], 0
+        for chunk, written in zip(chunks, self._written[rows].tolist(), strict=True):
+            end = begin + len(chunk.payload)
+            if chunk.at == written:
+                self._clean.put(chunk.slot, written, samples[begin:end])
+                ends.append(written + end - begin)
+            else:
+                self.write(chunk.slot, chunk.at, chunk.payload)
+                ends.append(int(self._written[chunk.slot]))
+            begin = end
+        self._written[rows] = ends  # what is read elsewhere is there before
+        self._advance(slots)
+        return self._take()
+
     def _advance(self, slots: Sequence[int]) -> None:
         rows = np.asarray(slots, np.intp)
-        self._heard[rows] = self._cancelled[rows] = self._written[rows]
+        self._heard[rows] = self._cancelled[rows] = ends = self._written[rows]
         self._results += [
-            VadResult(int(slot), int(self._written[slot]) - WINDOW, 0.0) for slot in rows
+            VadResult(slot, end - WINDOW, 0.0)
+            for slot, end in zip(rows.tolist(), ends.tolist(), strict=True)
         ]
 
 

@@ -297,6 +297,8 @@ class _Stream:
         for result in results:
             if isinstance(result, VadResult):
                 self._written = max(self._written, result.at + WINDOW)
+        if not self._waiting:
+            return
         ready = [kind for kind, (ask, _) in self._waiting.items() if ask.end_at <= self._written]
         for kind in sorted(ready):
             self._submit(*self._waiting.pop(kind))
