@@ -13,6 +13,15 @@ import pytest
 from voicebot.speech import espeak
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Tests on a GPU where there is none."""
+    if item.get_closest_marker("gpu") is not None:
+        import torch
+        from devices import need_gpu
+
+        need_gpu(item.config.option.markexpr, torch.cuda.is_available())
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _copies_of_the_voice(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Every engine has a library of its own, and with it a state of its own."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from devices import no_tf32
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from voicebot.asr.fastconformer_device import FastConformerLanes, placed
@@ -230,14 +231,11 @@ def test_a_capture_that_breaks_off_for_lack_of_memory_is_a_refusal(model, monkey
 
 # ---------------------------------------------------------------- on a GPU
 
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-
 
 @pytest.fixture
-def exact(monkeypatch):
-    """Without TF32, so that a GPU and a CPU choose the same labels."""
-    monkeypatch.setattr(torch.backends.cuda.matmul, "allow_tf32", False)
-    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+def exact():
+    with no_tf32():
+        yield
 
 
 def told_by(lanes: FastConformerLanes, audio: np.ndarray, resets: dict[int, list[int]]):
@@ -262,7 +260,6 @@ def told_by(lanes: FastConformerLanes, audio: np.ndarray, resets: dict[int, list
 
 
 @pytest.mark.gpu
-@needs_gpu
 @pytest.mark.parametrize("symbols", [1, 10])
 def test_graphs_say_what_the_cpu_says(exact, symbols):
     """Two lanes under way at once, buckets, rows that begin anew, and more labels than a graph
@@ -280,7 +277,6 @@ def test_graphs_say_what_the_cpu_says(exact, symbols):
 
 
 @pytest.mark.gpu
-@needs_gpu
 def test_bfloat16_is_captured_and_stays_finite():
     network = placed(fastconformer("tiny", torch.device("cpu")), torch.device("cuda", 0))
     lanes = FastConformerLanes(network, SHAPE, lane_rows=4)
@@ -294,7 +290,6 @@ def fill(lanes: FastConformerLanes) -> None:
 
 
 @pytest.mark.gpu
-@needs_gpu
 def test_memory_that_ends_is_a_refusal_and_live_lanes_go_on():
     device = torch.device("cuda", 0)
     network = placed(fastconformer("tiny", torch.device("cpu")), device)

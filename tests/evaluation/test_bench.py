@@ -259,18 +259,28 @@ def test_ctrl_c_prints_what_was_measured_so_far(monkeypatch, capsys):
     assert "--device cuda" in printed.err  # measured on a CPU, and says so
 
 
-def test_the_command_measures_small_on_a_cpu_and_says_so(capsys):
+@pytest.mark.parametrize(
+    ("model", "device"),
+    [
+        ("tiny", "cpu"),
+        pytest.param("tiny", "cuda", marks=pytest.mark.gpu),
+        pytest.param("telephone", "cuda", marks=pytest.mark.gpu),
+    ],
+)
+def test_the_command_measures_small_and_says_so_on_a_cpu(capsys, model, device):
     """As continuous integration runs it: really paced, figures not looked at."""
-    arguments = ["--model", "tiny", "--streams", "2", "--chunk-ms", "160", "--device", "cpu"]
+    arguments = ["--model", model, "--streams", "2", "--chunk-ms", "160", "--device", device]
     assert cli.main(["bench", "asr", *arguments, "--seconds", "2", "--fixed", "--json"]) == 0
     printed = capsys.readouterr()
     report = json.loads(printed.out)
     assert list(report) == KEYS
-    assert (report["device"], report["streams"], report["chunk_ms"]) == ("cpu", 2, 160)
+    name = device if device == "cpu" else torch.cuda.get_device_name(0)
+    assert (report["device"], report["streams"], report["chunk_ms"]) == (name, 2, 160)
     assert report["roofline_ms"] > 0
-    assert "on this CPU" in printed.err
+    assert report["chunk_p99_ms"] is not None
+    assert ("on this CPU" in printed.err) == (device == "cpu")
     assert "memory as computed" in printed.err
-    assert "in use: resident" in printed.err
+    assert f"in use: {'resident' if device == 'cpu' else 'allocated'}" in printed.err
 
 
 @pytest.mark.parametrize("limit", [0, 10**9])

@@ -1,10 +1,15 @@
-"""Recogniser processes whose model runs on a device (here a CPU), over real sockets."""
+"""Recogniser processes whose model runs on a device, over real sockets.
+
+On a CPU, and on a GPU where there is one: there steps are captured as graphs by the thread that
+makes the engine, and replayed by the one that recognises.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
@@ -12,6 +17,8 @@ from urllib.request import urlopen
 import numpy as np
 import pytest
 import torch
+from devices import DEVICES, no_tf32
+from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 from server.replicas import TOKEN, Caller, Client, client, eventually, front_end, running
 
@@ -47,17 +54,24 @@ def noise(seconds: float, seed: int = 4) -> bytes:
     return mulaw.encode(rng.normal(0, 1600, round(seconds * SECOND)).astype(np.int16))
 
 
-def replica_of(tmp_path: Path, streams: int = 3, model: str = "random:tiny") -> Replica:
+@pytest.fixture(params=DEVICES)
+def device(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def replica_of(
+    tmp_path: Path, streams: int = 3, model: str = "random:tiny", device: str = "cpu"
+) -> Replica:
     settings = load_settings(_env_file=None, asr={"cache_dir": tmp_path})
     metrics = Metrics()
-    wanted = Wanted(model, "cpu", streams, threads=1)
+    wanted = Wanted(model, device, streams, threads=1)
     engine, room = make_engine(settings, wanted, metrics)
     return Replica(engine, room, metrics, TOKEN)
 
 
 @pytest.fixture
-async def replica(tmp_path: Path) -> Replica:
-    return replica_of(tmp_path)
+async def replica(tmp_path: Path, device: str) -> Replica:
+    return replica_of(tmp_path, device=device)
 
 
 @pytest.fixture
@@ -81,6 +95,11 @@ async def said_by(front_end: Client, stream: int, audio: bytes, request: int = 1
         if answer.request == request:
             assert answer.hypothesis is not None
             return answer.hypothesis.text
+
+
+def settle(lanes: object) -> None:
+    """What a test has changed is there before the streams of the device go on."""
+    lanes._streams.settle()  # type: ignore[attr-defined]
 
 
 async def test_a_fastconformer_answers_partials_and_finals_over_the_same_wire(url: str) -> None:
@@ -146,6 +165,7 @@ async def test_a_slot_that_fails_harms_no_neighbour(replica: Replica, url: str) 
         plain = await said_by(good, 2, noise(1.5))
         with torch.inference_mode():
             lanes._lanes[0].state.conv[:, 0] = float("nan")  # type: ignore[attr-defined]
+        settle(lanes)
         whole = await said_by(good, 1, noise(1.5))
         assert whole.startswith("w")
         assert plain.startswith("w")
@@ -174,6 +194,7 @@ async def test_a_replica_whose_every_answer_fails_is_not_ready(replica: Replica,
     with torch.inference_mode():
         lanes.transducer.encoder.weight.fill_(float("nan"))  # type: ignore[attr-defined]
         lanes.streamer.model.encoder.stem.out.weight.fill_(float("nan"))  # type: ignore[attr-defined]
+    settle(lanes)
     assert await ready(url) == (200, "open")
     async with client(url) as good:
         await good.opened(1)
@@ -275,11 +296,22 @@ async def test_calls_of_a_lost_device_fall_back_and_metrics_say_so(
 # ---------------------------------------------------------------- the telephone model in batches
 
 
-def small_telephone(tmp_path: Path) -> tuple[Replica, DeviceRecogniser]:
-    torch.manual_seed(0)
+@pytest.fixture
+def exact() -> Iterator[Callable[[], None]]:
+    """Switches TF32 off, which a recogniser switches on for itself."""
+    with contextlib.ExitStack() as stack:
+        yield lambda: stack.enter_context(no_tf32())
+
+
+def small_recogniser(device: str, seed: int) -> DeviceRecogniser:
+    torch.manual_seed(seed)
     words = Vocabulary([f"\u2581w{number}".encode() for number in range(64)])
     network = Moonshine(Dimensions(32, 64, 2, 1, 1, 64))
-    recogniser = DeviceRecogniser.on(network, words, torch.device("cpu"))
+    return DeviceRecogniser.on(network, words, torch.device(device))
+
+
+def small_telephone(device: str) -> tuple[Replica, DeviceRecogniser]:
+    recogniser = small_recogniser(device, 0)
     metrics = Metrics()
     engine = AcceleratedEngine(
         ReplicaRunner(3, recogniser),
@@ -292,9 +324,9 @@ def small_telephone(tmp_path: Path) -> tuple[Replica, DeviceRecogniser]:
 
 
 async def test_memory_that_ends_refuses_new_calls_and_keeps_live_ones(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    replica, recogniser = small_telephone(tmp_path)
+    replica, recogniser = small_telephone(device)
     encoder = recogniser.model.encoder.forward
 
     def narrow(samples: torch.Tensor, lengths: list[int]) -> object:
@@ -318,9 +350,9 @@ async def test_memory_that_ends_refuses_new_calls_and_keeps_live_ones(
 
 
 async def test_batches_that_fail_for_the_device_lose_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    replica, recogniser = small_telephone(tmp_path)
+    replica, recogniser = small_telephone(device)
 
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("CUDA error: device lost")
@@ -340,23 +372,60 @@ async def test_batches_that_fail_for_the_device_lose_it(
         assert await good.until(Closed) == Closed(1, Reason.DEVICE_LOST, "the device is lost")
 
 
-def test_a_batch_says_what_each_says_alone() -> None:
-    torch.manual_seed(1)
-    words = Vocabulary([f"\u2581w{number}".encode() for number in range(64)])
-    network = Moonshine(Dimensions(32, 64, 2, 1, 1, 64))
-    recogniser = DeviceRecogniser.on(network, words, torch.device("cpu"))
+def syllables(counts: Sequence[int]) -> list[NDArray[np.float32]]:
     rng = np.random.default_rng(0)
     envelope = np.repeat(rng.uniform(0.02, 1.0, 40), 800)
-    batch = [
-        (rng.normal(0, 0.2, count) * envelope[:count]).astype(np.float32)
-        for count in (32000, 26000, 30000)
-    ]
+    return [(rng.normal(0, 0.2, count) * envelope[:count]).astype(np.float32) for count in counts]
+
+
+def test_a_batch_says_what_each_says_alone(device: str, exact: Callable[[], None]) -> None:
+    recogniser = small_recogniser(device, 1)
+    exact()
+    batch = syllables((32000, 26000, 30000))
     judged = recogniser.transcribe(
         batch, judge=lambda frames, lengths: [float(len(one)) for one in frames]
     )
     alone = [recogniser.transcribe([one])[0] for one in batch]
     assert [one.text for one in judged] == [one.text for one in alone]
     assert [one.end_probability for one in judged] == [len(f) for f in recogniser.encode(batch)]
+
+
+@pytest.mark.gpu
+def test_the_telephone_model_says_on_a_gpu_what_it_says_on_a_cpu(
+    exact: Callable[[], None],
+) -> None:
+    both = [small_recogniser(device, 1) for device in ("cpu", "cuda")]
+    exact()
+    batch = syllables((32000, 26000, 30000, 8000))
+    here, there = (recogniser.transcribe(batch) for recogniser in both)
+    assert [one.text for one in there] == [one.text for one in here]
+    assert any(one.text for one in here)
+    seen = [recogniser.encode(batch) for recogniser in both]
+    for expected, found in zip(*seen, strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-3)
+    assert both[1].is_alive()
+    assert both[1].shortages == 0
+
+
+@pytest.mark.gpu
+def test_memory_of_a_gpu_that_ends_halves_the_batch(exact: Callable[[], None]) -> None:
+    device = torch.device("cuda", 0)
+    recogniser = small_recogniser("cuda:0", 1)
+    exact()
+    batch = syllables((32000,)) * 512
+    held = torch.cuda.memory_allocated(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    whole = [one.text for one in recogniser.transcribe(batch)]
+    needed = torch.cuda.max_memory_allocated(device) - held
+    torch.cuda.empty_cache()
+    most = torch.cuda.memory_reserved(device) + needed // 2
+    share = most / torch.cuda.mem_get_info(device)[1]
+    torch.cuda.set_per_process_memory_fraction(share, device)
+    try:
+        assert [one.text for one in recogniser.transcribe(batch)] == whole
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0, device)
+    assert recogniser.shortages > 0
 
 
 # ---------------------------------------------------------------- mistakes

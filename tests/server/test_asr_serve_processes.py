@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from devices import DEVICES
 from fakes import LoudnessVad
 from prometheus_client import CollectorRegistry
 from server.replicas import Caller, eventually
@@ -27,9 +28,9 @@ TOKEN = "a-secret-of-this-test"
 CHUNK = 160
 
 
-@pytest.fixture
+@pytest.fixture(params=DEVICES)
 async def processes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[dict[str, Keeper]]:
     """Two of them, by URL, as a cluster's actors keep them."""
     monkeypatch.chdir(tmp_path)
@@ -40,6 +41,7 @@ async def processes(
         "PYTHONPATH": str(Path(__file__).parents[2]),  # also where it is not installed
     }
     arguments = ["--port", "0", "--threads", "1", "--max-streams", "3"]
+    arguments += ["--device", str(request.param)]
     starting = [asyncio.to_thread(Keeper, arguments, added) for _ in range(2)]
     keepers = await asyncio.gather(*starting)
     try:
