@@ -64,7 +64,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     options, unknown = parser.parse_known_args(arguments)
     if unknown:
         asked: Parser = options.parser
-        asked.refuse_unknown(unknown)
+        if unknown := asked.take_late(options, unknown):
+            asked.refuse_unknown(unknown)
     from voicebot.monitoring.logs import configure_logging
 
     # First of all: libraries (Pipecat) greet on stderr when they are imported.

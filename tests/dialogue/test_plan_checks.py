@@ -331,7 +331,7 @@ def test_whole_plans(tmp_path: Path, text: str, expected: str) -> None:
 
 
 def test_service_functions_are_looked_up_unrun(tmp_path: Path) -> None:
-    (tmp_path / "shop.py").write_text("raise SystemExit\ndef price(): ...\n")
+    (tmp_path / "shop.py").write_text("raise SystemExit\ndef price(size): ...\n")
     plan = GOOD.replace('{webhook: "https://shop.example/price"}', '{python: "shop:prise"}')
     assert problems(tmp_path, plan) == [
         f"p.yaml:3: service 'price': {tmp_path}/shop.py has no function 'prise'; "

@@ -20,7 +20,7 @@ from pydantic_core import ErrorDetails
 
 from voicebot.dialogue.schema import Keys, PlanKeys
 from voicebot.dialogue.source import Key, Source
-from voicebot.dialogue.translating import localised
+from voicebot.dialogue.translating import DEFAULT, LANGUAGE, localised
 
 MAX_ROUNDS = 20
 
@@ -67,7 +67,15 @@ def check_source(
 
     `language`: with the texts of this one of its languages; default: its own.
     """
-    from voicebot.dialogue import checks_words, meaning, phrasing, routes, waiting
+    from voicebot.dialogue import (
+        checks_calls,
+        checks_sense,
+        checks_words,
+        meaning,
+        phrasing,
+        routes,
+        waiting,
+    )
 
     if not isinstance(source.data, dict):
         return None
@@ -78,9 +86,12 @@ def check_source(
         return None
     meaning.check(checker, keys)
     phrasing.check(checker, keys)
+    checks_calls.check(checker, keys)
+    checks_sense.check_conditions(checker, keys)
     if pattern_problem is not None:
         phrasing.check_patterns(checker, keys, pattern_problem)
         checks_words.check(checker, keys)
+        checks_sense.check(checker, keys)
     routes.check(checker, keys)
     waiting.check(checker, keys)
     return keys
@@ -162,7 +173,16 @@ def _report_detail(checker: Checker, detail: ErrorDetails) -> None:
     checker.broken.add(at)
     kind = detail["type"]
     name = str(loc[-1]) if loc else ""
-    if kind == "extra_forbidden":
+    if spoken := _languages_at(checker, at, kind):
+        declared = ", ".join(f"{language}: {{}}" for language in spoken)
+        checker.report(
+            at[:-1] if kind == "extra_forbidden" else at,
+            f"a text for each language; declare them in the plan, languages: {{{declared}}}",
+        )
+    elif len(loc) > 1 and loc[-2] == "universals" and kind == "model_type":
+        hint = f"; the answer itself is 'help: {detail['input']}'" if name == "help" else ""
+        checker.report(loc, f"'{name}' takes keys here, such as {{prompt: ...}}{hint}")
+    elif kind == "extra_forbidden":
         options = key_names(loc[:-1])
         near = difflib.get_close_matches(name, options, n=1, cutoff=0.6)
         checker.broken |= {(*at[:-1], option) for option in near}
@@ -175,6 +195,20 @@ def _report_detail(checker: Checker, detail: ErrorDetails) -> None:
         checker.report(loc, f"'{name}' is a key of forms; indent it further, below its form")
     else:
         checker.report(loc, _value_message(name, detail))
+
+
+def _languages_at(checker: Checker, at: Key, kind: str) -> list[str]:
+    """The languages of `{en: ..., es: ...}`, where a plan without languages has such a text."""
+    data = checker.data
+    if not isinstance(data, dict) or "languages" in data or not at:
+        return []
+    value: Any = data
+    for part in at[:-1] if kind == "extra_forbidden" else at:
+        value = value[part]
+    if not isinstance(value, dict) or str(data.get("language", DEFAULT)) not in value:
+        return []
+    names = [str(name) for name in value]
+    return names if all(map(LANGUAGE.fullmatch, names)) else []
 
 
 def _key_message(name: str, detail: ErrorDetails) -> str:

@@ -43,7 +43,7 @@ from voicebot.dialogue.schema_prompts import (
 )
 from voicebot.dialogue.schema_settings import Confirm, Dtmf, Inherited, TimeoutKeys
 from voicebot.dialogue.schema_steps import Step, Steps, Voicemail
-from voicebot.dialogue.short_forms import DtmfKey, Duration, Phrases, Silence, Text
+from voicebot.dialogue.short_forms import DtmfKey, Patience, Phrases, Silence, Text
 from voicebot.events import SlotType
 
 __all__ = [
@@ -93,7 +93,7 @@ class Service(Keys):
         pattern=r"^https?://[^\s/]+",
         description="URL that gets the arguments by POST, as JSON",
     )
-    timeout: Duration | None = Field(
+    timeout: Patience | None = Field(
         None, description="how long it may take; default: the server's setting"
     )
     retries: int | None = Field(

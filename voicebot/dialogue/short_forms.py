@@ -222,6 +222,11 @@ def _ranges(value: object) -> list[tuple[int, int]]:
             if match
             else (0, 0)
         )
+        if match is not None and end < start <= MINUTES:
+            raise ValueError(
+                f"{text!r} goes past midnight; write {match[1]}:{match[2]}-24:00 for the one day "
+                f"and 0:00-{match[3]}:{match[4]} for the next"
+            )
         if match is None or not start < end <= MINUTES:
             raise ValueError(
                 f"{text!r} are no hours; write 9:00-17:00 (up to 24:00), a list of them, or closed"

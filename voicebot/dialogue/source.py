@@ -15,6 +15,8 @@ import yaml
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 40
 MAX_VALUES = 20_000
+SCENARIOS = ".test.yaml"
+"""Files of scenarios are named so."""
 
 Key = tuple[str | int, ...]
 """Where a value stands: keys and list positions from the top."""
@@ -79,7 +81,9 @@ def parse_source(text: str, source: Source) -> Source:
         _check_size(text)
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         if root is None:
-            raise _Refused(1, "the file is empty; a plan begins with 'forms:'")
+            raise _Refused(
+                1, f"the file is empty; {_owner(source)} begins with {_first_key(source)}"
+            )
         source.data = _Builder(source).build(root, (), 0)
     except _Refused as refused:
         source.problems.append(Problem(source.path, refused.line, str(refused)))
@@ -88,8 +92,18 @@ def parse_source(text: str, source: Source) -> Source:
     except RecursionError:
         source.problems.append(Problem(source.path, 1, f"nested deeper than {MAX_DEPTH} levels"))
     if not source.problems and not isinstance(source.data, dict):
-        source.report((), "a plan is a mapping of keys; it begins with 'forms:'")
+        source.report(
+            (), f"{_owner(source)} is a mapping of keys; it begins with {_first_key(source)}"
+        )
     return source
+
+
+def _owner(source: Source) -> str:
+    return "a file of scenarios" if source.path.endswith(SCENARIOS) else "a plan"
+
+
+def _first_key(source: Source) -> str:
+    return "'scenarios:'" if source.path.endswith(SCENARIOS) else "'forms:'"
 
 
 def _read_text(source: Source, path: Path) -> str | None:

@@ -7,7 +7,7 @@ import re
 from voicebot.dialogue.source import Key, Source
 
 DEFAULT = "en"
-_CODE = re.compile(r"[a-z]{2,3}(-[A-Za-z]{2,4})?")
+LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z]{2,4})?")
 
 
 def localised(source: Source, language: str | None = None) -> object:
@@ -36,7 +36,7 @@ def _localise(
         ]
     if not isinstance(value, dict):
         return value
-    if own in value and all(map(_is_text, value.values())) and all(map(_CODE.fullmatch, value)):
+    if own in value and all(map(_is_text, value.values())) and all(map(LANGUAGE.fullmatch, value)):
         for unknown in sorted(set(value) - languages):
             source.report(key, f"unknown language '{unknown}'; declare it under 'languages:'")
         if chosen not in value:

@@ -15,7 +15,7 @@ from voicebot.dialogue import phrasing, short_forms
 from voicebot.dialogue.checks import did_you_mean
 from voicebot.dialogue.plan import Plan, Problem, load_plan
 from voicebot.dialogue.source import Key, Source, read_source
-from voicebot.errors import PlanError
+from voicebot.errors import PlanError, VoicebotError
 from voicebot.server.scenarios import (
     EXPECTED,
     INPUTS,
@@ -34,6 +34,7 @@ def load_suite(path: Path, plan: Path | None = None) -> Suite:
     """Read a file of scenarios; PlanError names the first mistake."""
     suite, problems = read_suite(path, plan)
     if suite is None:
+        problems = [problem for problem in problems if not problem.is_warning]
         more = f" (and {len(problems) - 1} more: voicebot check {path})" if problems[1:] else ""
         raise PlanError(f"{problems[0]}{more}")
     return suite
@@ -45,7 +46,8 @@ def read_suite(path: Path, plan: Path | None = None) -> tuple[Suite | None, list
     reader = _Reader(source, path)
     suite = reader.suite(plan) if isinstance(source.data, dict) and not source.problems else None
     problems = sorted(set(source.problems), key=lambda problem: (problem.line, problem.message))
-    return (None if problems else suite), problems
+    has_errors = any(not problem.is_warning for problem in problems)
+    return (None if has_errors else suite), problems
 
 
 class _Reader:
@@ -96,6 +98,8 @@ class _Reader:
         read = tuple(self._turn((*at, index), turn) for index, turn in enumerate(turns))
         self._check_course(at, read)
         services = {**self._replies((), common), **self._replies(key, value)}
+        is_spoken = value.get("spoken") is True or any(turn.kind == "audio" for turn in read)
+        self._check_measured(at, read, is_spoken=is_spoken)
         return Scenario(
             name=name,
             path=self._path,
@@ -106,7 +110,7 @@ class _Reader:
             services=services,
             model=self._model(key, value),
             voice=self._text(key, value, "voice") or self._text((), common, "voice"),
-            is_spoken=value.get("spoken") is True or any(turn.kind == "audio" for turn in read),
+            is_spoken=is_spoken,
         )
 
     def _check_course(self, key: Key, turns: tuple[Turn, ...]) -> None:
@@ -115,6 +119,17 @@ class _Reader:
                 what = "the caller hung up" if turn.kind == "hangup" else "the call has ended"
                 self._report((*key, index + 1), f"a turn after {what}; remove one of them")
                 return
+
+    def _check_measured(self, key: Key, turns: tuple[Turn, ...], *, is_spoken: bool) -> None:
+        """A typed call takes no time that a caller would notice."""
+        for index, turn in enumerate(turns if not is_spoken else ()):
+            if "within_ms" in turn.expected:
+                self._source.report(
+                    (*key, index, "within_ms"),
+                    f"scenario '{key[1]}': 'within_ms' is not measured in typed runs; add "
+                    "'spoken: true'",
+                    is_warning=True,
+                )
 
     def _turn(self, key: Key, value: object) -> Turn:
         line = self._source.line(key)
@@ -149,7 +164,20 @@ class _Reader:
             self._report((*key, kind), f"'{''.join(wrong)}' in 'keys': keys are 0-9, *, # and A-D")
         elif kind == "audio" and not (self._path.parent / text).is_file():
             self._report((*key, kind), f"'audio': {self._path.parent / text} does not exist")
+        elif kind == "audio":
+            self._check_audio((*key, kind), self._path.parent / text)
         return text.upper() if kind == "keys" else text
+
+    def _check_audio(self, key: Key, path: Path) -> None:
+        from voicebot.audio.files import read_mulaw  # numpy and more, which few scenarios need
+
+        try:
+            has_sound = bool(read_mulaw(path))
+        except VoicebotError as error:
+            self._report(key, f"'audio': {' '.join(str(error).split())}")
+        else:
+            if not has_sound:
+                self._report(key, f"'audio': {path} holds no sound")
 
     def _over(self, key: Key, value: Mapping[str, Any]) -> int | None:
         if "over" not in value:

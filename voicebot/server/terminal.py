@@ -37,6 +37,19 @@ class Parser(argparse.ArgumentParser):
             message = f"{message.partition(': ')[2]} is missing"
         raise UserMistake(f"{self._command()}{message}; see {self.prog} --help")
 
+    def take_late(self, options: argparse.Namespace, words: list[str]) -> list[str]:
+        """Words behind options that belong to a list before them ("test PLAN --json NAME"), which
+        argparse leaves over; returns those that do not."""
+        lists = [a for a in self._actions if not a.option_strings and a.nargs in {"*", "+"}]
+        if not lists:
+            return words
+        late = [word for word in words if not word.startswith("-")]
+        action = lists[0]
+        make = action.type if callable(action.type) else str
+        known = list(getattr(options, action.dest) or [])
+        setattr(options, action.dest, [*known, *(make(word) for word in late)])
+        return [word for word in words if word.startswith("-")]
+
     def refuse_unknown(self, words: list[str]) -> NoReturn:
         """What was left over when everything known was taken."""
         options = [option for action in self._actions for option in action.option_strings]
