@@ -10,15 +10,17 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from voicebot.audio.files import read_audio
 from voicebot.engine.runner import Runner
-from voicebot.errors import UserMistake
-from voicebot.evaluation import asr, asr_corpus, asr_latency, asr_silence
+from voicebot.errors import AudioFileError, UserMistake
+from voicebot.evaluation import asr, asr_corpus, asr_latency, asr_origin, asr_silence
 from voicebot.evaluation.asr_hearing import Ear
 from voicebot.evaluation.asr_result import AsrResult, reliability
 from voicebot.evaluation.asr_score import align, bootstrap, brier, compare, is_same, normalised
 from voicebot.events import Alternative, Hypothesis, Word
 
 pytestmark = pytest.mark.unit
+AUDIO = Path(__file__).parents[2].parent / "shared" / "audio"
 
 
 # ---------------------------------------------------------------- words
@@ -201,18 +203,95 @@ def test_invented_words_are_counted(folder: Path, monkeypatch: pytest.MonkeyPatc
     assert found["hallucinated_texts"]["music"] == ["Thank you."] * asr_silence.QUICK_PIECES
 
 
-def test_parts_may_be_missing_and_what_training_saw_is_known(tmp_path: Path) -> None:
+def test_parts_may_be_missing_and_what_training_saw_is_known_by_its_sound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     with pytest.raises(UserMistake, match="holds no recordings"):
         asr_corpus.load(tmp_path)
     record(tmp_path / "digits" / "7_nobody_0.flac", 15)
-    record(tmp_path / "digits" / "7_jackson_0.flac", 15)  # a speaker of the training part
-    record(tmp_path / "digits" / "7_george_0.flac", 15)  # held out
-    everything = asr_corpus.load(tmp_path).items
-    assert {item.group: item.is_known for item in everything} == {
-        "nobody": False, "jackson": True, "george": False
+    record(tmp_path / "digits" / "7_jackson_0.flac", 16)  # a speaker of the training part
+    record(tmp_path / "digits" / "8_jackson_0.flac", 17)
+    record(tmp_path / "digits" / "7_george_0.flac", 18)  # held out
+    record(tmp_path / "digits" / "7_renamed_0.flac", 19)
+
+    def known() -> dict[str, bool]:
+        items = asr_corpus.load(tmp_path).items
+        return {item.path.stem: item.is_known for item in items}
+
+    # A namesake of somebody whom training heard.
+    assert not any(known().values())
+    ours = [("digits", "jackson", "7_jackson_0"), ("digits", "george", "7_george_0")]
+    ours += [("phone_calls", "00000", "7_renamed_0")]
+    paths = [(corpus, group, tmp_path / "digits" / f"{stem}.flac") for corpus, group, stem in ours]
+    file = tmp_path / "origin.json"
+    file.write_text(json.dumps(asr_origin.collect(paths)))
+    monkeypatch.setattr(asr_origin, "FILE", file)
+    asr_origin._known.cache_clear()
+    request.addfinalizer(asr_origin._known.cache_clear)
+    assert {stem for stem, is_known in known().items() if is_known} == {
+        "7_jackson_0", "8_jackson_0", "7_renamed_0"
     }  # fmt: skip
     assert len(asr_corpus.load(tmp_path, held_out=True).items) == 2
     assert len(asr_corpus.load(tmp_path, limit=1).items) == 1
+
+
+@pytest.mark.recordings
+def test_our_recordings_are_known_by_their_sound(tmp_path: Path) -> None:
+    if not AUDIO.is_dir():
+        pytest.skip("no recordings")
+    for corpus, reader in asr_corpus._READERS.items():
+        for item, problem in asr_corpus._examined(corpus, list(reader(AUDIO))[::40]):
+            assert item.is_known == asr_corpus.is_trained(corpus, item.group), item
+            assert not problem
+    found = next(iter(asr_corpus._digits(AUDIO)))
+    samples, rate = sf.read(found.path)
+    for sound, stem, is_ours in (
+        (samples, "9_nobody_0", True),  # renamed
+        (samples + 1e-3, found.path.stem, True),  # converted with losses
+        (samples + 1e-3, "9_nobody_0", False),
+    ):
+        sf.write(tmp_path / f"{stem}.wav", sound, rate)
+        origin = asr_origin.examine(tmp_path / f"{stem}.wav").origin
+        assert origin == (asr_origin.Origin("digits", found.group) if is_ours else None)
+
+
+def test_a_broken_recording_is_named_counted_and_left_out(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cut = folder / "phone_calls" / "s2" / "a.wav"
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+    (folder / "digits" / "7_nobody_0.flac").write_bytes(b"fLaC")
+    whole = folder / "digits" / "2_nobody_0.flac"
+    monkeypatch.setattr(asr, "read_audio", lambda path: _damaged(path, whole))
+    found = measured(folder, monkeypatch, quick=True).as_dict()
+    assert found["left_out"] == {"phone_sentences": 3, "digits": 2}
+    assert found["sets"]["phone_sentences"]["recordings"] == 1
+    errors = capsys.readouterr().err.splitlines()
+    assert [Path(line.split(": ")[1]).name for line in errors] == [
+        "a.wav", "7_nobody_0.flac", "2_nobody_0.flac"
+    ]  # fmt: skip
+    assert all(line.endswith("left out") for line in errors)
+
+
+def _damaged(path: Path, damaged: Path) -> tuple[np.ndarray, int]:
+    """One whose header and end are whole, but not what is between."""
+    if path == damaged:
+        raise AudioFileError(f"{path}: is not readable audio")
+    return read_audio(path)
+
+
+def test_where_nothing_can_be_read_that_is_said(tmp_path: Path) -> None:
+    (tmp_path / "digits").mkdir()
+    (tmp_path / "digits" / "7_nobody_0.flac").write_bytes(b"")
+    with pytest.raises(UserMistake, match=r"can be read.*7_nobody_0"):
+        asr_corpus.load(tmp_path)
+
+
+def test_what_is_no_text_in_a_line_is_one_line(folder: Path) -> None:
+    row = {"file": "s1/a.wav", "kind": "name", "session": ["a"], "text": "ann"}
+    (folder / "phone_calls" / "transcripts.jsonl").write_text(json.dumps(row))
+    with pytest.raises(UserMistake, match=r's1/a\.wav: its session is \["a"\]'):
+        asr_corpus.load(folder)
 
 
 def test_what_a_line_leaves_open_is_nothing_said(folder: Path) -> None:

@@ -9,6 +9,8 @@ import pytest
 import soundfile as sf
 
 from voicebot.errors import UserMistake
+from voicebot.evaluation import end_of_turn_calls
+from voicebot.evaluation.asr_origin import Examined, Origin
 from voicebot.evaluation.end_of_turn import Judged, as_shipped, decided_ms, outcomes, sweep
 from voicebot.evaluation.end_of_turn_calls import (
     TAIL_SAMPLES,
@@ -143,20 +145,33 @@ def row(name: str, session: str, kind: str = "sentence", said: str = "hi") -> di
     return {"file": name, "session": session, "kind": kind, "transcription": said}
 
 
-def test_only_what_the_model_has_not_seen_is_read(tmp_path: Path) -> None:
-    seen = min(trained_on())
+def known_as(monkeypatch: pytest.MonkeyPatch, name: str, session: str) -> None:
+    ours = Examined(Origin("phone_calls", session))
+    monkeypatch.setattr(
+        end_of_turn_calls, "examine", lambda path: ours if path.name == name else Examined()
+    )
+
+
+def test_only_what_the_model_has_not_seen_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known_as(monkeypatch, "b.wav", min(trained_on()))
     rows = [
         row("a.wav", "never heard of"),
-        row("b.wav", seen),
+        row("b.wav", "renamed"),
+        row("e.wav", min(trained_on())),  # another's session of that name
         row("c.wav", "never heard of", kind="keyword"),
         row("d.wav", "never heard of", said="hi [voices]"),
     ]
     found, is_held_out = read(corpus(tmp_path, rows), None)
-    assert [recording.name for recording in found] == ["never heard of"]
+    assert [recording.name for recording in found] == ["never heard of", min(trained_on())]
     assert is_held_out
 
 
-def test_where_all_was_seen_all_is_read_and_that_is_told(tmp_path: Path) -> None:
+def test_where_all_was_seen_all_is_read_and_that_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known_as(monkeypatch, "b.wav", min(trained_on()))
     found, is_held_out = read(corpus(tmp_path, [row("b.wav", min(trained_on()))]), None)
     assert len(found) == 1
     assert not is_held_out

@@ -20,6 +20,7 @@ from voicebot.engine.runner import Result, Runner
 from voicebot.engine.scheduler import Job
 from voicebot.errors import UserMistake
 from voicebot.evaluation import (
+    turns_corpus,
     turns_digits,
     turns_floor,
     turns_keys,
@@ -293,7 +294,10 @@ def test_the_corpus_is_read_as_it_is_laid_out(corpus: Corpus) -> None:
     assert corpus.order_values == {"coffeeDrink": ("latte",), "size": ("large",)}
 
 
-def test_digits_come_from_speakers_that_training_never_heard(folder: Path, tmp_path: Path) -> None:
+def test_digits_come_from_speakers_that_training_never_heard(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns_corpus, "was_heard", lambda path: path.name[2:] == "jackson_0.flac")
     digits = tmp_path / "digits"
     digits.mkdir()
     for path in (folder / "digits").glob("*_anna_*.flac"):

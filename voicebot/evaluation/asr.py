@@ -25,7 +25,7 @@ Keys of --json (rates are shares of 1, times ms; null where nothing was measured
       grammar_brier                   of the confidence with the expectation
       by                              {trait: {value: {recordings, words, wer, accuracy}}}
       of barista, whose words are not known, `wer` is the share of slot words that are missing
-    left_out            set -> unclear or broken off, not measured
+    left_out            set -> unclear, broken off or no readable audio, not measured
     brier_words, brier_utterances     over all sets; an utterance's by sets, not by recordings
     reliability         {words, utterances}: [[mean confidence, share right, count], ...]
     rtf                 CPU seconds per second of audio, one pass with a beam, one thread
@@ -44,6 +44,7 @@ Keys of --json (rates are shares of 1, times ms; null where nothing was measured
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -52,7 +53,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voicebot.audio.files import read_audio
-from voicebot.errors import AudioFileError, UserMistake
+from voicebot.errors import AudioFileError
 from voicebot.evaluation import asr_latency, asr_silence
 from voicebot.evaluation.asr_corpus import SHORT, Item, Recordings, load
 from voicebot.evaluation.asr_hearing import Ear, over_telephone
@@ -72,6 +73,7 @@ from voicebot.nlu.interpreter import interpret
 if TYPE_CHECKING:
     from voicebot.asr.recogniser import Recogniser
     from voicebot.engine.runner import Runner
+    from voicebot.evaluation.asr_hearing import Signal
 
 QUICK = 30
 """Recordings of each set."""
@@ -81,6 +83,10 @@ TODAY = date(2026, 1, 5)
 KEYWORD_SHARE = 0.03
 """What fewer callers than this said as keyword is a slip, not one of the keywords."""
 Tell = Callable[[str], None]
+
+
+def _on_stderr(text: str) -> None:
+    print(f"voicebot: {text}", file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +104,16 @@ def run(
     held_out: bool = False,
     quick: bool = False,
     tell: Tell = lambda _: None,
+    warn: Tell = _on_stderr,
     make: Callable[[int, Recogniser], Runner] = make_runner,
 ) -> AsrResult:
-    """Everything, a quarter of an hour of CPU on shared/audio; `quick`: a part, about a minute."""
+    """Everything, a quarter of an hour of CPU on shared/audio; `quick`: a part, about a minute.
+
+    `warn` is given a line for every file that cannot be read; it is left out.
+    """
     recordings = load(directory, held_out=held_out, limit=QUICK if quick else None)
+    for problem in recordings.problems:
+        warn(f"{problem}; left out")
     ear, guided = Ear(recogniser), Ear(recogniser)
     asked = _asked(recordings)
     heard: list[Heard] = []
@@ -109,20 +121,29 @@ def run(
         items = recordings.of(name)
         for begin in range(0, len(items), AT_ONCE):
             tell(f"{name}: {begin} of {len(items)}")
-            some = items[begin : begin + AT_ONCE]
-            heard += _heard(some, ear, guided, asked.get(name))
+            some = [_read(item) for item in items[begin : begin + AT_ONCE]]
+            for problem in (one for one in some if isinstance(one, str)):
+                warn(f"{problem}; left out")
+                recordings.left_out[name] = recordings.left_out.get(name, 0) + 1
+            whole = [one for one in some if not isinstance(one, str)]
+            heard += _heard(whole, ear, guided, asked.get(name))
     tell("sounds in which nobody speaks")
     invented = _invented(directory, recogniser, quick=quick)
     load_of_calls = asr_latency.measure(
-        lambda slots: make(slots, recogniser), _talk(recordings), quick=quick, tell=tell
+        lambda slots: make(slots, recogniser),
+        _talk([one.item for one in heard]),
+        quick=quick,
+        tell=tell,
     )
     return AsrResult(
         heard, recordings.left_out, ear.audio_s, ear.cpu_s, load_of_calls, invented, held_out
     )
 
 
-def _heard(items: Sequence[Item], ear: Ear, guided: Ear, asked: _Asked | None) -> list[Heard]:
-    audio = [over_telephone(*_read(item.path)) for item in items]
+def _heard(
+    recorded: Sequence[tuple[Item, Signal]], ear: Ear, guided: Ear, asked: _Asked | None
+) -> list[Heard]:
+    items, audio = [item for item, _ in recorded], [samples for _, samples in recorded]
     free = ear.hear(audio)
     if asked is None:
         return [_scored(item, hypothesis) for item, hypothesis in zip(items, free, strict=True)]
@@ -177,12 +198,13 @@ def _one(slot: SlotSpec) -> Expectation:
     return Expectation(state="evaluation", slots=(slot,), focus=slot.name)
 
 
-def _talk(recordings: Recordings) -> list[Item]:
+def _talk(recordings: Sequence[Item]) -> list[Item]:
     """What callers say for the latency: sentences and keywords of telephone calls, or what else
     there is; unseen ones where there are enough."""
-    preferred = recordings.of("phone_sentences") + recordings.of("phone_keywords")
-    items = preferred or [item for item in recordings.items if item.set_name not in SHORT]
-    items = items or list(recordings.items)
+    sets = ("phone_sentences", "phone_keywords")
+    preferred = [item for name in sets for item in recordings if item.set_name == name]
+    items = preferred or [item for item in recordings if item.set_name not in SHORT]
+    items = items or list(recordings)
     unseen = [item for item in items if not item.is_known]
     return unseen if len(unseen) >= 20 else items
 
@@ -199,8 +221,9 @@ def _invented(
     return found
 
 
-def _read(path: Path) -> tuple[asr_silence.Signal, int]:
+def _read(item: Item) -> tuple[Item, Signal] | str:
+    """The recording as the telephone carries it, or what is wrong with it."""
     try:
-        return read_audio(path)
+        return item, over_telephone(*read_audio(item.path))
     except AudioFileError as error:
-        raise UserMistake(str(error)) from None
+        return str(error)

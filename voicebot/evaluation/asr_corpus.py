@@ -6,8 +6,10 @@
     alphanumeric/WORD_SPEAKER_...flac   isolated letters and digits
     barista/labels.json                 orders of which only the slots' words are known
 
-Any of them may be missing. Recordings marked `unclear`, or whose transcript breaks off inside of a
-word ("op-"), are counted and left out: nobody can say what would be right.
+Any of them may be missing. Files that are cut off or no audio are named, counted and left out.
+What training saw is known by its sound (asr_origin): others count their sessions from 00000 too.
+Recordings marked `unclear`, or whose transcript breaks off inside of a word ("op-"), are counted
+and left out: nobody can say what would be right.
 """
 
 from __future__ import annotations
@@ -15,13 +17,14 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from voicebot.errors import UserMistake
+from voicebot.evaluation.asr_origin import examine
 from voicebot.evaluation.asr_score import normalised
 from voicebot.evaluation.turns_files import read_labels, read_rows
 
@@ -54,10 +57,12 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Recordings:
-    """`left_out`: set -> how many were unclear or broke off."""
+    """`left_out`: set -> how many were unclear, broke off or could not be read; `problems` says of
+    each of the last in one line what is wrong with it."""
 
     items: tuple[Item, ...]
-    left_out: Mapping[str, int]
+    left_out: dict[str, int]
+    problems: tuple[str, ...] = ()
 
     def of(self, set_name: str) -> list[Item]:
         """Those of one set."""
@@ -71,20 +76,42 @@ def load(directory: Path, *, held_out: bool = False, limit: int | None = None) -
     """
     left_out: dict[str, int] = {}
     items: list[Item] = []
-    for reader in (_phone_calls, _read_sentences, _digits, _alphanumeric, _barista):
-        for item in reader(directory):
+    problems: list[str] = []
+    for corpus, reader in _READERS.items():
+        for item, problem in _examined(corpus, list(reader(directory))):
             if held_out and item.is_known:
                 continue
-            if item.text or item.slot_words:
+            if problem:
+                problems.append(problem)
+            elif item.text or item.slot_words:
                 items.append(item)
-            else:
-                left_out[item.set_name] = left_out.get(item.set_name, 0) + 1
+                continue
+            left_out[item.set_name] = left_out.get(item.set_name, 0) + 1
+    if not items and problems:
+        raise UserMistake(f"eval asr: no recording of {directory} can be read; {problems[0]}")
     if not items:
         raise UserMistake(
             f"eval asr: {directory} holds no recordings of phone_calls, read_sentences, digits, "
             "alphanumeric or barista" + (" that no training saw" if held_out else "")
         )
-    return Recordings(tuple(_limited(items, limit)), left_out)
+    return Recordings(tuple(_limited(items, limit)), left_out, tuple(problems))
+
+
+def _examined(corpus: str, items: Sequence[Item]) -> Iterator[tuple[Item, str]]:
+    """Each with `is_known` and what is wrong with its file. Where one recording of a session or
+    speaker that training saw is here, all of that name are theirs."""
+    examined = [examine(item.path) for item in items]
+    seen = [
+        one.origin is not None and is_trained(one.origin.corpus, one.origin.group)
+        for one in examined
+    ]
+    known = {item.group for item, is_seen in zip(items, seen, strict=True) if is_seen}
+    for item, one, is_seen in zip(items, examined, seen, strict=True):
+        if is_seen or (item.group in known and is_trained(corpus, item.group)):
+            traits = {key: value for key, value in item.traits.items() if key != "caller"}
+            yield replace(item, traits=traits, is_known=True), one.problem
+        else:
+            yield item, one.problem
 
 
 def _limited(items: Sequence[Item], limit: int | None) -> Iterator[Item]:
@@ -106,8 +133,14 @@ def trained_groups() -> Mapping[str, frozenset[str]]:
 
 
 def is_trained(corpus: str, group: str) -> bool:
-    """Whether training saw that session, speaker or file."""
+    """Whether training saw that session, speaker or file of our collection of that name."""
     return group in trained_groups().get(corpus, frozenset())
+
+
+def was_heard(path: Path) -> bool:
+    """Whether a recording is one that training saw, whatever it is called."""
+    origin = examine(path).origin
+    return origin is not None and is_trained(origin.corpus, origin.group)
 
 
 def _rows(index: Path) -> list[dict[str, Any]]:
@@ -116,8 +149,10 @@ def _rows(index: Path) -> list[dict[str, Any]]:
 
 
 def _told(row: Mapping[str, Any], key: str, otherwise: str = "") -> str:
-    """What a line says; null is nothing."""
+    """What a line says; null is nothing. UserMistake for what is no text."""
     value = row.get(key)
+    if isinstance(value, list | dict):
+        raise UserMistake(f"{row['file']}: its {key} is {json.dumps(value)[:40]}; give a text")
     return otherwise if value is None else str(value)
 
 
@@ -130,19 +165,21 @@ def _clear(row: Mapping[str, Any]) -> str:
 def _phone_calls(directory: Path) -> Iterator[Item]:
     index = directory / "phone_calls" / "transcripts.jsonl"
     rows = _rows(index)
-    names = {row.get("session"): _told(row, "text") for row in rows if row.get("kind") == "name"}
+    said = [
+        (_told(row, "session"), _told(row, "text")) for row in rows if row.get("kind") == "name"
+    ]
+    names = {session: name for session, name in said if session and name}
     for row in rows:
         session = _told(row, "session", "?")
-        is_known = is_trained("phone_calls", session)
         traits: dict[str, str] = {}
         for key in ("phone", "gender", "dialect"):
             if value := _told(row, key):
                 traits[key] = value
-        if not is_known and (name := names.get(row.get("session"))):
+        if row.get("session") is not None and (name := names.get(session)):
             met = f"{zlib.crc32(name.encode()):08x}" in trained_groups()["callers"]
             traits["caller"] = "heard in training" if met else "new"
         kind = f"phone_{_told(row, 'kind', 'sentence')}s"
-        yield Item(index.parent / row["file"], kind, session, _clear(row), traits, (), is_known)
+        yield Item(index.parent / row["file"], kind, session, _clear(row), traits)
 
 
 def _read_sentences(directory: Path) -> Iterator[Item]:
@@ -152,10 +189,7 @@ def _read_sentences(directory: Path) -> Iterator[Item]:
         traits = {"gender": gender} if (gender := _told(row, "gender")) else {}
         if isinstance(age := row.get("age"), int | float):
             traits["age"] = "child" if age < 16 else "adult"
-        known = is_trained("read_sentences", speaker)
-        yield Item(
-            index.parent / row["file"], "read_sentences", speaker, _clear(row), traits, (), known
-        )
+        yield Item(index.parent / row["file"], "read_sentences", speaker, _clear(row), traits)
 
 
 def _named(folder: Path) -> Iterator[tuple[Path, list[str]]]:
@@ -167,15 +201,14 @@ def _named(folder: Path) -> Iterator[tuple[Path, list[str]]]:
 def _digits(directory: Path) -> Iterator[Item]:
     for path, (digit, speaker, *_) in _named(directory / "digits"):
         if digit in map(str, range(10)):
-            known = is_trained("digits", speaker)
-            yield Item(path, "digits", speaker, DIGITS[int(digit)], {"speaker": speaker}, (), known)
+            yield Item(path, "digits", speaker, DIGITS[int(digit)], {"speaker": speaker})
 
 
 def _alphanumeric(directory: Path) -> Iterator[Item]:
     for path, (word, speaker, *_) in _named(directory / "alphanumeric"):
         kind = "letters" if len(word) == 1 and word.isalpha() else "spoken_digits"
         text = DIGITS[int(word)] if word in map(str, range(10)) else word.lower()
-        yield Item(path, kind, speaker, text, {}, (), is_trained("alphanumeric", speaker))
+        yield Item(path, kind, speaker, text)
 
 
 def _barista(directory: Path) -> Iterator[Item]:
@@ -186,4 +219,13 @@ def _barista(directory: Path) -> Iterator[Item]:
         slots = label.get("slots")
         if path is not None and isinstance(slots, dict):
             words = tuple(word for value in slots.values() for word in normalised(str(value)))
-            yield Item(path, "barista", stem, "", {}, words, is_trained("barista", path.stem))
+            yield Item(path, "barista", path.stem, "", {}, words)
+
+
+_READERS: Mapping[str, Callable[[Path], Iterator[Item]]] = {
+    "phone_calls": _phone_calls,
+    "read_sentences": _read_sentences,
+    "digits": _digits,
+    "alphanumeric": _alphanumeric,
+    "barista": _barista,
+}

@@ -30,6 +30,7 @@ from voicebot.audio.files import read_audio
 from voicebot.audio.pcm import to_float, to_int16
 from voicebot.audio.resample import resample
 from voicebot.errors import UserMistake
+from voicebot.evaluation.asr_origin import examine
 from voicebot.events import SAMPLE_RATE_HZ
 from voicebot.turns.end_of_turn import trained_on
 from voicebot.turns.pauses import Stretch, doubtful, stretches
@@ -96,7 +97,13 @@ def read(directory: Path, limit: int | None) -> tuple[list[Recording], bool]:
     if not files:
         raise UserMistake(f"{directory}: holds no sentences in phone_calls/ and no barista/ orders")
     seen = trained_on()
-    unseen = [file for file in files if file[1] not in seen]
+    # By the sound: others count their sessions from 00000 too.
+    origins = [examine(path).origin for _, _, path in files]
+    unseen = [
+        file
+        for file, origin in zip(files, origins, strict=True)
+        if origin is None or origin.group not in seen
+    ]
     chosen = []
     for kind in ("sentence", "order"):
         of_kind = [file for file in unseen or files if file[0] == kind]

@@ -40,7 +40,7 @@ from voicebot.audio.files import read_audio
 from voicebot.audio.resample import resample
 from voicebot.dialogue.plan import load_plan
 from voicebot.errors import AudioFileError, UserMistake
-from voicebot.evaluation.asr_corpus import is_trained
+from voicebot.evaluation.asr_corpus import was_heard
 from voicebot.evaluation.asr_hearing import RECOGNISER_HZ, Ear, over_telephone
 from voicebot.evaluation.intent_labels import Request, Requests, meaning_of
 from voicebot.evaluation.intent_result import IntentResult, Outcome
@@ -59,7 +59,6 @@ FRAME = 2048
 TODAY = date(2026, 1, 5)
 """No plan measured here asks for dates; a fixed day keeps runs alike."""
 AT_ONCE = 8
-CORPUS = "barista"
 UNHEARD_NOISE = 2 / 3
 """Training took its kitchen noise from the first two thirds of the recording."""
 
@@ -127,7 +126,7 @@ def _seed(request: Request, snr_db: float) -> int:
 
 
 def _is_known(request: Request) -> bool:
-    return is_trained(CORPUS, request.path.stem)
+    return was_heard(request.path)
 
 
 def _read(request: Request) -> Signal:

@@ -28,7 +28,7 @@ from voicebot.audio import mulaw
 from voicebot.audio.echo_path import active_rms
 from voicebot.audio.pcm import to_float
 from voicebot.errors import UserMistake
-from voicebot.evaluation.asr_corpus import is_trained
+from voicebot.evaluation.asr_corpus import was_heard
 from voicebot.evaluation.echo_corpus import speech_onset
 from voicebot.evaluation.turns_files import read_labels, read_rows, read_telephone
 from voicebot.evaluation.turns_noise import hummed_nod
@@ -177,15 +177,18 @@ def _orders(folder: Path, labels: dict[str, Any]) -> Iterator[Clip]:
 
 def _digits(folder: Path) -> dict[str, dict[str, tuple[Signal, ...]]]:
     found: dict[str, dict[str, list[Signal]]] = {}
+    heard = set()
     for path in sorted(folder.glob("*_*_*.flac")):
         digit, speaker, take = path.stem.split("_", 2)
         if take.isdigit() and int(take) < TEST_TAKES:
             samples = telephone(read_telephone(path))
+            if was_heard(path):
+                heard.add(speaker)
             found.setdefault(speaker, {}).setdefault(digit, []).append(trimmed(samples))
     whole = {s: {d: tuple(t) for d, t in of.items()} for s, of in found.items() if len(of) == 10}
     if not whole:
         raise UserMistake(f"{folder}: no speaker of all ten digits (DIGIT_SPEAKER_TAKE.flac)")
-    return {s: of for s, of in whole.items() if not is_trained("digits", s)} or whole
+    return {s: of for s, of in whole.items() if s not in heard} or whole
 
 
 def _fillers(folder: Path) -> Iterator[Clip]:
