@@ -7,7 +7,15 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from voicebot.dialogue import short_forms
-from voicebot.dialogue.schema_prompts import Keys, Name, Prompt, Variable, wrapped
+from voicebot.dialogue.schema_prompts import (
+    Keys,
+    Name,
+    Prompt,
+    Spoken,
+    Translated,
+    Variable,
+    wrapped,
+)
 from voicebot.dialogue.schema_settings import Inherited
 from voicebot.dialogue.schema_steps import Steps, Values
 from voicebot.dialogue.short_forms import DtmfKey, Patience, Phrases, Text
@@ -21,14 +29,15 @@ class ChoiceKeys(Keys):
         None, description="what callers say for it, beside the value itself"
     )
     dtmf: DtmfKey | None = Field(None, description="key for it")
-    say: Text | None = Field(None, description="how the value is spoken; default: the value")
+    say: Spoken | None = Field(None, description="how the value is spoken; default: the value")
 
 
 Choices = Annotated[
     dict[Text, ChoiceKeys],
     BeforeValidator(
         short_forms.choices,
-        json_schema_input_type=list[Text | int] | dict[Text, Text | list[Text] | ChoiceKeys | None],
+        json_schema_input_type=list[Text | int]
+        | dict[Text, Text | list[Text] | ChoiceKeys | Translated | None],
     ),
 ]
 
@@ -154,7 +163,7 @@ class FormKeys(Inherited):
         Review | None,
         BeforeValidator(
             lambda value: {"prompt": value} if isinstance(value, str) else value,
-            json_schema_input_type=Text | Review | None,
+            json_schema_input_type=Text | Review | Translated | None,
         ),
     ] = Field(None, description="question that reads all values back")
     filled: Steps | None = Field(None, description="what is done once all fields are filled")

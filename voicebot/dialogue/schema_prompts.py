@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -31,26 +31,35 @@ class Keys(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+_TRANSLATED: dict[str, Any] = {
+    "type": "object",
+    "minProperties": 1,
+    "patternProperties": {LANGUAGE_PATTERN: {"anyOf": [{"type": "string"}, {"type": "array"}]}},
+    "additionalProperties": False,
+}
+Translated = Annotated[dict[str, str | list[Any]], WithJsonSchema(_TRANSLATED)]
+"""`{en: Hello., es: Hola.}`, where a text may stand: see `translating`."""
+Spoken = Annotated[
+    Text,
+    WithJsonSchema({"anyOf": [{"type": "string", "minLength": 1, "maxLength": 2000}, _TRANSLATED]}),
+]
+"""A text, or one for each language."""
+
+
 # ---------------------------------------------------------------- short forms
 
 
-def wrapped(key: str, model: type[BaseModel]) -> BeforeValidator:
+def wrapped(key: str, model: type[BaseModel], *, is_text: bool = False) -> BeforeValidator:
+    """`value` alone for `{key: value}`; `is_text`: it may be one for each language."""
+
     def wrap(value: object) -> object:
         return {key: short_forms.key_text(value)} if isinstance(value, str | int) else value
 
-    return BeforeValidator(wrap, json_schema_input_type=str | model)
+    written = str | model | Translated if is_text else str | model
+    return BeforeValidator(wrap, json_schema_input_type=written)
 
 
 # ---------------------------------------------------------------- prompts and exits
-
-_TEXT = {
-    "anyOf": [
-        {"type": "string", "minLength": 1, "maxLength": 2000},
-        {"type": "object", "additionalProperties": {"type": "string"}},
-    ]
-}
-"""A text, or one for each language."""
-
 
 BargeIn = Annotated[
     BargeInMode | None,
@@ -58,16 +67,10 @@ BargeIn = Annotated[
 ]
 
 
-Translated = dict[Annotated[str, StringConstraints(pattern=LANGUAGE_PATTERN)], str | list[str]]
-"""`{en: Hello., es: Hola.}`, where a text may stand: see `translating`."""
-
-
 class PromptPart(Keys):
     """A part of a prompt, spoken when its condition holds."""
 
-    say: Annotated[Text, WithJsonSchema(_TEXT)] = Field(
-        description="what is spoken; may hold {{ values }} and [optional parts]"
-    )
+    say: Spoken = Field(description="what is spoken; may hold {{ values }} and [optional parts]")
     when: str | None = Field(None, description="condition under which this part is spoken")
     barge_in: BargeIn = Field(
         None, description="what may interrupt this part; default: what may interrupt here"
@@ -81,7 +84,10 @@ Prompt = Annotated[
     list[PromptPart],
     BeforeValidator(
         short_forms.say_parts,
-        json_schema_input_type=Text | PromptPart | list[Text | PromptPart] | Translated,
+        json_schema_input_type=Text
+        | PromptPart
+        | Translated
+        | list[Text | PromptPart | Translated],
     ),
 ]
 
@@ -94,7 +100,7 @@ class TransferTo(Keys):
         None, description="spoken to whoever answers, before the caller is put through"
     )
     queue: Name | None = Field(None, description="queue to wait in, instead of 'to'")
-    hold_prompt: Text = Field(
+    hold_prompt: Spoken = Field(
         "", description="spoken while waiting; {position} is the caller's place in the queue"
     )
     hold_music: Annotated[str, StringConstraints(pattern=r"^(https?://[^\s/]+.*)?$")] = Field(
@@ -142,7 +148,11 @@ class LadderEntry(Exit):
 Ladder = Annotated[
     list[LadderEntry],
     BeforeValidator(
-        short_forms.ladder, json_schema_input_type=Text | LadderEntry | list[Text | LadderEntry]
+        short_forms.ladder,
+        json_schema_input_type=Text
+        | LadderEntry
+        | Translated
+        | list[Text | LadderEntry | Translated],
     ),
 ]
 

@@ -14,6 +14,7 @@ from voicebot.dialogue.schema_prompts import (
     Name,
     Prompt,
     TransferKey,
+    Translated,
     Variable,
 )
 from voicebot.dialogue.short_forms import Expression, Patience, Silence, Text
@@ -113,6 +114,9 @@ class Step(Keys):
 
 Steps = Annotated[
     list[Step],
-    BeforeValidator(short_forms.steps, json_schema_input_type=Text | Step | list[Text | Step]),
+    BeforeValidator(
+        short_forms.steps,
+        json_schema_input_type=Text | Step | Translated | list[Text | Step | Translated],
+    ),
 ]
 Step.model_rebuild()  # it mentions Steps, which come after it

@@ -1,0 +1,124 @@
+"""The published JSON Schema calls good what `check` calls good: editors underline nothing else."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from voicebot.dialogue.plan import check, json_schema
+from voicebot.dialogue.source import Source, parse_source, read_source
+from voicebot.nlu.grammar import problem
+
+pytestmark = pytest.mark.unit
+
+SCHEMA = json_schema()
+DIALPLANS = Path(__file__).parents[2] / "dialplans"
+TYPES: dict[str, Any] = {
+    "object": dict, "array": list, "string": str, "integer": int, "number": (int, float),
+    "boolean": bool, "null": type(None),
+}  # fmt: skip
+PLAN = """\
+welcome: {en: Hi., es: Hola.}
+languages: {en: {phrases: English}, es: {phrases: español}}
+universals: {operator: {transfer: "+15550100", dtmf: "0"}}
+forms:
+  main:
+    prompt: {en: "Order?", es: "¿Pedir?"}
+    menu: [{goto: order, dtmf: "1"}]
+  order:
+    phrases: {en: order, es: pedir}
+    fields:
+      kind:
+        choices: {a: {phrases: {en: apple, es: manzana}}, b: {phrases: plum}}
+        prompt: {en: "Which kind?", es: "¿Cuál?"}
+    filled:
+      - {say: {en: Done., es: Hecho.}, disconnect: {outcome: done, goal: true}}
+"""
+BOTH = '{en: "One", es: "Uno"}'
+
+
+def fits(value: Any, schema: Any) -> bool:
+    """Whether a value fits a schema: the words of JSON Schema that ours is made of."""
+    if "$ref" in schema:
+        return fits(value, SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]])
+    if "anyOf" in schema and not any(fits(value, one) for one in schema["anyOf"]):
+        return False
+    if "enum" in schema and value not in schema["enum"]:
+        return False
+    if "const" in schema and value != schema["const"]:
+        return False
+    kind = schema.get("type")
+    if kind is not None and not isinstance(value, TYPES[kind]):
+        return False
+    if kind in {"integer", "number"} and isinstance(value, bool):
+        return False
+    if isinstance(value, str):
+        return re.search(schema.get("pattern", ""), value) is not None and (
+            schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", len(value))
+        )
+    if isinstance(value, list):
+        return all(fits(one, schema.get("items", {})) for one in value)
+    if isinstance(value, dict):
+        return len(value) >= schema.get("minProperties", 0) and all(
+            fits(item, _of(str(name), schema)) for name, item in value.items()
+        ) and set(schema.get("required", ())) <= set(value)  # fmt: skip
+    return True
+
+
+def _of(name: str, schema: Any) -> Any:
+    if name in schema.get("properties", {}):
+        return schema["properties"][name]
+    for pattern, found in schema.get("patternProperties", {}).items():
+        if re.search(pattern, name):
+            return found
+    more = schema.get("additionalProperties", True)
+    return {} if more is True else {"enum": []} if more is False else more
+
+
+@pytest.mark.parametrize("plan", sorted(DIALPLANS.glob("*[!t].yaml")), ids=lambda path: path.stem)
+def test_shipped_plans_fit(plan: Path) -> None:
+    assert fits(read_source(plan).data, SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("was", "now"),
+    [
+        ("    filled:\n", f"    review: {BOTH}\n    filled:\n"),
+        ("universals:", f"noinput: {BOTH}\nuniversals:"),
+        ("universals:", f"noinput: [{BOTH}, {{prompt: {BOTH}}}]\nuniversals:"),
+        ("universals:", f"help: {BOTH}\nuniversals:"),
+        ("    phrases: {en: order", f"    enter: {BOTH}\n    phrases: {{en: order"),
+        ('        prompt: {en: "Which', f'        filled: {BOTH}\n        prompt: {{en: "Which'),
+        ("    filled:\n", f"    filled:\n      - {BOTH}\n"),
+        ("{phrases: {en: apple, es: manzana}}", "{en: apple, es: manzana}"),
+        ("{phrases: {en: apple, es: manzana}}", f"{{say: {BOTH}}}"),
+        ('prompt: {en: "Which kind?", es: "¿Cuál?"}', f"prompt: [{BOTH}, {BOTH}]"),
+        ('prompt: {en: "Which kind?", es: "¿Cuál?"}', f"prompt: [{{say: {BOTH}}}, Hm.]"),
+        ('transfer: "+15550100"', f'transfer: {{to: "+15550100", summary: {BOTH}}}'),
+        ("    phrases: {en", "    examples: {en: [I want it], es: [lo quiero]}\n    phrases: {en"),
+    ],
+)
+def test_texts_of_several_languages_fit(was: str, now: str, tmp_path: Path) -> None:
+    assert PLAN.count(was) == 1
+    plan = tmp_path / "p.yaml"
+    plan.write_text(PLAN.replace(was, now))
+    assert [str(one) for one in check(plan, pattern_problem=problem)] == []
+    assert fits(read_source(plan).data, SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("was", "now"),
+    [
+        ("welcome: {en: Hi., es: Hola.}", "welcome: {sai: {a: b}}"),
+        ("welcome: {en: Hi., es: Hola.}", "welcome: {English: Hi.}"),
+        ("welcome: {en: Hi., es: Hola.}", "welcome: [1]"),
+        ('dtmf: "1"', 'dtfm: "1"'),
+        ("goal: true", "goal: 7"),
+    ],
+)
+def test_mistakes_do_not_fit(was: str, now: str) -> None:
+    data = parse_source(PLAN.replace(was, now), Source("p.yaml")).data
+    assert not fits(data, SCHEMA)
