@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from urllib.error import HTTPError
@@ -33,7 +35,7 @@ from voicebot.engine.scheduler import JobKind
 from voicebot.engine.wire import Answer, Ask, Audio, Closed, Load, Open, Opened, Reason, State
 from voicebot.errors import UserMistake
 from voicebot.monitoring.metrics import Metrics
-from voicebot.server import asr_serve
+from voicebot.server import asr_serve, commands_asr_serve
 from voicebot.server.asr_serve import Replica
 from voicebot.server.asr_serve_device import AcceleratedEngine, StreamingEngine
 from voicebot.server.asr_serve_models import Wanted, make_engine
@@ -270,6 +272,68 @@ async def test_a_process_whose_device_is_lost_ends_so_that_another_is_started(
         replica.engine._lose()
         async with asyncio.timeout(5):
             assert await serving == asr_serve.DEVICE_LOST == 75
+
+
+class Hanging:
+    """A device that neither answers nor fails, until the test is over."""
+
+    def __init__(self) -> None:
+        self.is_entered, self.is_over = threading.Event(), threading.Event()
+
+    def __call__(self, *_: object, **__: object) -> None:
+        self.is_entered.set()
+        self.is_over.wait(60)
+        raise RuntimeError("over")
+
+
+@pytest.fixture
+def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hanging]:
+    monkeypatch.setattr(asr_serve, "LOOK_S", 0.02)
+    hanging = Hanging()
+    yield hanging
+    hanging.is_over.set()
+
+
+@pytest.mark.parametrize("model", ["streaming", "telephone"])
+async def test_a_device_that_hangs_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hanging: Hanging, model: str
+) -> None:
+    """Its thread never returns, and nobody waits for it: not the calls, nor the end."""
+    replica = replica_of(tmp_path) if model == "streaming" else small_telephone("cpu")[0]
+    engine = replica.engine
+    assert isinstance(engine, AcceleratedEngine)
+    if isinstance(engine, StreamingEngine):
+        monkeypatch.setattr(engine._streams.lanes._model, "collect", hanging)
+    else:
+        monkeypatch.setattr(engine._runner, "recognise", hanging)
+    monkeypatch.setattr("voicebot.engine.engine.STOP_TIMEOUT_S", 1000.0)
+    now = [time.monotonic()]
+    engine._clock, engine._hung_s = lambda: now[0], 10.0
+    async with running(replica) as address, client(address) as good:
+        await good.opened(1)
+        await good.say(Audio(1, 0, noise(1.0)), Ask(1, 1, 1, JobKind.FINAL, 0, 0, SECOND))
+        async with asyncio.timeout(20):
+            while not hanging.is_entered.is_set():  # the clock stands: none is late
+                await asyncio.sleep(0.01)
+                now[0] += 0.005
+        now[0] += 9.0
+        await asyncio.sleep(0.1)
+        assert not engine.is_lost
+        now[0] += 1.1
+        assert await good.until(Closed) == Closed(1, Reason.DEVICE_LOST, "the device is lost")
+    value = replica.metrics.registry.get_sample_value
+    assert value("voicebot_replica_device_lost") == 1
+    assert value("voicebot_engine_failures_total", {"stage": "device"}) == 1
+    assert not hanging.is_over.is_set()
+
+
+def test_the_process_of_a_lost_device_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    codes: list[int] = []
+    monkeypatch.setattr(commands_asr_serve.os, "_exit", codes.append)
+    commands_asr_serve._ended(asr_serve.DEVICE_LOST)
+    assert codes == [75]
+    assert commands_asr_serve._ended(0) == 0
+    assert codes == [75]
 
 
 @pytest.mark.parametrize("local", [True, False])

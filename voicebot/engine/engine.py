@@ -329,17 +329,20 @@ class Engine:
 
     def _recognise_batch(self, batch: list[Job]) -> list[Hypothesis | None]:
         try:
-            return list(self._runner.recognise(batch))
+            return self._run(batch)
         except Exception:
             log.exception("recognition batch failed; retrying call by call", size=len(batch))
         results: list[Hypothesis | None] = []
         for job in batch:
             try:
-                results += self._runner.recognise([job])
+                results += self._run([job])
             except Exception:
                 self._observer.engine_failure("recognise")
                 results.append(None)
         return results
+
+    def _run(self, batch: list[Job]) -> list[Hypothesis | None]:
+        return list(self._runner.recognise(batch))
 
     # ------------------------------------------------------------ back on the loop
 

@@ -135,6 +135,8 @@ class Replica:
                     await self._watch_device()
             for front_end in list(self._front_ends):
                 front_end.look()
+            if isinstance(self.engine, AcceleratedEngine):
+                self.engine.look()
             self._tell_failing()
             self.count()
 

@@ -8,9 +8,10 @@ other replicas, their own recogniser or keys, and whoever started the process st
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Protocol, runtime_checkable
 
@@ -31,6 +32,8 @@ MEASURE_S = 2.0
 SHORT_S = 10.0
 """After memory has run out, no call is taken for so long."""
 LOST = "the device is lost"
+HUNG_S = 10.0
+"""No step of a sound GPU takes so long: one that neither answers nor fails is lost, too."""
 
 
 @runtime_checkable
@@ -54,10 +57,13 @@ class AcceleratedEngine(Engine):
         scheduler: Scheduler | None = None,
         observer: EngineObserver | None = None,
         clock: Callable[[], float] = time.monotonic,
+        hung_s: float = HUNG_S,
     ) -> None:
         """`is_alive`: whether the device computes, asked when something failed. `shortages`:
-        how often its memory was short so far."""
+        how often its memory was short so far. `hung_s`: the longest that a step may take."""
         super().__init__(runner, slots=slots, scheduler=scheduler, observer=observer, clock=clock)
+        self._hung_s = hung_s
+        self._busy_since: float | None = None  # the step under way
         self._is_alive, self._shortages = is_alive, shortages
         self._known_shortages = 0
         self._short_until = 0.0
@@ -70,6 +76,24 @@ class AcceleratedEngine(Engine):
         if refusal is not None:
             raise refusal
         return super().open_call(sink)
+
+    def look(self) -> None:
+        """From the loop, again and again: whether a step will ever end."""
+        since = self._busy_since
+        if since is None or self.is_lost or self._clock() - since < self._hung_s:
+            return
+        # Its thread may never come back: nobody waits for it.
+        self._threads = [one for one in self._threads if not one.name.endswith("recognise")]
+        self._lose(f"a step has taken longer than {self._hung_s:g} s")
+
+    @contextlib.contextmanager
+    def _computing(self) -> Iterator[None]:
+        """Around whatever waits for the device."""
+        self._busy_since = self._clock()
+        try:
+            yield
+        finally:
+            self._busy_since = None
 
     def _refusal(self) -> CapacityError | None:
         if self.is_lost:
@@ -85,14 +109,20 @@ class AcceleratedEngine(Engine):
         if self.is_lost:
             return [None] * len(batch)
         found = super()._recognise_batch(batch)
-        if None in found and not self._is_alive():
+        if None in found and not self.is_lost and not self._is_alive():
             self._lose()
         return found
 
-    def _lose(self) -> None:
-        """From the recognising thread."""
+    def _run(self, batch: list[Job]) -> list[Hypothesis | None]:
+        if self.is_lost:
+            raise DeviceLost(LOST)
+        with self._computing():
+            return super()._run(batch)
+
+    def _lose(self, why: str = "it reported an error") -> None:
+        """From any thread."""
         self.is_lost = True
-        log.error(LOST)
+        log.error(LOST, why=why)
         self._observer.engine_failure("device")
         self._post(self._tell_lost)
 
@@ -118,9 +148,12 @@ class StreamingEngine(AcceleratedEngine):
         is_alive: Callable[[], bool],
         observer: EngineObserver | None = None,
         clock: Callable[[], float] = time.monotonic,
+        hung_s: float = HUNG_S,
     ) -> None:
         """`runner` keeps the audio; see kept_audio.ReplicaRunner."""
-        super().__init__(runner, slots=slots, is_alive=is_alive, observer=observer, clock=clock)
+        super().__init__(
+            runner, slots=slots, is_alive=is_alive, observer=observer, clock=clock, hung_s=hung_s
+        )
         self._streams = calls
         self._news: deque[CallHandle | Job] = deque()
         self._full: CapacityError | None = None  # as the other thread last saw it
@@ -155,14 +188,15 @@ class StreamingEngine(AcceleratedEngine):
     def _recognise(self) -> None:
         while not self._stopping and not self.is_lost:
             try:
-                self._once()
+                with self._computing():
+                    self._once()
             except DeviceLost:
                 self._lose()
             except Exception:
                 # Nothing else may end this thread: every call depends on it.
                 log.exception("recognition step failed")
                 self._observer.engine_failure("recognise")
-                if not self._is_alive():
+                if not self.is_lost and not self._is_alive():
                     self._lose()
             self._wait()
 

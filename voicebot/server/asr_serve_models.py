@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -154,7 +155,7 @@ def _streaming(
     from voicebot.engine.device_engine import DeviceEngine
     from voicebot.engine.kept_audio import KeptAudio, ReplicaRunner
     from voicebot.events import SAMPLE_RATE_HZ
-    from voicebot.server.asr_serve_device import StreamingEngine
+    from voicebot.server.asr_serve_device import HUNG_S, StreamingEngine
 
     if loaded.model.transducer is None:
         raise ModelUnavailable("asr-serve: this model has a CTC head only; take a transducer")
@@ -182,7 +183,12 @@ def _streaming(
     assert isinstance(runner.hearing, KeptAudio)
     calls = DeviceCalls(engine, runner.hearing, spell, frame)
     serving = StreamingEngine(
-        runner, calls, slots=streams, is_alive=lanes.is_alive, observer=observer
+        runner,
+        calls,
+        slots=streams,
+        is_alive=lanes.is_alive,
+        observer=observer,
+        hung_s=HUNG_S if device.type == "cuda" else inf,  # a CPU is late, but never hangs
     )
     return serving, streams
 

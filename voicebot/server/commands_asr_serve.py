@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ipaddress
 import math
+import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -103,7 +105,6 @@ def _check_device_of_replicas(options: argparse.Namespace) -> None:
 
 def _serve(settings: Settings, options: argparse.Namespace, token: str) -> int:
     import asyncio
-    import contextlib
 
     from voicebot.monitoring.logs import configure_logging
     from voicebot.server.memory import keep_memory_flat
@@ -129,7 +130,19 @@ def _serve(settings: Settings, options: argparse.Namespace, token: str) -> int:
             print(f"recognising on ws://{host}:{port}", flush=True)
 
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(serve_until_signalled(replica, bound, announce))
+            return _ended(runner.run(serve_until_signalled(replica, bound, announce)))
+
+
+def _ended(code: int) -> int:
+    """A thread that waits for a lost device may never return, nor may the device's own ending."""
+    from voicebot.server.asr_serve import DEVICE_LOST
+
+    if code == DEVICE_LOST:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                stream.flush()
+        os._exit(code)
+    return code
 
 
 def make_replica(settings: Settings, options: argparse.Namespace, token: str) -> Replica:
