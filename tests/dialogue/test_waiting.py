@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from conversation import NO, NONSENSE, SILENCE, Conversation, plan_of, says, universal
 
+from voicebot.dialogue.plan import check
 from voicebot.dialogue.schema import Dtmf, TimeoutKeys
+from voicebot.errors import PlanError
 from voicebot.events import BargeInMode, DigitRule, Expectation, Play, Timeouts
 
 pytestmark = pytest.mark.unit
@@ -216,3 +218,48 @@ def test_a_review_and_the_last_words(notice: Conversation) -> None:
     notice(says(town="Oslo"))
     notice(says(confirmed="yes"))
     assert modes(notice) == [("Have a good trip.", "none")]  # nobody listens any more
+
+
+@pytest.mark.parametrize(("longest", "is_fine"), [("25s", True), ("26s", False), ("60s", False)])
+def test_an_utterance_is_no_longer_than_what_is_kept_of_a_call(
+    tmp_path: Path, longest: str, is_fine: bool
+) -> None:
+    timeouts = f"timeouts: {{max_speech: {longest}}}"
+    if is_fine:
+        assert expectations(tmp_path, field=timeouts)["main/pin"].timeouts.max_speech_ms == 25000
+        return
+    with pytest.raises(PlanError, match=r"'max_speech': at most 25s") as caught:
+        expectations(tmp_path, field=timeouts)
+    assert "\n" not in str(caught.value)
+
+
+DEAF = """\
+forms:
+  main:
+    prompt: {say: Please order, barge_in: dtmf}
+    phrases: [order]
+    fields:
+      town:
+        type: text
+        prompt: [{say: Where to, barge_in: MODE}, {say: again, barge_in: speech}]
+        DTMF
+    filled: {disconnect: done}
+"""
+
+
+@pytest.mark.parametrize(
+    ("mode", "dtmf", "warned"),
+    [
+        ("dtmf", "dtmf: {max: 4}", [3]),
+        ("dtmf", "dtmf: false", [3, 8]),
+        ("speech", "dtmf: false", [3]),
+    ],
+)
+def test_a_part_that_only_keys_interrupt_where_none_are_taken(
+    tmp_path: Path, mode: str, dtmf: str, warned: list[int]
+) -> None:
+    plan = tmp_path / "p.yaml"
+    plan.write_text(DEAF.replace("MODE", mode).replace("DTMF", dtmf), "utf-8")
+    found = [problem for problem in check(plan) if "only keys may interrupt" in problem.message]
+    assert [problem.line for problem in found] == warned
+    assert all(problem.is_warning for problem in found)

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from voicebot.dialogue import short_forms
 from voicebot.dialogue.schema_prompts import BargeIn, Keys, Ladder, Prompt, Universals
 from voicebot.dialogue.short_forms import Patience, Silence, Text
+
+LONGEST_SPEECH_MS = 25_000
+"""The last 30 s of a call are kept: of a longer utterance the beginning would be lost."""
+
+
+def _speech(ms: int) -> int:
+    if ms > LONGEST_SPEECH_MS:
+        raise ValueError(f"at most {LONGEST_SPEECH_MS // 1000}s, of which all is understood")
+    return ms
 
 
 class Dtmf(Keys):
@@ -49,7 +58,9 @@ class TimeoutKeys(Keys):
         None, description="silence after an utterance that may go on; default 1500ms"
     )
     digits: Silence | None = Field(None, description="the same within digits; default 1500ms")
-    max_speech: Patience | None = Field(None, description="longest utterance; default 20s")
+    max_speech: Annotated[Patience, AfterValidator(_speech)] | None = Field(
+        None, description="longest utterance; default 20s, at most 25s"
+    )
 
 
 class Confirm(Keys):

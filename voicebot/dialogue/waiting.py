@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from voicebot.dialogue import inherit
 from voicebot.dialogue.checks import Checker
 from voicebot.dialogue.expectations import Place, asked_slot, digit_rule, offered_keys, places
-from voicebot.dialogue.schema import Keys, PlanKeys
+from voicebot.dialogue.schema import FieldKeys, FormKeys, Keys, PlanKeys, PromptPart, Review
 from voicebot.dialogue.source import Key
 from voicebot.events import BargeInMode, SlotType
 
@@ -158,9 +158,34 @@ def _check_timeouts(once: _Once, keys: PlanKeys, place: Place) -> None:
 
 
 def _check_barge_in(once: _Once, keys: PlanKeys, place: Place) -> None:
-    if inherit.barge_in(keys, place) is BargeInMode.DTMF and digit_rule(keys, place) is None:
+    if digit_rule(keys, place) is not None:
+        return
+    for key, part in _question(keys, place):
+        if part.barge_in is BargeInMode.DTMF:
+            once.report(
+                (*key, "barge_in"),
+                f"only keys may interrupt this, but none are expected at '{place.state}'",
+                is_warning=True,
+            )
+    if inherit.barge_in(keys, place) is BargeInMode.DTMF:
         once.report(
             _where(keys, place, "barge_in"),
             f"only keys may interrupt at '{place.state}', but none are expected there",
             is_warning=True,
         )
+
+
+def _question(keys: PlanKeys, place: Place) -> Iterator[tuple[Key, PromptPart]]:
+    """What is spoken where the dialogue then waits at `place`, part by part."""
+    form = keys.forms[place.form]
+    key: Key = ("forms", place.form)
+    asks: FieldKeys | Review | FormKeys | None = form
+    if place.kind == "field":
+        key, asks = (*key, "fields", place.field), form.fields[place.field]
+    elif place.kind == "review":
+        key, asks = (*key, "review"), form.review
+    elif place.kind not in {"menu", "open"}:
+        return
+    for name in ("prompt", "reprompt"):
+        for index, part in enumerate(getattr(asks, name) or ()):
+            yield (*key, name, index), part
