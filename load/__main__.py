@@ -31,6 +31,8 @@ Show = Callable[[str], None]
 NO_CALL, MISTAKE, INVALID, INTERRUPTED = 1, 2, 3, 130
 RECORDINGS = 12
 """Of `frontend --recordings`: what callers say in two minutes, then again."""
+MOST_CALLS, LONGEST_S = 2000, 3600.0
+"""Of one front end, whose plan grows with both; a machine has some tens of thousands of ports."""
 CALLS_PER_CORE = 4
 """Of a peer, unless told otherwise: the stock bot's calls cost up to 71 ms a second each."""
 
@@ -171,18 +173,21 @@ def _add_replay(replay: argparse.ArgumentParser) -> None:
 def _add_frontend(frontend: argparse.ArgumentParser) -> None:
     frontend.set_defaults(run=_run_frontend)
     add = frontend.add_argument
-    add("--calls", required=True, type=_at_least(1), metavar="N", help="calls at once")
-    add("--seconds", type=_above_zero, default=20.0, metavar="S", help="measured (default 20)")
+    calls = _at_least(1, MOST_CALLS)
+    add("--calls", required=True, type=calls, metavar="N", help="calls at once")
+    add("--seconds", type=_measured_s, default=20.0, metavar="S", help="measured (default 20)")
     add("--peer", type=Path, metavar="DIR", help="measure DIR/bot.py in the same way, too")
-    add("--peer-calls", type=_at_least(1), metavar="N", help="its calls (default: 4 a core)")
+    add("--peer-calls", type=calls, metavar="N", help="its calls (default: 4 a core)")
     add("--recordings", type=Path, metavar="DIR", help="what callers say (default: synthetic)")
     add("--json", action="store_true", help="print one JSON object instead of a table")
 
 
-def _at_least(least: int) -> Callable[[str], int]:
+def _at_least(least: int, most: int | None = None) -> Callable[[str], int]:
     def whole(text: str) -> int:
         if not text.isdecimal() or int(text) < least:
             raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least}")
+        if most is not None and int(text) > most:
+            raise argparse.ArgumentTypeError(f"{text} is too many; {most} at most")
         return int(text)
 
     return whole
@@ -192,6 +197,13 @@ def _above_zero(text: str) -> float:
     value = _number(text)
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value
+
+
+def _measured_s(text: str) -> float:
+    value = _above_zero(text)
+    if value > LONGEST_S:
+        raise argparse.ArgumentTypeError(f"{text} is too long; {LONGEST_S:g} at most")
     return value
 
 

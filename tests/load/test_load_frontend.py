@@ -171,6 +171,24 @@ def test_a_mistake_in_the_frontend_command_is_one_line(
 
 
 @pytest.mark.unit
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["--calls", "100000"],
+        ["--calls", "1", "--peer-calls", "100000"],
+        ["--calls", "1", "--seconds", "1e6"],
+    ],
+)
+def test_more_than_a_front_end_can_be_asked_for_is_one_line(
+    more: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["frontend", *more])
+    assert ended.value.code == MISTAKE
+    assert " at most" in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.unit
 @pytest.mark.parametrize("more", [["--calls", "0"], ["--calls", "1", "--seconds", "-1"], []])
 def test_wrong_arguments_exit_with_2(more: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:

@@ -208,6 +208,9 @@ def test_lists_what_is_shipped_what_can_be_pulled_and_what_was(
     assert listed["hello"].state == "can be pulled"
     lines = models.table(list(listed.values())).splitlines()
     assert len(lines) == len(listed)
+    unknown = [line for line in lines if "size ?" in line]
+    assert len(unknown) == sum(not item.size for item in listed.values())
+    assert not any(" 0.0 MB" in line for line in lines)
     shipped = [line for line in lines if "  shipped  " in line]
     assert all(
         re.search(r"; Apache-2.0\b.* \(data: .*CC BY-SA 4.0.*\); /", line) for line in shipped

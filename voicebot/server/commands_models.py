@@ -46,7 +46,8 @@ def pull_model(options: argparse.Namespace) -> int:
     with waiting(f"pulling {options.name}") as tell:
 
         def progress(name: str, there: int, size: int) -> None:
-            tell(f"{name}: {there / 1e6:.1f} of {size / 1e6:.1f} MB")
+            of_all = f" of {size / 1e6:.1f}" if size else ""
+            tell(f"{name}: {there / 1e6:.1f}{of_all} MB")
 
         cache_dir = load_settings().asr.cache_dir
         for path in models.pull(options.name, cache_dir, progress=progress):

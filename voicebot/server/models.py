@@ -245,7 +245,8 @@ def table(listed: list[Listed]) -> str:
     wide = max(len(item.name) for item in listed)
     lines = []
     for item in listed:
-        what = f"{item.name:<{wide}}  {item.state:<13}  {item.size / 1e6:4.1f} MB  {item.summary}"
+        size = f"{item.size / 1e6:4.1f} MB" if item.size else "size ?"
+        what = f"{item.name:<{wide}}  {item.state:<13}  {size:>7}  {item.summary}"
         data = f" (data: {', '.join(item.data)})" if item.data else ""
         lines.append(f"{what}; {item.licence}{data}" + (f"; {item.where}" if item.where else ""))
     return "\n".join(lines)
