@@ -173,6 +173,15 @@ def test_dc_offset_and_inversion() -> None:
     assert keys(call + np.int16(3000), -call) == [ALL, ALL]
 
 
+@pytest.mark.parametrize("hum_hz", [50, 60, 100])
+@pytest.mark.parametrize("hum_dbfs", [-20, -14])
+def test_the_mains_hum(hum_hz: int, hum_dbfs: int) -> None:
+    call = generate(ALL, tone_ms=50, gap_ms=50)
+    hum = 10 ** (hum_dbfs / 20) * 2**0.5 * np.sin(2 * np.pi * hum_hz / 8000 * np.arange(len(call)))
+    assert keys(call + (32767 * hum).astype(np.int16)) == [ALL]
+    assert keys((32767 * hum).astype(np.int16)) == [""]
+
+
 @settings(deadline=None, max_examples=40)
 @given(
     st.text(ALL, min_size=1, max_size=8),

@@ -37,6 +37,8 @@ tones below 20 ms: a window tolerates that its outer 30 % are missing."""
 HISTORY = 2 * WINDOW
 """Samples before the block that are kept: for the windows, and to look for a tone's onset."""
 
+HUM_HZ = 70.0
+"""Below this nothing counts: an offset, the hum of the mains. Voices begin above it."""
 MIN_PURITY = 0.88
 """Part of a window's power that lies in the two tones; noise 15 dB below them leaves 0.97, a
 tone of 40 ms that begins between two windows 0.94. Voices reach 0.9 now and then."""
@@ -97,6 +99,7 @@ class DtmfDetector:
     def __init__(self, slots: int) -> None:
         """All calls begin in silence."""
         self._window, self._basis = _correlators()
+        self._hum = _hum()
         self._history = np.zeros((slots, HISTORY), np.float32)
         self._tones = np.zeros((slots, 8), np.complex64)  # of the last window
         self._power = np.zeros(slots, np.float32)
@@ -130,10 +133,11 @@ class DtmfDetector:
         return found
 
     def _correlate(self, windows: NDArray[np.float32]) -> _Correlated:
-        """Tones complex64[n, 8], |.|^2 is a tone's mean square; power float32[n], without DC."""
-        products = windows @ self._basis
-        power = np.square(windows) @ self._window - np.square(products[:, 16])
-        return products[:, :16].copy().view(np.complex64), power
+        """Tones complex64[n, 8], |.|^2 is a tone's mean square; power float32[n], without what
+        lies below HUM_HZ."""
+        hum = windows @ self._hum
+        power = np.square(windows) @ self._window - np.einsum("nk,nk->n", hum, hum)
+        return (windows @ self._basis).view(np.complex64), power
 
     def _candidates(self, slots: NDArray[np.intp], steps: list[_Correlated]) -> list[int]:
         """Rows in which there may be two tones, or in which a key is held."""
@@ -166,9 +170,9 @@ _Correlated = tuple["NDArray[np.complex64]", "NDArray[np.float32]"]
 
 
 def _correlators() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Hann window of sum 1, float32[WINDOW], and its products, float32[WINDOW, 17].
+    """Hann window of sum 1, float32[WINDOW], and its products, float32[WINDOW, 16].
 
-    The columns: real and imaginary part for each of the eight frequencies, then the mean.
+    The columns: real and imaginary part for each of the eight frequencies.
     """
     at = np.arange(WINDOW)
     window = 0.5 - 0.5 * np.cos(2 * np.pi * (at + 0.5) / WINDOW)
@@ -176,8 +180,21 @@ def _correlators() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     angles = 2 * np.pi / SAMPLE_RATE_HZ * np.outer(at, (*LOW_HZ, *HIGH_HZ))
     waves = np.exp(-1j * angles) * math.sqrt(2.0) * window[:, None]
     columns = np.stack((waves.real, waves.imag), axis=-1).reshape(WINDOW, 16)
-    basis = np.concatenate((columns, window[:, None]), axis=1)
-    return window.astype(np.float32), np.ascontiguousarray(basis, np.float32)
+    return window.astype(np.float32), np.ascontiguousarray(columns, np.float32)
+
+
+def _hum() -> NDArray[np.float32]:
+    """float32[WINDOW, k]: the square of a window with these is its power below HUM_HZ.
+
+    An orthonormal basis, under the Hann window, of what a sum of such frequencies can be.
+    """
+    at = (np.arange(WINDOW) - WINDOW / 2) / SAMPLE_RATE_HZ
+    window, _ = _correlators()
+    angles = 2 * np.pi * np.outer(at, np.linspace(0, HUM_HZ, 16))
+    waves = np.concatenate((np.cos(angles), np.sin(angles)), axis=1)
+    root = np.sqrt(window.astype(np.float64))[:, None]
+    basis, size, _ = np.linalg.svd(root * waves, full_matrices=False)
+    return np.ascontiguousarray(root * basis[:, size > 1e-3 * size[0]], np.float32)
 
 
 def _pair(

@@ -162,8 +162,8 @@ def _by_network(axes: Axes, result: EchoResult) -> None:
         f"{network.name}\n({'-' if miss is None else f'{100 * miss:.0f} %'} missed)"
         for network, miss in zip(networks, misses, strict=True)
     ]
-    axes.set_xticks(at, names, rotation=35, ha="right")
-    axes.set_ylim(bottom=0.0, top=max(1.0, *(f["pauses_per_min"] or 0.0 for f in of)) * 1.1)
+    axes.set_xticks(at, names, rotation=35, ha="right", rotation_mode="anchor")
+    axes.set_ylim(bottom=0.0, top=max(1.0, *(f["pauses_per_min"] or 0.0 for f in of)) * 1.25)
     axes.grid(axis="y", alpha=0.3)
     axes.legend(loc="upper right")
     axes.set_ylabel("per minute of bot speech")
