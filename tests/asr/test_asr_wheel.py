@@ -1,9 +1,10 @@
 import hashlib
 import importlib.util
+import sys
 
 import pytest
 
-from voicebot.asr import wheel
+from voicebot.asr import checkpoint, wheel
 from voicebot.errors import ModelUnavailable
 
 pytestmark = pytest.mark.unit
@@ -31,6 +32,20 @@ def test_a_missing_wheel_is_one_line_that_says_what_to_install(monkeypatch):
     with pytest.raises(ModelUnavailable, match=r"pip install moonshine-voice==0\.0\.62") as caught:
         wheel.find_folder()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("is_shipped", [True, False])
+def test_without_the_extra_it_is_said_what_is_lacking(monkeypatch, tmp_path, is_shipped):
+    shipped = tmp_path / "telephone.safetensors"
+    if is_shipped:
+        shipped.write_bytes(b"")
+    monkeypatch.setattr(checkpoint, "SHIPPED", shipped)
+    monkeypatch.setitem(sys.modules, "voicebot.asr.wheel", None)  # as where its needs are not there
+    monkeypatch.delattr("voicebot.asr.wheel", raising=False)
+    with pytest.raises(ModelUnavailable, match=r"pip install 'voicebot\[learn\]'") as caught:
+        checkpoint.load_weights(tmp_path)
+    assert ("is missing" in str(caught.value)) is not is_shipped
+    assert "untouched weights" in str(caught.value)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"another model"])

