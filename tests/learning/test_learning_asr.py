@@ -13,7 +13,7 @@ import torch
 from voicebot.asr import checkpoint
 from voicebot.asr.moonshine import Moonshine
 from voicebot.errors import UserMistake
-from voicebot.learning import asr, asr_config
+from voicebot.learning import asr, asr_card, asr_config, asr_state
 from voicebot.learning.asr_config import Config
 from voicebot.learning.asr_network import with_dropout
 
@@ -67,7 +67,39 @@ def test_smoke_configuration_trains_and_leaves_checkpoint_card_and_log(tmp_path:
     assert [row["step"] for row in rows if "errors" in row] == [3, 6]
     card = (tmp_path / asr.CARD).read_text()
     assert "seed 1" in card
-    assert "CC BY" in card
+    assert "began with random weights" in card
+    assert "espeak-ng" in card
+    # It heard no recordings and has no published weights in it.
+    for untrue in ("arXiv:2410.15608", "tuned", "CC BY", "WUW", "Picovoice", "Banking77", "splits"):
+        assert untrue not in card.partition("## Held-out")[0], untrue
+
+
+def test_a_card_names_what_its_run_heard_and_where_it_began() -> None:
+    config = Config.model_validate({
+        "steps": 1, "output": "runs/x", "network": {"weights": "runs/y/model.safetensors"},
+        "data": {"recordings": "nowhere", "mixture": {"learners": 1, "digits": 0, "barista": 1}},
+    })  # fmt: skip
+    counts = {"learners": 5, "digits": 3}
+    assert asr_card.sources(config, counts) == ["read_sentences"]
+    text = asr_card.card(
+        config, parameters=1, steps=1, audio_s=1, seconds=1, counts=counts, figures={}
+    )
+    assert "Moonshine tiny-en" in text
+    assert "begun with the checkpoint runs/y/model.safetensors" in text
+    assert "asr_splits.json" in text
+    assert "share" not in text.partition("## Training")[0]
+
+
+def test_two_runs_never_share_a_folder(tmp_path: Path) -> None:
+    config = smoke(tmp_path)
+    refused = pytest.raises(UserMistake, match="another run is training there")
+    with asr_state.alone(tmp_path), refused:
+        asr.run(config, tell=quiet)
+    with asr_state.alone(tmp_path):
+        pass
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserMistake, match="cannot be written"):
+        asr.run(smoke(tmp_path / "file"), tell=quiet)
 
 
 def test_resumed_run_gives_the_very_weights_of_an_unbroken_one(tmp_path: Path) -> None:

@@ -96,9 +96,9 @@ def run(
     settings = asr_config.load(config) if isinstance(config, Path) else config
     torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
-    return _Run(settings, tell, cache_dir or Path(platformdirs.user_cache_dir("voicebot"))).go(
-        stop_after
-    )
+    cache_dir = cache_dir or Path(platformdirs.user_cache_dir("voicebot"))
+    with asr_state.alone(settings.output):
+        return _Run(settings, tell, cache_dir).go(stop_after)
 
 
 class _Run:

@@ -92,9 +92,14 @@ def librivox() -> Iterator[Item]:
                 yield Item(path, "librivox", "librivox", name, text, is_styled=True)
 
 
+def kitchen_file(folder: Path) -> Path:
+    """Where the noise lies in a folder of recordings, if there."""
+    return folder / "noise" / "kitchen.flac"
+
+
 def kitchen(folder: Path, *, held_out: bool) -> list[Signal]:
     """Kitchen noise at 8 kHz, if there: its first two thirds to train with, the rest to measure."""
-    path = folder / "noise" / "kitchen.flac"
+    path = kitchen_file(folder)
     if not path.is_file():
         return []
     samples, rate = read_audio(path)

@@ -9,7 +9,7 @@ import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from voicebot.errors import UserMistake
+
+try:
+    import fcntl
+except ImportError:  # Windows: one run per folder, by the word of who starts them
+    fcntl = None  # type: ignore[assignment]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,30 @@ class State:
     pool: int
     batch: int
     essence: str
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """While nobody else trains in that folder: two runs would write over each other's state.
+
+    UserMistake where somebody does, or it cannot be written. Also a run that is killed lets go.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("ab")
+    except OSError as error:
+        raise UserMistake(
+            f"{folder}: cannot be written ({error.strerror}); name another output"
+        ) from None
+    with lock:
+        try:
+            if fcntl is not None:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UserMistake(
+                f"{folder}: another run is training there; wait for it, or name another output"
+            ) from None
+        yield
 
 
 def save(path: Path, state: State) -> None:
