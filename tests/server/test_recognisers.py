@@ -43,15 +43,16 @@ def in_use() -> Path | None:
     return recognisers.in_use(load_settings(_env_file=None))
 
 
+@pytest.mark.parametrize("back", ["shipped", "telephone"])  # what it is, and its name in the list
 def test_use_makes_a_checkpoint_the_machines_own_and_shipped_goes_back(
-    sound: Path, capsys: pytest.CaptureFixture[str]
+    sound: Path, capsys: pytest.CaptureFixture[str], back: str
 ) -> None:
     assert in_use() is None
     assert main(["models", "use", str(sound)]) == 0
     assert in_use() == sound
     assert main(["models", "list"]) == 0
     assert f"recognising with {sound}" in capsys.readouterr().out
-    assert main(["models", "use", "shipped"]) == 0
+    assert main(["models", "use", back]) == 0
     assert in_use() is None
 
 

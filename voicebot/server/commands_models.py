@@ -20,7 +20,9 @@ def add(commands: Any, command: Callable[[str, Any, str], Parser]) -> None:
     made = deed("pull", pull_model, "fetch one, checksums verified")
     made.add_argument("name", metavar="NAME", help="as `voicebot models list` shows it")
     made = deed("use", use_model, "recognise with another checkpoint on this machine")
-    made.add_argument("name", metavar="NAME|PATH", help="a checkpoint; `shipped` goes back")
+    made.add_argument(
+        "name", metavar="NAME|PATH", help="a checkpoint; `telephone`, or `shipped`, goes back"
+    )
     made = deed("card", show_card, "what a model is, learnt from and is worth")
     made.add_argument("name", metavar="NAME|PATH", help="a model of `list`, or a checkpoint")
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from voicebot.asr.recogniser import Recogniser
     from voicebot.config import Settings
 
-SHIPPED = "shipped"
+SHIPPED, SHIPPED_NAME = "shipped", "telephone"
+"""Both lead back to the weights of the package: what they are, and how `models list` shows them."""
 CHOICE = "recogniser.json"
 FOLDER = "models"
 SUFFIX = ".safetensors"
@@ -50,8 +51,8 @@ def in_use(settings: Settings) -> Path | None:
 
 def find(name: str, cache_dir: Path) -> Path | None:
     """A checkpoint by path, or by the name of a file in the cache folder's `models`; None for
-    "shipped". ModelUnavailable when there is none."""
-    if name == SHIPPED:
+    the shipped one. ModelUnavailable when there is none."""
+    if name in {SHIPPED, SHIPPED_NAME}:
         return None
     path = Path(name).expanduser()
     named = cache_dir / FOLDER / f"{name}{SUFFIX}"
