@@ -34,7 +34,7 @@ _TUNED = """An English recogniser of telephone speech: {start} tuned to 8 kHz te
 parameters.
 
 Licence: the original weights are MIT; what they were tuned on is named below."""
-_RANDOM = """A small network of Moonshine's architecture, {parameters:.2f}M parameters, to try training
+_RANDOM = """A network of Moonshine's architecture, {parameters:.2f}M parameters, to try training
 with: it began with random weights, no published ones are in it, and it recognises little.
 
 Licence: that of what it learnt from, named below."""
