@@ -98,6 +98,15 @@ def test_nothing_to_check(path: str, expected: str, capsys: pytest.CaptureFixtur
     assert expected in capsys.readouterr().err
 
 
+def test_new_needs_a_name_in_a_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("plans").mkdir()
+    assert cli.main(["new", "plans"]) == 2
+    assert capsys.readouterr().err == (
+        "voicebot: new: plans is a folder; name the plan, such as plans/plan.yaml\n"
+    )
+    assert not Path("plans.yaml").exists()
+
+
 # ---------------------------------------------------------------- chat
 
 

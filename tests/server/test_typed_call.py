@@ -137,3 +137,50 @@ async def test_times_count_from_the_time_of_the_call(tmp_path: Path) -> None:
     call = TypedCall(plan, Services(plan.services, tmp_path), NOW)
     await call.start()
     assert (await call.say("a small pizza in half an hour")).slots["at"] == "11:00"
+
+
+MODEL_PLAN = """\
+universals: {operator: {transfer: "+15550100", dtmf: "0"}}
+forms:
+  ask:
+    prompt: What would you like to know?
+    llm:
+      instructions: Be brief.
+      else: {say: I cannot tell., disconnect: failed}
+    filled: {disconnect: {outcome: told, goal: true}}
+"""
+
+
+class Telling:
+    """Stands for the Pipecat service of a language model."""
+
+    def __init__(self, said: str) -> None:
+        self.said = said
+
+    async def run_inference(self, *_: object, **__: object) -> str:
+        if not self.said:
+            raise ConnectionError("the model is down")
+        return self.said
+
+
+@pytest.mark.parametrize(
+    ("said", "heard"),
+    [
+        ('{"say": "At nine.", "done": true}', "bot   At nine."),
+        ("", "      (model failed: language model: ConnectionError: the model is down)"),
+    ],
+)
+def test_chat_asks_the_configured_language_model(
+    said: str,
+    heard: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("VOICEBOT_DIALOGUE__LLM_SERVICE", "somewhere:Model")
+    monkeypatch.setattr("voicebot.server.answering.load_service", lambda *_: lambda: Telling(said))
+    plan = tmp_path / "ask.yaml"
+    plan.write_text(MODEL_PLAN)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("when do you open\n"))
+    assert cli.main(["chat", str(plan)]) == 0
+    assert heard in capsys.readouterr().out.splitlines()

@@ -113,7 +113,7 @@ class Answering:
             except SettingsError as error:
                 log.warning("the hot word cannot be heard", problem=str(error))
             stt = _load_stt(settings)
-            model = _load_model(settings)
+            model = load_model(settings)
             self._parts = CallParts(
                 settings,
                 plan,
@@ -216,7 +216,7 @@ def _load_stt(settings: Settings) -> Factory | None:
     return load_service("asr.service", settings.asr.service, settings.asr.service_options)
 
 
-def _load_model(settings: Settings) -> LanguageModel | None:
+def load_model(settings: Settings) -> LanguageModel | None:
     """The Pipecat service behind the plan's `llm` forms, where one is configured."""
     chosen = settings.dialogue
     if chosen.llm_service == NO_MODEL:

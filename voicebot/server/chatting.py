@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from voicebot.config import load_settings
+from voicebot.config import NO_MODEL, Settings, load_settings
 from voicebot.dialogue.plan import Plan, load_plan
 from voicebot.errors import PlanError, UserMistake
+from voicebot.events import AskModel
 from voicebot.server.services import Services
 from voicebot.server.typed_call import Answer, TypedCall
 
+Ask = Callable[[AskModel], Awaitable[str]]
 HELP = """\
 Type what the caller says. Or: /dtmf 12# presses keys, /silence says nothing, /sure 0.4 WORDS is
 heard badly, /state shows where the call is and what it holds, /hangup (or the end of input) ends
@@ -36,18 +38,35 @@ def converse(
     # Typing happens outside of the loop: Ctrl-C must reach it.
     with asyncio.Runner() as runner:
         try:
-            _Chat(runner, _begin(plan, services, now, resume), save).run()
+            ask = runner.run(_model(settings)) if _asks_model(plan) else None
+            _Chat(runner, _begin(plan, services, now, resume, ask), save).run()
         finally:
             runner.run(services.aclose())
     return 0
 
 
-def _begin(plan: Plan, services: Services, now: datetime, resume: Path | None) -> TypedCall:
+def _asks_model(plan: Plan) -> bool:
+    return any(form.llm is not None for form in plan.forms.values())
+
+
+async def _model(settings: Settings) -> Ask | None:
+    """The language model of calls, where the settings name one."""
+    if settings.dialogue.llm_service == NO_MODEL:
+        return None
+    from voicebot.server.answering import load_model  # Pipecat, which few chats need
+
+    model = load_model(settings)
+    return model.ask if model is not None else None
+
+
+def _begin(
+    plan: Plan, services: Services, now: datetime, resume: Path | None, ask: Ask | None
+) -> TypedCall:
     """A new call, or the one that was saved."""
     if resume is None:
-        return TypedCall(plan, services, now)
+        return TypedCall(plan, services, now, ask=ask)
     try:
-        return TypedCall(plan, services, now, saved=resume.read_text(encoding="utf-8"))
+        return TypedCall(plan, services, now, ask=ask, saved=resume.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserMistake(f"chat: --resume: {resume} cannot be read ({error.strerror})") from None
     except (PlanError, UnicodeDecodeError) as error:

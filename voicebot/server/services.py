@@ -21,6 +21,8 @@ import sys
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -58,7 +60,11 @@ class _Service:
 
 
 class _Busy(ServiceFailed):
-    """A webhook says that it may succeed later."""
+    """A webhook says that it may succeed later, `after_s` seconds from now where it says when."""
+
+    def __init__(self, message: str, after_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.after_s = after_s
 
 
 class Services:
@@ -145,15 +151,20 @@ class Services:
         # The same key with each attempt: the backend may have seen the one before.
         key = uuid.uuid5(uuid.NAMESPACE_URL, f"{call_sid}/{call_id}") if call_id else uuid.uuid4()
         headers = {"idempotency-key": str(key)}
+        clock = asyncio.get_running_loop().time
+        ends = clock() + service.timeout_s
         for attempt in range(service.retries + 1):
             try:
                 return await self._exchange(service, body, headers)
             except (httpx.ConnectError, httpx.RemoteProtocolError, httpx.ReadError, _Busy) as error:
-                if attempt == service.retries:
+                asked_for = error.after_s if isinstance(error, _Busy) else 0.0
+                pause = max(service.backoff_s * 2**attempt, asked_for)
+                # No time for another attempt: what went wrong says more than a timeout.
+                if attempt == service.retries or clock() + pause >= ends:
                     raise _failed(service, error) from error
             except httpx.HTTPError as error:
                 raise _failed(service, error) from error
-            await asyncio.sleep(service.backoff_s * 2**attempt)
+            await asyncio.sleep(pause)
         raise ServiceFailed(f"service {service.name}: was not asked")
 
     async def _exchange(
@@ -163,10 +174,10 @@ class Services:
         content = bytearray()
         async with self._http.stream("POST", service.url, json=body, headers=headers) as response:
             if not response.is_success:
-                failure = _Busy if response.status_code in BUSY else ServiceFailed
-                raise failure(
-                    f"service {service.name}: answered with status {response.status_code}"
-                )
+                message = f"service {service.name}: answered with status {response.status_code}"
+                if response.status_code in BUSY:
+                    raise _Busy(message, _retry_after_s(response.headers.get("retry-after", "")))
+                raise ServiceFailed(message)
             async for part in response.aiter_bytes():
                 content += part
                 if len(content) >= MAX_REPLY_BYTES:
@@ -177,6 +188,19 @@ class Services:
             return json.loads(bytes(content))
         except (ValueError, RecursionError):
             raise ServiceFailed(f"service {service.name}: replied with no JSON") from None
+
+
+def _retry_after_s(text: str) -> float:
+    """What RFC 9110's Retry-After asks for, in seconds from now; 0 where it says nothing."""
+    if re.fullmatch(r"[0-9]{1,6}", text.strip()):
+        return float(text)
+    try:
+        until = parsedate_to_datetime(text)
+    except (TypeError, ValueError, OverflowError):
+        return 0.0
+    if until.tzinfo is None:
+        until = until.replace(tzinfo=UTC)
+    return max(0.0, (until - datetime.now(UTC)).total_seconds())
 
 
 def _failed(service: _Service, error: Exception) -> ServiceFailed:

@@ -109,6 +109,8 @@ scenarios:
 
 def write(path: Path) -> list[Path]:
     """Write plan and scenarios; UserMistake where one is there already or cannot be written."""
+    if path.is_dir():
+        raise UserMistake(f"new: {path} is a folder; name the plan, such as {path / 'plan.yaml'}")
     if path.suffix == "":
         path = path.with_suffix(".yaml")
     if path.suffix not in {".yaml", ".yml"} or path.name.endswith(SUFFIX):

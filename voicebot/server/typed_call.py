@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -17,7 +17,7 @@ from voicebot.dialogue.hours import local
 from voicebot.dialogue.machine import Machine
 from voicebot.dialogue.plan import Plan
 from voicebot.dialogue.session import Session
-from voicebot.errors import ServiceFailed
+from voicebot.errors import ServiceFailed, VoicebotError
 from voicebot.events import (
     Action,
     AskModel,
@@ -87,9 +87,11 @@ class TypedCall:
         *,
         parameters: Mapping[str, str] | None = None,
         model: Iterable[str] = (),
+        ask: Callable[[AskModel], Awaitable[str]] | None = None,
         saved: str | None = None,
     ) -> None:
-        """`services` answers call-outs, `model` is what a language model says, in order. With what
+        """`services` answers call-outs, `model` is what a language model says, in order; after that
+        `ask` is asked, which raises VoicebotError where it fails. With what
         `save` gave, the call goes on from there; PlanError: the plan has changed since."""
         self._is_new = saved is None
         self._machine = Machine(plan, now) if saved is None else Machine.from_json(plan, now, saved)
@@ -104,6 +106,7 @@ class TypedCall:
         self._call_sid = f"typed-{uuid.uuid4().hex}"  # of its own: backends tell calls apart by it
         self._parameters = dict(parameters or {})
         self._model = list(model)
+        self._ask = ask
         self._message: TakeMessage | None = None
         self._asked = 0
         self._last = Answer()
@@ -206,7 +209,7 @@ class TypedCall:
             if isinstance(action, CallService):
                 left += self._session.handle(await self._serve(action, answer))
             elif isinstance(action, AskModel):
-                left += self._session.handle(self._consult(action))
+                left += self._session.handle(await self._consult(action))
             else:
                 self._note(answer, action)
         return self._seen(answer)
@@ -246,11 +249,19 @@ class TypedCall:
             answer.notes.append(str(error))  # which callers never hear
             return ServiceReply(action.id, error=str(error))
 
-    def _consult(self, action: AskModel) -> ModelReply:
-        if self._asked >= len(self._model):
+    async def _consult(self, action: AskModel) -> ModelReply:
+        if self._asked < len(self._model):
+            self._asked += 1
+            return ModelReply(action.id, self._model[self._asked - 1])
+        if self._ask is None:
             return ModelReply(action.id, error="no language model is configured")
-        self._asked += 1
-        return ModelReply(action.id, self._model[self._asked - 1])
+        try:
+            async with asyncio.timeout(action.timeout_ms / 1000):
+                return ModelReply(action.id, await self._ask(action))
+        except TimeoutError:
+            return ModelReply(action.id, error=f"no reply in {action.timeout_ms} ms")
+        except VoicebotError as error:
+            return ModelReply(action.id, error=str(error))
 
     def _seen(self, answer: Answer) -> Answer:
         machine = self._machine
