@@ -45,6 +45,98 @@ def test_the_first_wish_may_ask_before_the_second() -> None:
     assert line.machine.outcome is None
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "balance of savings and balance of checking",
+        "balance of savings and checking",
+        "what is my savings balance and also my checking balance",
+    ],
+)
+def test_two_wishes_of_one_kind_are_both_dealt_with(text: str) -> None:
+    line = Line(load_plan(DIALPLANS / "bank.yaml"), BANK)
+    told = "account balance is twelve dollars and fifty cents."
+    assert line(text)[:4] == [ALSO, f"Your savings {told}", THEN, f"Your checking {told}"]
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [
+        ("transfer two hundred and fifty dollars", "250.00"),
+        ("transfer fifty dollars and no transfer sixty dollars", "60.00"),
+        ("transfer fifty dollars and I mean sixty dollars", "60.00"),
+    ],
+)
+def test_what_belongs_together_is_one_wish(text: str, amount: str) -> None:
+    line = Line(load_plan(DIALPLANS / "bank.yaml"), BANK)
+    line(text)
+    assert line.machine.slots["amount"] == amount
+    assert not any(isinstance(one, Note) and one.kind == "further wishes" for one in line.actions)
+
+
+HOURS = {"branch_hours": {"is_open": True, "opens": "09:00", "closes": "17:00"}, **BANK}
+THREE = "I want my savings balance and then block my debit card and what are your hours"
+
+
+def test_a_bare_value_is_no_wish_at_a_question_for_yes_or_no() -> None:
+    line = Line(load_plan(DIALPLANS / "bank.yaml"), HOURS)
+    line(THREE)
+    assert line("the airport")[0] == "Sorry, I did not understand that."
+    assert line.state == "lost_card/block"
+
+
+def test_a_wish_that_was_fulfilled_meanwhile_is_not_begun_again() -> None:
+    line = Line(load_plan(DIALPLANS / "bank.yaml"), HOURS)
+    line(THREE)
+    assert line("is the airport branch open today")[0].startswith("The airport branch is open")
+    assert line.state == "lost_card/block"
+    line("no")
+    assert line.state == "anything_else/more"
+
+
+def test_the_interrupted_question_comes_before_what_was_wished_for_earlier() -> None:
+    line = Line(load_plan(DIALPLANS / "bank.yaml"), HOURS)
+    line("block my debit card and what are your hours")
+    said = line("what is my savings balance")
+    assert said[0].startswith("Your savings account balance")
+    assert line.state == "lost_card/block"
+    assert line("no")[1] == THEN
+    assert line.state == "hours/branch"
+
+
+def test_what_was_wished_for_with_a_digression_follows_it() -> None:
+    line = Line(load_plan(DIALPLANS / "bank.yaml"), HOURS)
+    line("make a transfer")
+    said = line("is the airport branch open today and what is my savings balance")
+    assert said[0] == ALSO
+    assert said[2:4] == [THEN, "Your savings account balance is twelve dollars and fifty cents."]
+    assert line.state == "transfer/from"
+
+
+def test_what_was_said_with_a_wish_counts_when_it_is_asked_for_again() -> None:
+    line = Line(load_plan(DIALPLANS / "bank.yaml"), HOURS)
+    line("block my card and what is my savings balance")
+    assert line("my balance")[0].startswith("Your savings account balance")
+
+
+def test_a_wish_that_cannot_be_kept_is_told(tmp_path: Path) -> None:
+    line = Line(load_plan(DIALPLANS / "barista.yaml"))
+    said = line("can I have a latte and can I have a mocha")
+    assert said[0] == "I can only do one thing at a time. Please ask for the rest again later."
+    assert Note("wishes dropped", {"forms": ["order"]}) in line.actions
+
+
+def test_more_wishes_than_are_kept_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voicebot.dialogue.wishes.MAX_WISHES", 1)
+    line = Line(load_plan(DIALPLANS / "bank.yaml"), HOURS)
+    said = line(THREE)
+    assert said[:2] == [
+        ALSO,
+        "I can only do one thing at a time. Please ask for the rest again later.",
+    ]
+    assert Note("wishes dropped", {"forms": ["hours"]}) in line.actions
+
+
 LEARNED = """\
 universals: {operator: {transfer: "+15550100"}}
 forms:

@@ -161,6 +161,15 @@ def surely_leaves(steps: list[Step] | None) -> bool:
     )
 
 
+def ends_the_call(form: FormKeys) -> bool:
+    """Whether a form that is gone through always ends the call, as far as its steps show."""
+    steps = [*(form.enter or ()), *(form.filled or ())]
+    return any(
+        step.when is None and (step.disconnect is not None or step.transfer is not None)
+        for step in steps
+    )
+
+
 def falls_off(form: FormKeys) -> bool:
     """Whether a form can come to its end without an exit."""
     return form.menu is None and not surely_leaves(form.enter) and not surely_leaves(form.filled)

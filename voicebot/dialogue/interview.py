@@ -9,7 +9,7 @@ from voicebot.dialogue.activations import Activations
 from voicebot.dialogue.expectations import Place
 from voicebot.dialogue.flow import next_form
 from voicebot.dialogue.performer import Performer
-from voicebot.dialogue.schema import PromptPart
+from voicebot.dialogue.schema import PromptPart, Step
 from voicebot.dialogue.state import Frame
 from voicebot.dialogue.texts import Texts
 from voicebot.dialogue.wishes import Wishes
@@ -101,6 +101,14 @@ class Interview:
             self._performer.enter(follower)
         else:
             self._performer.disconnect(defaults.END_OUTCOME)
+
+    def leave(self, way: Step) -> None:
+        """Take a step's exit; one to the form that would follow anyway is the form's end, where
+        what was wished for comes first."""
+        state = self._state
+        is_end = way.goto is not None and way.goto == next_form(self._performer.keys, state.form)
+        if not (is_end and not state.stack and self._wishes.begin()):
+            self._performer.leave(way)
 
     def ask(self, place: Place) -> None:
         """Ask the question of a place, and listen."""

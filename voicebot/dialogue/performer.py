@@ -231,6 +231,9 @@ class Performer:
 
     def _end(self, outcome: str, *, is_goal: bool) -> bool:
         state = self.state
+        if state.wishes:
+            self.note("wishes dropped", {"forms": [wish.form for wish in state.wishes]})
+            state.wishes = []
         state.mode = "ended"
         state.frames = []
         state.outcome = outcome

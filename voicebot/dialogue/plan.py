@@ -148,6 +148,8 @@ def _default_parts(keys: PlanKeys) -> Iterator[PromptPart]:
     for words in spoken.last_words.values():
         yield from words
     yield from [*spoken.change, *spoken.help, *spoken.nothing_before, *spoken.also, *spoken.then]
+    yield from spoken.no_more
+    yield from spoken.keys_only
     yield from spoken.universals["goodbye"].prompt or []
 
 

@@ -83,6 +83,7 @@ class Wish(_Record):
 
     form: str
     slots: list[tuple[str, str, str, float]] = []
+    depth: int = 0  # forms that waited when it was said: above them it belongs to a digression
 
 
 class Called(_Record):

@@ -60,7 +60,7 @@ class Stepper:
 
     def _leave(self, step: Step) -> None:
         if step.return_ is None:
-            self._performer.leave(step)
+            self._interview.leave(step)
             return
         values = self._performer.values(step.return_)
         self._performer.state.frames = []

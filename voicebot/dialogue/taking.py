@@ -25,7 +25,9 @@ class Taker:
         """Process an answer at a place; False: nothing fits here (a nomatch)."""
         self._state.corrected = []
         if heard.form is not None and heard.form != place.form:
+            wished = self._fulfil(heard.form, heard.values)
             self._go(place, heard.form)
+            self._merge(wished, by_key=by_key)
             self._merge(heard.values, by_key=by_key, others=heard.others)
             return True
         if place.kind == "menu":
@@ -55,6 +57,19 @@ class Taker:
             self._performer.enter(form)
         state.is_opened = target.llm is None
 
+    def _fulfil(self, form: str, values: Iterable[SlotValue]) -> list[SlotValue]:
+        """Drop the wishes that wait for a form which the caller asks for now; what he said with
+        them, and not now, counts. One with another value is another wish: it goes on waiting."""
+        said = {slot.name: slot.value for slot in values}
+        found: list[SlotValue] = []
+        for wish in list(self._state.wishes):
+            slots = [SlotValue(*slot) for slot in wish.slots]
+            if wish.form == form and all(said.get(s.name, s.value) == s.value for s in slots):
+                self._state.wishes.remove(wish)
+                found += [slot for slot in slots if slot.name not in said]
+                said |= {slot.name: slot.value for slot in slots}
+        return found
+
     def may_leave_out(self, place: Place) -> bool:
         """Whether an optional field is asked for, because the caller named it."""
         fields = self._performer.form.fields
@@ -71,7 +86,9 @@ class Taker:
     def _take_at_menu(self, heard: Heard, *, by_key: bool) -> bool:
         if heard.form is None:
             return False
+        wished = self._fulfil(heard.form, heard.values)
         self._performer.enter(heard.form)
+        self._merge(wished, by_key=by_key)
         self._merge(heard.values, by_key=by_key, others=heard.others)
         return True
 

@@ -31,9 +31,13 @@ class Texts:
     nouns: Mapping[SlotType, tuple[str, ...]]
     """What callers call the only field of a type in a form."""
     help: list[PromptPart]
+    keys_only: list[PromptPart]
+    """Said once where there is no recogniser any more."""
     nothing_before: list[PromptPart]
     also: list[PromptPart]
     """Said when a further wish of the same breath is kept for later."""
+    no_more: list[PromptPart]
+    """Said when a further wish is not kept: too many wait, or the call ends with the first."""
     then: list[PromptPart]
     """Before that wish is turned to."""
     universals: Mapping[str, Universal]
@@ -79,8 +83,12 @@ ENGLISH = Texts(
         SlotType.PHONE: ("(phone|telephone) [number]",),
     },
     help=prompt("Please answer the question, or say goodbye to end the call."),
+    keys_only=prompt(
+        "I cannot understand speech at the moment. Please answer with the keys of your telephone."
+    ),
     nothing_before=prompt("This is where we began."),
     also=prompt("We will come to the other thing in a moment."),
+    no_more=prompt("I can only do one thing at a time. Please ask for the rest again later."),
     then=prompt("Now to the other thing that you asked for."),
     universals={
         "operator": Universal(
@@ -137,8 +145,12 @@ SPANISH = Texts(
         SlotType.PHONE: ("[número de] teléfono",),
     },
     help=prompt("Responda a la pregunta, o diga adiós para terminar la llamada."),
+    keys_only=prompt(
+        "En este momento no puedo entender lo que dice. Responda con las teclas de su teléfono."
+    ),
     nothing_before=prompt("Aquí es donde empezamos."),
     also=prompt("Enseguida vemos también lo otro."),
+    no_more=prompt("Solo puedo hacer una cosa a la vez. Pida lo demás más tarde, por favor."),
     then=prompt("Ahora, lo otro que pidió."),
     universals={
         "operator": Universal(

@@ -27,6 +27,14 @@ _FORMS_OF = {
 
 
 MAX_OTHERS = 3
+_CARRIERS = frozenset(
+    re.findall(
+        r"\S+",
+        "a an and at for from in is it it's my of on please the to uh um with "
+        "con de del el en es la las los mi para por una un y",
+    )
+)
+"""Words beside a value that make no request of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +79,14 @@ def understand(
     answers = [slot.value for slot in taken if slot.name == CONFIRM_SLOT]
     values = tuple(slot for slot in taken if slot.name != CONFIRM_SLOT)
     is_sure = interpretation.by == "dtmf" or interpretation.confidence >= floor
+    form = _form(keys, place, interpretation, values) if is_sure or values else None
+    if form != place.form and _asks_yes_no(expectation) and _is_bare(interpretation):
+        form = None  # "the airport" is no answer to "shall I block it?", and no wish either
     return Heard(
         values,
         tuple(slot for slot in interpretation.denied if slot.name in specs),
         ("yes" if answers[-1] == "yes" else "no") if answers else None,
-        _form(keys, place, interpretation, values) if is_sure or values else None,
+        form,
         _others(interpretation, values, specs, floor),
         _named(place, interpretation) if is_sure else (),
     )
@@ -88,6 +99,21 @@ def _named(place: Place, interpretation: Interpretation) -> tuple[str, ...]:
     intents = [interpretation.intent, *(reading.intent for reading in interpretation.also)]
     found = [name for intent in intents for name in naming.fields_of(intent)]
     return tuple(dict.fromkeys(found))
+
+
+def _asks_yes_no(expectation: Expectation) -> bool:
+    focus = next((slot for slot in expectation.slots if slot.name == expectation.focus), None)
+    return focus is not None and focus.type is SlotType.YES_NO
+
+
+def _is_bare(interpretation: Interpretation) -> bool:
+    """Whether nothing was said but values: no phrase of the intent that they belong to."""
+    said = {word for slot in interpretation.slots for word in _words(slot.text)}
+    return bool(said) and not _words(interpretation.text) - said - _CARRIERS
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"[\w']+", text.lower()))
 
 
 def _others(

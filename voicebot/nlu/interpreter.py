@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, time
+from functools import partial
 
 from voicebot.events import (
     Expectation,
@@ -22,7 +23,9 @@ from voicebot.nlu.keys import interpret_keys
 from voicebot.nlu.moment import Moment
 from voicebot.nlu.segmenter import Segmentation
 from voicebot.nlu.several import parts
+from voicebot.nlu.similarity import STOP_WORDS
 from voicebot.nlu.sureness import Sureness, combined
+from voicebot.nlu.text import tokenize
 from voicebot.nlu.understanding import Understanding, understand, unexplained
 from voicebot.nlu.words import word_set
 
@@ -58,7 +61,7 @@ def interpret(
         part = _one(replace(hypothesis, text=text, nbest=()), expectation, moment)
         return (None if part.is_universal else part.intent), part.confidence, part
 
-    wishes = parts(hypothesis.text, read)
+    wishes = parts(hypothesis.text, read, partial(_contrast, expectation))
     if not wishes:
         return understood
     values = list(recent)
@@ -69,6 +72,20 @@ def interpret(
     first, *others = found
     also = tuple(Reading(o.intent, o.slots, o.confidence) for o in others)
     return replace(first, text=hypothesis.text, also=also)
+
+
+def _contrast(expectation: Expectation, one: Interpretation, other: Interpretation) -> bool:
+    """Whether parts of one intent are two wishes: they give a slot two values. A value alone does
+    so for choices only: "two hundred" "and fifty dollars" is one amount."""
+    before = {slot.name: slot.value for slot in one.slots}
+    twice = {slot.name for slot in other.slots if before.get(slot.name, slot.value) != slot.value}
+    if not twice:
+        return False
+    types = {slot.name: slot.type for slot in expectation.slots}
+    said = {word for slot in other.slots for token in tokenize(slot.text) for word in token.words}
+    words = {word for token in tokenize(other.text) for word in token.words}
+    is_bare = not words - said - STOP_WORDS
+    return not is_bare or all(types.get(name) is SlotType.CHOICE for name in twice)
 
 
 def prepare(expectation: Expectation) -> None:

@@ -26,6 +26,12 @@ _JOINT = re.compile(
     re.IGNORECASE,
 )
 
+_CORRECTION = re.compile(
+    r"(?:no|not|sorry|actually|wait|rather|correction|instead|i (?:mean|meant|said)|"
+    r"make (?:it|that)|scratch that|change that)\b",
+    re.IGNORECASE,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Part(Generic[Read]):
@@ -37,11 +43,16 @@ class Part(Generic[Read]):
     read: Read
 
 
-def parts(text: str, read: Callable[[str], tuple[str | None, float, Read]]) -> list[Part[Read]]:
+def parts(
+    text: str,
+    read: Callable[[str], tuple[str | None, float, Read]],
+    contrast: Callable[[Read, Read], bool] = lambda one, other: False,
+) -> list[Part[Read]]:
     """The wishes in an utterance, in order; empty unless there are two or more different ones.
 
     `read(text)` tells intent, confidence and anything else about a stretch of text; neighbouring
-    parts of one intent are one wish. It is called for at most 15 stretches.
+    parts of one intent are one wish, unless "and" joins them and `contrast` says that they are
+    two. It is called for at most 15 stretches.
     """
     spans = _clauses(text)
     if len(spans) < 2:
@@ -64,12 +75,22 @@ def parts(text: str, read: Callable[[str], tuple[str | None, float, Read]]) -> l
         wishes = [one for one in found if one is not None]
         if len(wishes) < len(found):
             continue
-        if any(one.intent == other.intent for one, other in pairwise(wishes)):
+        joints = [text[spans[cut - 1][1] : spans[cut][0]] for cut in cuts[1:-1]]
+        if any(
+            one.intent == other.intent
+            and not (_is_added(joint, other.text) and contrast(one.read, other.read))
+            for (one, other), joint in zip(pairwise(wishes), joints, strict=True)
+        ):
             continue
         gain = sum(one.confidence - PRICE for one in wishes)
         if gain > best[0]:
             best = (gain, wishes)
     return best[1] if len(best[1]) > 1 else []
+
+
+def _is_added(joint: str, text: str) -> bool:
+    """Whether a part is joined by "and" or the like, and takes nothing back."""
+    return any(char.isalpha() for char in joint) and _CORRECTION.match(text) is None
 
 
 def _clauses(text: str) -> list[tuple[int, int]]:
