@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from voicebot.dialogue.plan import check, json_schema
 from voicebot.dialogue.source import Source, parse_source, read_source
 from voicebot.nlu.grammar import problem
+from voicebot.server import scenario_schema
 
 pytestmark = pytest.mark.unit
 
@@ -40,12 +42,14 @@ forms:
 BOTH = '{en: "One", es: "Uno"}'
 
 
-def fits(value: Any, schema: Any) -> bool:
-    """Whether a value fits a schema: the words of JSON Schema that ours is made of."""
+def fits(value: Any, schema: Any, root: Any = SCHEMA) -> bool:
+    """Whether a value fits a schema: the words of JSON Schema that ours are made of."""
     if "$ref" in schema:
-        return fits(value, SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]])
-    if "anyOf" in schema and not any(fits(value, one) for one in schema["anyOf"]):
+        return fits(value, root["$defs"][schema["$ref"].rpartition("/")[2]], root)
+    if "anyOf" in schema and not any(fits(value, one, root) for one in schema["anyOf"]):
         return False
+    if isinstance(schema.get("type"), list):
+        return any(fits(value, {**schema, "type": kind}, root) for kind in schema["type"])
     if "enum" in schema and value not in schema["enum"]:
         return False
     if "const" in schema and value != schema["const"]:
@@ -60,10 +64,12 @@ def fits(value: Any, schema: Any) -> bool:
             schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", len(value))
         )
     if isinstance(value, list):
-        return all(fits(one, schema.get("items", {})) for one in value)
+        return len(value) >= schema.get("minItems", 0) and all(
+            fits(one, schema.get("items", {}), root) for one in value
+        )
     if isinstance(value, dict):
         return len(value) >= schema.get("minProperties", 0) and all(
-            fits(item, _of(str(name), schema)) for name, item in value.items()
+            fits(item, _of(str(name), schema), root) for name, item in value.items()
         ) and set(schema.get("required", ())) <= set(value)  # fmt: skip
     return True
 
@@ -122,3 +128,39 @@ def test_texts_of_several_languages_fit(was: str, now: str, tmp_path: Path) -> N
 def test_mistakes_do_not_fit(was: str, now: str) -> None:
     data = parse_source(PLAN.replace(was, now), Source("p.yaml")).data
     assert not fits(data, SCHEMA)
+
+
+# ---------------------------------------------------------------- files of scenarios
+
+SCENARIOS = scenario_schema.json_schema()
+
+
+def test_published_schema_of_scenarios_is_current() -> None:
+    published = json.loads((DIALPLANS / "scenarios.schema.json").read_text())
+    assert published == SCENARIOS
+
+
+@pytest.mark.parametrize("file", sorted(DIALPLANS.glob("*.test.yaml")), ids=lambda path: path.name)
+def test_shipped_scenarios_fit(file: Path) -> None:
+    assert fits(read_source(file).data, SCENARIOS, SCENARIOS)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_good"),
+    [
+        ("scenarios: {one: [{caller: x, said: [a, b], slots: {n: 4, m: null}}]}", True),
+        ("scenarios: {one: [hello, {keys: 12}, {silence: true}, {over: 2s, caller: x}]}", True),
+        ("scenarios: {one: {spoken: true, turns: [{hangup: true}]}}", True),
+        ("services: {s: [{a: 1}, {error: x}]}\nscenarios: {one: [x]}", True),
+        ("scenarios: {}", False),
+        ("scenarios: {one: []}", False),
+        ("scenarios: {one: [{calller: x}]}", False),
+        ("scenarios: {one: [{caller: x, goal: maybe}]}", False),
+        ("scenarios: {one: [{caller: x, over: 2}]}", False),
+        ("scenarios: {one: [{silence: false}]}", False),
+        ("- a", False),
+    ],
+)
+def test_scenarios_fit_where_they_are_good(text: str, is_good: bool) -> None:
+    data = parse_source(text, Source("s.test.yaml")).data
+    assert fits(data, SCENARIOS, SCENARIOS) is is_good
