@@ -265,6 +265,7 @@ _WANTED = {
 }
 _TEXTS = frozenset(
     {"welcome", "prompt", "reprompt", "say", "help", "resume", "change", "correction", "filler"}
+    | {"keys_only"}
     | {"noinput", "nomatch", "phrases", "examples", "hints"}
 )
 _PATTERNS = {

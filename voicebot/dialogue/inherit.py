@@ -158,6 +158,12 @@ def help_prompt(keys: PlanKeys, place: Place) -> list[PromptPart]:
     )
 
 
+def keys_only_prompt(keys: PlanKeys, place: Place) -> list[PromptPart]:
+    """The nearest text that asks for keys where speech cannot be recognised."""
+    found = (level.keys_only for level in levels(keys, place))
+    return next((prompt for prompt in found if prompt), texts.of(keys.language).keys_only)
+
+
 @remembered
 def barge_in(keys: PlanKeys, place: Place) -> BargeInMode:
     """What may interrupt prompts here."""

@@ -49,6 +49,9 @@ from voicebot.events import (
 if TYPE_CHECKING:
     from voicebot.dialogue.plan import Plan
 
+UNHEARD = "(no recogniser)"
+"""Counts turns that nobody could recognise, wherever they were; no place has that name."""
+
 
 class Machine:
     """The dialogue of one call. `now` is the caller's local time when the call began."""
@@ -266,6 +269,11 @@ class Machine:
     def _interpret(self, event: Interpretation) -> None:
         place, waits_for = self._place, self.expectation
         if place is None or waits_for is None:
+            return
+        if event.is_unheard and self._state.count(UNHEARD) == 1:
+            self._performer.note("recogniser lost", {})
+            self._performer.play(inherit.keys_only_prompt(self._performer.keys, place))
+            self._interview.ask(place)
             return
         if event.is_universal and (language := language_of(event.intent)) is not None:
             if language in self._plan.languages:

@@ -90,6 +90,9 @@ class Inherited(Keys):
     noinput: Ladder | None = Field(None, description="what happens when the caller is silent")
     nomatch: Ladder | None = Field(None, description="what happens when nothing was understood")
     help: Prompt | None = Field(None, description="answer to the universal 'help'")
+    keys_only: Prompt | None = Field(
+        None, description="said once where the recogniser is lost and only keys are taken"
+    )
     confirm: Annotated[
         Confirm | None,
         BeforeValidator(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from voicebot.events import (
@@ -69,9 +70,10 @@ class Session:
     ) -> list[Interpretation | Action]:
         """The interpretation of a turn or key sequence, then the actions that answer it."""
         if isinstance(event, CallerTurn):
-            event = self._interpret(
-                event.hypothesis, self._expectation, recent=self._machine.recent
-            )
+            heard = event.hypothesis
+            event = self._interpret(heard, self._expectation, recent=self._machine.recent)
+            if heard.is_unheard:
+                event = replace(event, is_unheard=True)
         elif isinstance(event, KeysEntered):
             event = self._interpret_keys(event.keys, self._expectation)
         answer = self._waiting(self._machine.handle(event))

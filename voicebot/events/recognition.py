@@ -32,6 +32,7 @@ class Hypothesis:
     `stable_words` counts the leading words that later partials will not change.
     `end_probability`: that the caller has finished, judged by voice and words (0..1; None
     where nobody judged). `hotword_probability`: that the hot word is in it, likewise.
+    `is_unheard`: there was no recogniser, so that nobody knows what was said.
     """
 
     text: str
@@ -44,6 +45,7 @@ class Hypothesis:
     stable_words: int = 0
     end_probability: float | None = None
     hotword_probability: float | None = None
+    is_unheard: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ class Interpretation:
     `is_universal`: intent is one of the Expectation's universals. `denied`: slot values the
     caller rejected ("no, not savings"). `also`: further wishes said in the same breath, in order
     ("check my balance and then block my card"); the first is the interpretation itself.
+    `is_unheard`: there was no recogniser: only keys can answer.
     """
 
     intent: str | None = None
@@ -44,6 +45,7 @@ class Interpretation:
     denied: tuple[SlotValue, ...] = ()
     by: Literal["speech", "dtmf"] = "speech"
     also: tuple[Reading, ...] = ()
+    is_unheard: bool = False
 
     @property
     def is_nomatch(self) -> bool:

@@ -20,6 +20,7 @@ from voicebot.engine.engine import CallHandle, CallSink, Engine, EngineObserver,
 from voicebot.engine.runner import Runner
 from voicebot.engine.scheduler import Job, JobKind
 from voicebot.engine.wire import MAX_SPAN_SAMPLES
+from voicebot.events import Hypothesis
 from voicebot.monitoring.recogniser_metrics import FrontEndMetrics
 from voicebot.server.asr_serve_call import RemoteCall
 from voicebot.server.asr_serve_link import Link, LinkedCall
@@ -177,6 +178,18 @@ class RemoteEngine(Engine):
         """The local engine answers; without a recogniser that nothing was understood."""
         self.counts.fell_back(self._fallback)
         super()._ask(self._calls[job.slot].handle, job)
+
+    def _run(self, batch: list[Job]) -> list[Hypothesis | None]:
+        """What falls back; without a recogniser nobody knows what was said."""
+        found = super()._run(batch)
+        if self._fallback == "local":
+            return found
+        return [
+            replace(heard, is_unheard=True)
+            if heard is not None and job.kind is not JobKind.HOTWORD
+            else heard
+            for job, heard in zip(batch, found, strict=True)
+        ]
 
     async def _look(self) -> None:
         while True:
