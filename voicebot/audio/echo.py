@@ -43,8 +43,10 @@ TAIL_BLOCKS = 15
 """An echo is possible for 300 ms after its far end should have passed: the room."""
 REPLAY_BLOCKS = 20
 """400 ms of near end are kept; a filter that starts has heard them."""
-REHEARSALS = 3
-"""So many times after its start it hears them once more."""
+REHEARSE_BLOCKS, REHEARSED_BLOCKS = 5, 60
+"""So often, and for so long after its start, it hears them once more."""
+LATE_SAMPLES, REHEARSE_LATE_BLOCKS = SAMPLE_RATE_HZ, 2
+"""A delay as long is known when little time is left: then more often (LOG.md)."""
 AUDIBLE = np.float32(1e-3)
 """Peak of a far-end block (-60 dBFS) below which its echo is never heard."""
 _OFFSET_SHARE = np.float32(0.05)
@@ -226,10 +228,12 @@ class EchoCanceller:
         self._move(slots, self._reference.drift(slots, near, echo, is_clear))
 
     def _rehearse(self, slots: Slots) -> None:
-        """A young filter hears every block twice."""
+        """A young filter hears every block several times."""
         self._age[slots] += 1
         age = self._age[slots]
-        is_due = (age % REPLAY_BLOCKS == 0) & (age <= REHEARSALS * REPLAY_BLOCKS)
+        is_late = self._delay[slots] >= LATE_SAMPLES
+        every = np.where(is_late, REHEARSE_LATE_BLOCKS, REHEARSE_BLOCKS)
+        is_due = (age % every == 0) & (age <= REHEARSED_BLOCKS)
         rows = slots[is_due & (self._lost[slots] == 0)]
         if len(rows):
             shift = self._reference.shift[rows]

@@ -22,6 +22,8 @@ CALL_SAMPLES = 20 * SAMPLE_RATE_HZ
 """A multiple of 1280 samples, in which chunks of 160 and windows of 256 both fit."""
 STEPS_MS = (-60.0, 60.0, 180.0)
 NO_ECHO_ERL_DB = 90.0
+CALLER_DBFS, MATRIX_CALLER_DBFS = (-43, -14), (-43, -18)
+"""How loud callers are: recordings of telephones lie between -43 and -20 dBFS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ def any_circumstances(rng: np.random.Generator) -> Circumstances:
         has_caller=bool(rng.random() < 0.5) or not has_echo,
         drive_db=float(rng.uniform(-6, 6)),
         drift_ppm=float(rng.uniform(-200, 200)) if is_rare[0] else 0.0,
-        caller_dbfs=float(rng.uniform(-31, -14)),
+        caller_dbfs=float(rng.uniform(*CALLER_DBFS)),
         noise_dbfs=float(rng.uniform(-75, -42)),
         noise=str(rng.choice(["white", "kitchen", "music", "hum"])) if is_rare[2] else "white",
         damage=str(rng.choice(["clipped", "inverted", "offset"])) if is_rare[1] else "",
@@ -93,6 +95,7 @@ def matrix_circumstances(rng: np.random.Generator, *, has_caller: bool) -> Circu
         codec=codec,
         has_steps=bool(rng.random() < 0.5),
         has_caller=has_caller,
+        caller_dbfs=float(rng.uniform(*MATRIX_CALLER_DBFS)),
     )
 
 
