@@ -4,12 +4,15 @@ import soxr
 
 from voicebot.asr.utterance import (
     COMFORTABLE_SAMPLES,
+    FRAME,
     WINDOW_SAMPLES,
+    frame_levels,
     is_audible,
     noise_floor,
     prepare,
     set_in_quiet,
     split,
+    spread,
 )
 
 pytestmark = pytest.mark.unit
@@ -107,3 +110,17 @@ def test_digital_silence_around_a_short_answer_is_filled():
 
 def test_a_quiet_caller_is_heard():
     assert is_audible(syllables(1, rms=0.02))
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 75, 500])
+def test_the_spread_of_levels_is_that_of_percentiles(count):
+    levels = np.random.default_rng(count).uniform(0, 0.3, count).astype(np.float32)
+    assert spread(levels) == pytest.approx(np.percentile(levels, [10, 95]), rel=1e-6)
+
+
+def test_levels_are_root_mean_squares():
+    samples = np.random.default_rng(3).normal(0, 0.1, 10 * FRAME + 5).astype(np.float32)
+    whole = samples[: 10 * FRAME].reshape(10, FRAME).astype(np.float64)
+    levels = frame_levels(samples)
+    assert levels.dtype == np.float32
+    assert levels == pytest.approx(np.sqrt((whole**2).mean(axis=1)), rel=1e-5)

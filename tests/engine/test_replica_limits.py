@@ -8,8 +8,8 @@ import pytest
 from voicebot.audio import mulaw
 from voicebot.engine.kept_audio import ReplicaRunner
 from voicebot.engine.replica_load import FAILING, FAILING_S, ReplicaLoad
-from voicebot.engine.runner import Chunk, VadResult
-from voicebot.engine.scheduler import JobKind
+from voicebot.engine.runner import Chunk, Runner, VadResult
+from voicebot.engine.scheduler import Job, JobKind
 from voicebot.engine.wire import Ask, Audio, Close, Closed, Expect, Open, Reason, State
 from voicebot.engine.wire_session import KEPT_EXPECTATIONS, Session
 from voicebot.events import Expectation
@@ -178,3 +178,19 @@ def test_audio_of_many_calls_is_kept_whatever_its_length_and_place() -> None:
     assert (runner.span(3, 0, 9999) == said[:7]).all()
     runner.hear([Chunk(1, 1990, sent[:30])])  # what is known stays
     assert (runner.span(1, 0, 2000) == said).all()
+
+
+def test_a_large_batch_is_prepared_on_several_cores_as_on_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("voicebot.engine.kept_audio.os.cpu_count", lambda: 4)
+    runner = ReplicaRunner(40, None)  # type: ignore[arg-type]
+    noise = np.random.default_rng(0).normal(0, 3000, 4000).astype(np.int16)
+    for slot in range(40):
+        runner.write(slot, 0, mulaw.encode(noise))
+    jobs = [Job(slot, 0, 0, JobKind.PARTIAL, 3 * slot, 2000 + 41 * slot) for slot in range(40)]
+    alone = Runner._audio(runner, jobs)
+    together = runner._audio(jobs)
+    assert [len(samples) for samples in together] == [len(samples) for samples in alone]
+    assert all((a == b).all() for a, b in zip(alone, together, strict=True))
+    assert runner._helpers is not None

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from voicebot.asr.decoder import Decoded
 from voicebot.asr.moonshine import SAMPLE_RATE_HZ
-from voicebot.asr.utterance import Samples, frame_levels
+from voicebot.asr.utterance import Samples, frame_levels, spread
 from voicebot.asr.vocabulary import Vocabulary
 
 FILE = Path(__file__).parent / "models" / "confidence.json"
@@ -64,9 +64,9 @@ class Sound:
         levels = 20 * np.log10(np.maximum(frame_levels(samples), 1e-4))
         if not len(levels):
             return cls(0.0, -80.0, 0.0)
-        low, high = np.percentile(levels, [10, 95])
+        low, high = spread(levels)
         frames = int(np.count_nonzero(levels > high - SPEECH_DB))
-        return cls(frames * len(samples) / len(levels) / SAMPLE_RATE_HZ, float(high), high - low)
+        return cls(frames * len(samples) / len(levels) / SAMPLE_RATE_HZ, high, high - low)
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +280,8 @@ def _common(piece: Piece) -> Mapping[str, float]:
 
 def word_shares(sentences: Sequence[Sentence]) -> list[float]:
     """Of each word of the first sentence, the probability of the sentences that have it there."""
+    if len(sentences) == 1:
+        return [1.0] * len(sentences[0].words)
     best = sentences[0].plain
     weights = _weights(sentences)
     shares = [weights[0]] * len(best)
@@ -295,6 +297,8 @@ def word_shares(sentences: Sequence[Sentence]) -> list[float]:
 
 def texts_share(sentences: Sequence[Sentence]) -> float:
     """The probability of the sentences that say the same as the first."""
+    if len(sentences) == 1:
+        return 1.0
     best = sentences[0].plain
     pairs = zip(_weights(sentences), sentences, strict=True)
     return min(1.0, sum(weight for weight, other in pairs if other.plain == best))
@@ -302,6 +306,8 @@ def texts_share(sentences: Sequence[Sentence]) -> float:
 
 def _lead(sentences: Sequence[Sentence]) -> float:
     """By how much the first is more probable than the next that says something else, in nats."""
+    if len(sentences) == 1:
+        return _FARTHEST
     best = sentences[0].plain
     others = [other.decoded.total for other in sentences[1:] if other.plain != best]
     if not others:

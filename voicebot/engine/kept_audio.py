@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,12 +14,18 @@ from voicebot.audio.offset import Offset
 from voicebot.engine.hearing import WINDOW, Chunk, Hearing, Result, VadResult
 from voicebot.engine.rings import Rows, Samples
 from voicebot.engine.runner import EndOfTurn, Runner
+from voicebot.engine.scheduler import Job
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from voicebot.asr.recogniser import Recogniser
     from voicebot.engine.spotting import Spotter
+
+
+ALONE = 32
+"""Utterances in a batch that one core prepares alone."""
+HELPERS = 8
 
 
 class _Deaf:
@@ -95,3 +103,15 @@ class ReplicaRunner(Runner):
         """See Runner."""
         super().__init__(1, _Deaf(), recogniser, hot_word=hot_word, end_of_turn=end_of_turn)
         self.hearing = KeptAudio(slots)
+        self._helpers: ThreadPoolExecutor | None = None
+
+    def _audio(self, jobs: Sequence[Job]) -> list[NDArray[np.float32]]:
+        """See Runner; of a device's batches on several cores, for resampling holds no lock."""
+        threads = min(HELPERS, (os.cpu_count() or 2) - 1)
+        if len(jobs) < ALONE or threads < 2:
+            return super()._audio(jobs)
+        if self._helpers is None:
+            self._helpers = ThreadPoolExecutor(threads, "voicebot-resample")
+        parts = [jobs[index::threads] for index in range(threads)]
+        found = [iter(part) for part in self._helpers.map(super()._audio, parts)]
+        return [next(found[index % threads]) for index in range(len(jobs))]
