@@ -104,6 +104,23 @@ def test_the_plan_that_the_others_are_made_of_is_good(tmp_path: Path) -> None:
             "p.yaml:3: service 'look': 'timeout': between 100ms and 10 minutes, not '0s'",
         ),
         (
+            '"shop:look"',
+            '"shop:look", headers: {X-Line: bank}',
+            "p.yaml:3: service 'look': 'headers' go with 'webhook'; a function gets none",
+        ),
+        (
+            'python: "shop:look"',
+            'webhook: "https://shop.example", headers: {Authorization: Bearer 123}',
+            "p.yaml:3: warning: service 'look': header 'Authorization' holds a secret that whoever "
+            "reads the plan sees; write env:NAME for a variable of the server's environment",
+        ),
+        (
+            'python: "shop:look"',
+            'webhook: "https://shop.example", headers: {Idempotency-Key: "1"}',
+            "p.yaml:3: service 'look': header 'Idempotency-Key' is voicebot's own; take another "
+            "one",
+        ),
+        (
             '"Be brief."',
             '"You talk to {{ customer }}."',
             "p.yaml:20: warning: form 'ask': '{{ customer }}' is sent to the model as it stands; "
@@ -157,6 +174,10 @@ def test_what_authors_are_told(was: str, now: str, told: str, tmp_path: Path) ->
     [
         ("with: [kind, qty]", "with: {kind: kind, qty: qty, discount: 5}"),
         ("shop:look", "shop:anything"),
+        (
+            'python: "shop:look"',
+            'webhook: "https://shop.example", headers: {Authorization: "Bearer env:CRM_TOKEN"}',
+        ),
         ("shop:look", "shop:wrapped"),  # what the decorator makes of it is not known
         (
             'qty: {type: number, prompt: "How',

@@ -109,7 +109,7 @@ async def test_functions_that_never_return_are_bounded(
     [
         ({}, "give either python: module:function or webhook: URL"),
         ({"python": "backend:balance", "webhook": "http://x"}, "give either"),
-        ({"pyton": "backend:balance"}, "unknown key 'pyton'; known: backoff_s, python"),
+        ({"pyton": "backend:balance"}, "unknown key 'pyton'; known: backoff_s, headers, python"),
         ({"python": "backend"}, "'backend' must be module:function"),
         ({"python": "../backend:balance"}, "must be module:function"),
         ({"python": "absent:balance"}, "absent.py does not exist"),
@@ -295,3 +295,35 @@ async def test_all_attempts_share_the_timeout() -> None:
     services = patient(answer, retries=5, backoff_s=30.0, timeout_s=0.5)
     with pytest.raises(ServiceFailed, match="answered with status 503"):  # and is not waited for
         await services.call("it", {})
+
+
+async def test_headers_get_secrets_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CRM_TOKEN", "s3cret")
+    seen: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(500)
+
+    headers = {"Authorization": "Bearer env:CRM_TOKEN", "X-Line": "bank"}
+    services = patient(answer, headers=headers)
+    monkeypatch.delenv("CRM_TOKEN")  # read at the start
+    with pytest.raises(ServiceFailed) as failed:
+        await services.call("it", {})
+    assert seen[0].headers["authorization"] == "Bearer s3cret"
+    assert seen[0].headers["x-line"] == "bank"
+    assert "idempotency-key" in seen[0].headers
+    assert "s3cret" not in f"{failed.value} {services._services!r}"
+
+
+@pytest.mark.parametrize(
+    ("value", "told"), [(None, "is not set"), ("", "is not set"), ("a\nb", "must be plain text")]
+)
+def test_a_secret_that_cannot_be_sent_is_told_without_it(
+    value: str | None, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CRM_TOKEN", raising=False)
+    if value is not None:
+        monkeypatch.setenv("CRM_TOKEN", value)
+    with pytest.raises(PlanError, match=rf"services\.it\.headers\.Authorization: .*{told}"):
+        patient(lambda _: httpx.Response(200), headers={"Authorization": "env:CRM_TOKEN"})

@@ -7,6 +7,7 @@ are left alone.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,10 @@ from voicebot.dialogue.flow import all_steps
 from voicebot.dialogue.schema import PlanKeys, Service
 from voicebot.dialogue.source import Key
 
+OWN_HEADERS = frozenset(
+    ("content-type", "content-length", "host", "idempotency-key", "transfer-encoding", "connection")
+)
+_SECRET = re.compile(r"authorization|cookie|token|secret|password|api-?key", re.IGNORECASE)
 CALL_SID = "call_sid"
 """A parameter of this name gets the call's identifier, without being named in `with`."""
 
@@ -35,7 +40,10 @@ class _Parameters:
 
 
 def check(checker: Checker, keys: PlanKeys) -> None:
-    """Report arguments that a function lacks or does not take: such a call never succeeds."""
+    """Report arguments that a function lacks or does not take: such a call never succeeds; and
+    headers that no webhook gets, or that hold a secret."""
+    for name, service in keys.services.items():
+        _check_headers(checker, ("services", name), service)
     trees: dict[Path, ast.Module | None] = {}
     known = {
         name: found
@@ -53,6 +61,22 @@ def check(checker: Checker, keys: PlanKeys) -> None:
                 tool in known) else set()  # fmt: skip
             if tool in known:
                 _compare(checker, ("forms", name, "llm", "tools", tool), tool, known[tool], given)
+
+
+def _check_headers(checker: Checker, key: Key, service: Service) -> None:
+    if service.headers and service.webhook is None:
+        checker.report((*key, "headers"), "'headers' go with 'webhook'; a function gets none")
+    for name, text in (service.headers or {}).items():
+        here: Key = (*key, "headers", name)
+        if name.lower() in OWN_HEADERS:
+            checker.report(here, f"header '{name}' is voicebot's own; take another one")
+        elif _SECRET.search(name) and "env:" not in text:
+            checker.report(
+                here,
+                f"header '{name}' holds a secret that whoever reads the plan sees; write "
+                "env:NAME for a variable of the server's environment",
+                is_warning=True,
+            )
 
 
 def _is_told(checker: Checker, key: Key) -> bool:

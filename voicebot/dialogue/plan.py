@@ -107,6 +107,8 @@ def _definition(service: Service) -> dict[str, object]:
         definition["python"] = service.python
     if service.webhook is not None:
         definition["webhook"] = service.webhook
+    if service.headers is not None:
+        definition["headers"] = dict(service.headers)
     if service.timeout is not None:
         definition["timeout_s"] = service.timeout / 1000
     if service.retries is not None:

@@ -80,6 +80,10 @@ __all__ = [
 ]
 
 
+Header = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9-]*$", max_length=100)]
+HeaderText = Annotated[str, StringConstraints(pattern=r"^[!-~]([ -~]*[!-~])?$", max_length=1000)]
+
+
 class Service(Keys):
     """A call-out."""
 
@@ -92,6 +96,9 @@ class Service(Keys):
         None,
         pattern=r"^https?://[^\s/]+",
         description="URL that gets the arguments by POST, as JSON",
+    )
+    headers: dict[Header, HeaderText] | None = Field(
+        None, description="headers of a webhook's requests; env:NAME stands for a secret"
     )
     timeout: Patience | None = Field(
         None, description="how long it may take; default: the server's setting"

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from voicebot.dialogue import short_forms
 from voicebot.dialogue.schema_prompts import BargeIn, Keys, Ladder, Prompt, Universals
-from voicebot.dialogue.short_forms import Patience, Silence, Text
+from voicebot.dialogue.short_forms import Patience, Phrases, Silence
 
 LONGEST_SPEECH_MS = 25_000
 """The last 30 s of a call are kept: of a longer utterance the beginning would be lost."""
@@ -104,7 +104,7 @@ class Inherited(Keys):
         ),
     ] = Field(None, description="when a heard value is confirmed")
     barge_in: BargeIn = Field(None, description="what may interrupt a prompt; default speech")
-    hints: list[Text] | None = Field(None, description="words and names to be recognised better")
+    hints: Phrases | None = Field(None, description="words and names to be recognised better")
     dtmf: Annotated[
         Dtmf | None,
         BeforeValidator(

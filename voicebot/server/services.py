@@ -2,7 +2,10 @@
 
     services:
       balance: {python: "backend:balance"}
-      book: {webhook: "https://crm.example/voicebot", timeout_s: 3}
+      book:
+        webhook: "https://crm.example/voicebot"
+        headers: {Authorization: "Bearer env:CRM_TOKEN"}
+        timeout_s: 3
 
 A function takes the arguments by name (and `call_sid`, if it has such a parameter) and
 returns a mapping; it may be `async`. It runs beside the event loop, so a slow one keeps no
@@ -16,11 +19,12 @@ import asyncio
 import importlib.util
 import inspect
 import json
+import os
 import re
 import sys
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -39,7 +43,8 @@ MAX_WEBHOOK_S = 60.0
 MAX_THREADS = 32
 """Functions at once; those that never return stay counted."""
 _TARGET = re.compile(r"([A-Za-z_][\w.]*):([A-Za-z_]\w*)")
-_KEYS = {"python", "webhook", "timeout_s", "retries", "backoff_s"}
+_KEYS = {"python", "webhook", "headers", "timeout_s", "retries", "backoff_s"}
+_VARIABLE = re.compile(r"\benv:([A-Za-z_][A-Za-z0-9_]*)")
 RETRIES, BACKOFF_S = 1, 0.2
 """Of webhooks, where the plan says nothing; the pause doubles with each attempt."""
 BUSY = frozenset({429, 502, 503, 504})
@@ -55,6 +60,7 @@ class _Service:
     function: Function | None = None
     wants_call_sid: bool = False
     url: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # secrets, never shown
     retries: int = RETRIES
     backoff_s: float = BACKOFF_S
 
@@ -150,7 +156,7 @@ class Services:
         body = {"service": service.name, "call_sid": call_sid, "arguments": dict(arguments)}
         # The same key with each attempt: the backend may have seen the one before.
         key = uuid.uuid5(uuid.NAMESPACE_URL, f"{call_sid}/{call_id}") if call_id else uuid.uuid4()
-        headers = {"idempotency-key": str(key)}
+        headers = {**service.headers, "idempotency-key": str(key)}
         clock = asyncio.get_running_loop().time
         ends = clock() + service.timeout_s
         for attempt in range(service.retries + 1):
@@ -231,8 +237,35 @@ def _service(
         return _Service(name, float(timeout_s), function, _takes_call_sid(function))
     retries = _number(name, "retries", definition.get("retries"), RETRIES)
     backoff_s = _number(name, "backoff_s", definition.get("backoff_s"), BACKOFF_S)
-    url = _url(name, str(webhook))
-    return _Service(name, float(timeout_s), url=url, retries=int(retries), backoff_s=backoff_s)
+    return _Service(
+        name,
+        float(timeout_s),
+        url=_url(name, str(webhook)),
+        headers=_headers(name, definition.get("headers")),
+        retries=int(retries),
+        backoff_s=backoff_s,
+    )
+
+
+def _headers(name: str, given: object) -> dict[str, str]:
+    """With the values of environment variables in place of env:NAME; they are not repeated in
+    messages."""
+    found: dict[str, str] = {}
+    for header, text in (given if isinstance(given, Mapping) else {}).items():
+        for variable in _VARIABLE.findall(str(text)):
+            value = os.environ.get(variable, "")
+            if not value:
+                raise PlanError(
+                    f"services.{name}.headers.{header}: the environment variable {variable} is "
+                    "not set"
+                )
+            if not (value.isascii() and value.isprintable()):
+                raise PlanError(
+                    f"services.{name}.headers.{header}: the environment variable {variable} holds "
+                    "what a header cannot: it must be plain text on one line"
+                )
+        found[str(header)] = _VARIABLE.sub(lambda match: os.environ[match[1]], str(text))
+    return found
 
 
 def _number(name: str, key: str, value: object, default: float) -> float:
