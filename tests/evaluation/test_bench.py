@@ -279,6 +279,7 @@ def test_the_command_measures_small_and_says_so_on_a_cpu(capsys, model, device):
     assert report["roofline_ms"] > 0
     assert report["chunk_p99_ms"] is not None
     assert ("on this CPU" in printed.err) == (device == "cpu")
+    assert "without the wire" in printed.err
     assert "memory as computed" in printed.err
     assert f"in use: {'resident' if device == 'cpu' else 'allocated'}" in printed.err
 
@@ -312,3 +313,28 @@ def test_memory_is_printed_as_computed_and_as_it_is(monkeypatch, capsys, limit):
     assert f"state of 32 streams {state / 1e6:.1f} MB" in said
     assert " 0.0 MB" not in said
     assert "in use: resident" in said
+
+
+def test_a_device_is_measured_with_all_that_is_served(monkeypatch):
+    """Not the network alone: every batch goes through the recogniser that asr-serve runs."""
+    from voicebot.asr.moonshine import Dimensions, Moonshine
+    from voicebot.asr.telephone_device import DeviceRecogniser
+    from voicebot.asr.vocabulary import Vocabulary
+
+    torch.manual_seed(0)
+    words = Vocabulary([f"\u2581w{number}".encode() for number in range(64)])
+    network = Moonshine(Dimensions(32, 64, 2, 1, 1, 64))
+    served: list[list[int]] = []
+
+    class Watched(DeviceRecogniser):
+        def transcribe(self, batch, **options):
+            served.append([len(samples) for samples in batch])
+            return super().transcribe(batch, **options)
+
+    small = Watched.on(network, words, torch.device("cpu"))
+    monkeypatch.setattr(small, "warm_up", lambda: None)
+    monkeypatch.setattr("voicebot.asr.telephone_device.DeviceRecogniser", lambda *_, **__: small)
+    machine = bench._in_batches(torch.device("cpu"), DEVICE, 160, 0.4, lambda _: None)
+    texts = machine.trial._transcribe([np.zeros(n, np.int16) for n in (800, 16000, 40000)], 9)
+    assert served == [[1600, 32000, 80000]]
+    assert len(texts) == 3

@@ -19,7 +19,6 @@ from voicebot.asr.device_streams import device_named, use_threads
 from voicebot.asr.fastconformer_device import FastConformerLanes
 from voicebot.asr.fastconformer_stream import ChunkShape
 from voicebot.asr.moonshine import Dimensions, Moonshine
-from voicebot.asr.moonshine_device import MoonshineBatches
 from voicebot.engine.device_admission import Admission
 from voicebot.engine.device_engine import DeviceEngine
 from voicebot.engine.runner import RING_S
@@ -257,13 +256,15 @@ def _in_batches(
     activity: float,
     tell: Callable[[str], object],
 ) -> Bench:
-    """Random weights in large greedy batches, as a GPU serves them."""
-    tell("building the telephone model")
-    network = bench_models.telephone(device)
-    batches = MoonshineBatches(network)
-    most = TELEPHONE_BATCH[device.type]
-    audio = np.zeros(int(SPEECH_S[1] * TELEPHONE_HZ), np.int16)
-    batches.transcribe([audio[: 2 * TELEPHONE_HZ]] * most, tokens=4)
+    """The shipped weights in large greedy batches, with all that asr-serve does around them."""
+    from voicebot.asr.telephone_device import DeviceRecogniser
+    from voicebot.evaluation.bench_served import ServedBatches
+
+    tell("loading the telephone model")
+    recogniser = DeviceRecogniser(Path(), device, model=SHIPPED)
+    tell("warming up")
+    recogniser.warm_up()
+    network, most = recogniser.model, TELEPHONE_BATCH[device.type]
     weights = sum(parameter.numel() for parameter in network.parameters())
     ring = int(TELEPHONE_RING_S * TELEPHONE_HZ * 2)  # in the host's memory
     return Bench(
@@ -271,7 +272,7 @@ def _in_batches(
         described,
         chunk_ms,
         UtteranceTrial(
-            lambda batch, tokens: batches.transcribe(batch, tokens=tokens),
+            ServedBatches(recogniser, most),
             chunk_ms / 1000,
             max_batch=most,
             activity=activity,

@@ -83,6 +83,11 @@ def bench_asr(options: argparse.Namespace) -> int:
 
 
 def _print_notes(bench: Bench) -> None:
+    print(
+        "voicebot: without the wire: what asr-serve does to receive the audio of these streams "
+        "(sockets, frames, mu-law) is not in these figures",
+        file=sys.stderr,
+    )
     if bench.is_cpu:
         print(
             "voicebot: measured small, on this CPU: no figure for a GPU follows from it. "
