@@ -132,6 +132,28 @@ async def test_a_filler_is_heard_where_the_answer_takes_its_time(tmp_path: Path)
     assert said == ["One moment please.", "A small one is eight dollars and fifty cents."]
 
 
+@pytest.mark.parametrize(
+    ("total", "told"),
+    [
+        (
+            {"sum": 8},
+            "'total' is a mapping and cannot be spoken; name a part of it, such as {{ total.sum }}",
+        ),
+        ([8, 9], "'total' is a list and cannot be spoken"),
+    ],
+)
+async def test_what_is_no_text_is_told_and_not_spoken(
+    total: object, told: str, tmp_path: Path
+) -> None:
+    plan = load_plan(plan_with(tmp_path, "python: kitchen:fails"))
+    stand_ins = {"price": lambda **_: {"total": total}}
+    call = TypedCall(plan, Services(plan.services, tmp_path, stand_ins=stand_ins), NOW)
+    await call.start()
+    answer = await call.say("a small pizza at noon")
+    assert answer.said == ["A small one is."]
+    assert f"value refused: {told}" in answer.notes
+
+
 async def test_times_count_from_the_time_of_the_call(tmp_path: Path) -> None:
     plan = load_plan(plan_with(tmp_path, "python: kitchen:other"))
     call = TypedCall(plan, Services(plan.services, tmp_path), NOW)

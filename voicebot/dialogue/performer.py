@@ -105,6 +105,9 @@ class Performer:
         found = self.look_up(name)
         if found is None or found == "":
             return None
+        if isinstance(found, dict | list):
+            self._note_unspoken(name, found)
+            return None
         text = str(found).lower() if isinstance(found, bool) else str(found)
         field = self.field_of(name)
         if value.kind is not None:
@@ -116,6 +119,13 @@ class Performer:
             choice = inherit.choices(self.keys, field).get(text)
             return choice.say if choice is not None and choice.say else text.replace("_", " ")
         return Say(text, slot_type.value)
+
+    def _note_unspoken(self, name: str, found: dict[str, JsonValue] | list[JsonValue]) -> None:
+        """A service's mapping or list is nothing to say: the prompt goes on without it."""
+        parts = [one for one in found if isinstance(one, str)] if isinstance(found, dict) else []
+        hint = f"; name a part of it, such as {{{{ {name}.{parts[0]} }}}}" if parts else ""
+        what = "a mapping" if isinstance(found, dict) else "a list"
+        self.note("value refused", {"problem": f"'{name}' is {what} and cannot be spoken{hint}"})
 
     # ------------------------------------------------------------ speaking
 

@@ -223,9 +223,16 @@ def _ranges(value: object) -> list[tuple[int, int]]:
             else (0, 0)
         )
         if match is not None and end < start <= MINUTES:
+            is_short = end <= MINUTES // 2 and start < MINUTES // 2
+            afternoon = (
+                f"; {int(match[1])} to {int(match[3])} in the afternoon is "
+                f"{match[1]}:{match[2]}-{int(match[3]) + 12}:{match[4]}"
+                if is_short
+                else ""
+            )
             raise ValueError(
                 f"{text!r} goes past midnight; write {match[1]}:{match[2]}-24:00 for the one day "
-                f"and 0:00-{match[3]}:{match[4]} for the next"
+                f"and 0:00-{match[3]}:{match[4]} for the next{afternoon}"
             )
         if match is None or not start < end <= MINUTES:
             raise ValueError(
