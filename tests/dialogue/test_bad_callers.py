@@ -120,8 +120,12 @@ def test_contradictions_are_corrections_on_record(text: str) -> None:
 )
 def test_what_no_plan_expects_is_a_nomatch_and_does_nothing(text: str) -> None:
     line = Line()
+    before = line.state
     line.says(text, sure=0.9)
     assert not any(isinstance(one, CallService | Transfer | Disconnect) for one in line.happened)
+    noted = [one for one in line.happened if isinstance(one, Note)]
+    if line.state == before:
+        assert [(one.kind, one.data["state"]) for one in noted] == [("nomatch", before)]
     assert line.state.split("/")[0] in {"main", "transfer", "callback"}  # at most a question
 
 
@@ -162,6 +166,7 @@ forms:
 def test_a_card_number_with_a_wrong_digit_is_asked_for_again(tmp_path: Path) -> None:
     call = Spoken(plan_of(tmp_path, CARD))
     assert call("4111 1111 1111 1112")[0] == NOT_UNDERSTOOD
+    assert call.actions[1].kind == "nomatch"  # type: ignore[union-attr]
     assert call.presses("4111111111111112")[-1] == "Card?"
     call("4111 1111 1111 1111")
     assert call.actions[-1] == Disconnect("told")

@@ -443,6 +443,37 @@ forms:
     assert whole.machine.outcome == "whole"
 
 
+REFUSING = """\
+forms:
+  main:
+    fields:
+      card: {type: digits, length: 4, check: luhn, prompt: "Card?"}
+      day: {type: date, prompt: "Day?"}
+    review: Right?
+    filled: {disconnect: done}
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (NONSENSE, "nothing understood"),
+        (says(card="1234"), "no such value"),
+        (says(None, 0.1, card="0000"), "too unsure"),
+        (says("unheard_of"), "fits nowhere here"),
+        (Interpretation(denied=(SlotValue("day", "2026-11-21"),)), "denies what is not held"),
+    ],
+)
+def test_what_is_refused_is_on_record(tmp_path: Path, said: Interpretation, why: str) -> None:
+    call = Conversation(plan_of(tmp_path, REFUSING))
+    call(said)
+    assert [one for one in call.actions if isinstance(one, Note)] == [
+        Note("nomatch", {"state": "main/card", "why": why})
+    ]
+    call(says(card="0000"))
+    assert not any(isinstance(one, Note) for one in call.actions)
+
+
 def test_saved_state_of_another_plan_is_refused(tmp_path: Path, shop_text: str) -> None:
     saved = Conversation(plan_of(tmp_path, TRIP)).machine.to_json()
     other = plan_of(tmp_path, shop_text)

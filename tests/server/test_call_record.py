@@ -1,5 +1,8 @@
 """Events in, turns out."""
 
+import asyncio
+from pathlib import Path
+
 import pytest
 
 from voicebot.asr.record_text import RecordText
@@ -7,12 +10,14 @@ from voicebot.events import (
     Alternative,
     BargeIn,
     CallerTurn,
+    Disconnect,
     Expectation,
     Hypothesis,
     Interpretation,
     KeysEntered,
     Listen,
     NoInput,
+    Note,
     Play,
     PromptHeard,
     PromptStarted,
@@ -20,7 +25,12 @@ from voicebot.events import (
     TurnEnded,
     TurnEndReason,
 )
+from voicebot.monitoring.metrics import Metrics
+from voicebot.server.call_observer import CallObserver, Keeping
 from voicebot.server.call_record import CallRecord, Turn
+from voicebot.store.journal import Journal
+from voicebot.store.records import CallStart
+from voicebot.store.visits import read_ways
 
 pytestmark = pytest.mark.unit
 
@@ -122,3 +132,21 @@ def test_the_record_is_in_the_language_that_the_dialogue_listens_in():
     turn = record.close()
     assert turn.caller_text == "M*****, 200 € y one"
     assert turn.spoken_text == "m*****, doscientos euros y one"
+
+
+async def test_a_nomatch_is_kept_with_its_turn(tmp_path: Path) -> None:
+    """What the machine refused counts as such, though an intent was understood."""
+    start = CallStart("CA1", "MZ", "", "", "Bank", "2026-11-20T10:00:00+00:00")
+    async with Journal(tmp_path / "journal.sqlite") as journal:
+        observer = CallObserver(Keeping(journal, Metrics()), start, lambda parts, language: "")
+        writing = asyncio.create_task(observer.run())
+        observer.observe(KeysEntered("1", 0))
+        observer.observe(Interpretation("balance", confidence=0.9))
+        observer.observe(KeysEntered("2", 0))
+        observer.observe(Interpretation("transfer", confidence=0.1))
+        observer.observe(Note("nomatch", {"state": "main", "why": "too unsure"}))
+        observer.decided(Disconnect("served"), left="")
+        observer.close()
+        await writing
+    (way,) = read_ways(tmp_path / "journal.sqlite", "Bank")
+    assert way.turns == [("", "dtmf", True, "balance"), ("", "dtmf", False, "transfer")]

@@ -8,7 +8,7 @@ from voicebot.errors import SettingsError
 from voicebot.events import SlotValue
 from voicebot.store.journal import Journal
 from voicebot.store.records import CallEnd, CallStart, NoteRecord, TurnRecord
-from voicebot.store.visits import LEFT, read_ways
+from voicebot.store.visits import LEFT, NOMATCH, read_ways
 
 pytestmark = pytest.mark.unit
 
@@ -48,6 +48,25 @@ async def test_ways_of_one_plans_calls_that_have_ended(tmp_path: Path) -> None:
     async with Journal(path) as opened:
         found = await opened.call("CA4")
     assert found is not None
+
+
+async def test_what_the_dialogue_refused_is_a_nomatch_whatever_was_understood(
+    tmp_path: Path,
+) -> None:
+    """And what it took is none, though it was neither intent nor slot ("not fifty"). In calls
+    from before the dialogue told, a turn without both is taken for one."""
+    path = tmp_path / "journal.sqlite"
+    await journal(path)
+    async with Journal(path) as opened:
+        await opened.call_started(CallStart("CA5", "MZ", "", "", "Bank", "2026-11-20T10:05"))
+        for number, intent in ((1, "balance"), (2, None)):
+            await opened.turn(TurnRecord("CA5", number, state="main", by="speech", intent=intent))
+        await opened.note(NoteRecord("CA5", NOMATCH, 0, {"why": "too unsure", "turn": 1}))
+        await opened.call_ended(CallEnd("CA5", "served", True, "2026-11-20T10:06"))
+    first, second, _, third = read_ways(path, "Bank")
+    assert [is_of_use for _, _, is_of_use, _ in third.turns] == [False, True]
+    assert [is_of_use for _, _, is_of_use, _ in first.turns] == [False, True, True, False]
+    assert [is_of_use for _, _, is_of_use, _ in second.turns] == [False]
 
 
 def test_what_is_no_journal(tmp_path: Path) -> None:

@@ -27,6 +27,9 @@ MODEL_CONFIDENCE = 0.5
 MAX_STEPS = 500
 """Steps without waiting for anyone; beyond is a loop that the checks could not see."""
 
+NOMATCH = "nomatch"
+"""Kind of the note that says that a turn was of no use, where, and why."""
+
 GOODBYE_OUTCOME = "goodbye"
 HANG_UP_OUTCOME = "hung_up"
 ERROR_OUTCOME = "error"

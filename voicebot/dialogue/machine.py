@@ -25,7 +25,7 @@ from voicebot.dialogue.state import Said, State
 from voicebot.dialogue.stepping import Stepper
 from voicebot.dialogue.taking import Taker
 from voicebot.dialogue.texts import Texts
-from voicebot.dialogue.understanding import understand
+from voicebot.dialogue.understanding import Heard, understand, why_refused
 from voicebot.dialogue.universals import Universals
 from voicebot.dialogue.wishes import Wishes
 from voicebot.events import (
@@ -279,7 +279,7 @@ class Machine:
             if language in self._plan.languages:
                 self._universals.change_language(place, language)
             else:
-                self._miss("nomatch")
+                self._refuse(place, waits_for, event, Heard())
             return
         if event.is_universal and event.intent in inherit.universals(self._performer.keys, place):
             self._universals.take(place, event.intent)
@@ -289,7 +289,7 @@ class Machine:
             return
         heard = understand(self._performer.keys, place, waits_for, event, self._state.denied)
         if heard.is_nothing:
-            self._miss("nomatch")
+            self._refuse(place, waits_for, event, heard)
             return
         self._state.mode = "run"
         if self._taker.take(place, heard, by_key=event.by == "dtmf"):
@@ -297,7 +297,15 @@ class Machine:
             if self._state.mode == "run":
                 self._wishes.keep(place, waits_for, event)
         else:
-            self._miss("nomatch")
+            self._refuse(place, waits_for, event, heard)
+
+    def _refuse(
+        self, place: Place, waits_for: Expectation, event: Interpretation, heard: Heard
+    ) -> None:
+        """A nomatch, on record with its reason: what the journal counts is what was done."""
+        why = why_refused(self._performer.keys, place, waits_for, event, heard)
+        self._performer.note(defaults.NOMATCH, {"state": place.state, "why": why})
+        self._miss("nomatch")
 
     def _open_question(self, place: Place, waits_for: Expectation, event: Interpretation) -> None:
         """What the caller said is for the language model, unless he asks for another form."""
@@ -311,7 +319,7 @@ class Machine:
             self._state.forget_misses(place.state)
             self._consulting.heard(event.text)
         else:
-            self._miss("nomatch")
+            self._refuse(place, waits_for, event, heard)
 
 
 def _said(play: Play) -> Said:

@@ -101,6 +101,29 @@ def _named(place: Place, interpretation: Interpretation) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def why_refused(
+    keys: PlanKeys,
+    place: Place,
+    expectation: Expectation,
+    interpretation: Interpretation,
+    heard: Heard,
+) -> str:
+    """Why what was heard is of no use at a place, for the record."""
+    specs = {slot.name: slot for slot in expectation.slots}
+    slots = [slot for slot in interpretation.slots if slot.name in specs]
+    if not (interpretation.intent or interpretation.slots or interpretation.denied):
+        return "nothing understood"
+    if heard.denied and not (heard.values or heard.answer or heard.form):
+        return "denies what is not held"
+    if any(not is_well_formed(slot.value, specs[slot.name]) for slot in slots):
+        return "no such value"
+    floor = inherit.confirm(keys, place).nomatch_below or 0.0
+    sure = [slot.confidence for slot in slots] or [interpretation.confidence]
+    if interpretation.by == "speech" and min(sure) < floor:
+        return "too unsure"
+    return "fits nowhere here"
+
+
 def _asks_yes_no(expectation: Expectation) -> bool:
     focus = next((slot for slot in expectation.slots if slot.name == expectation.focus), None)
     return focus is not None and focus.type is SlotType.YES_NO

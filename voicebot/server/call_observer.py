@@ -32,7 +32,7 @@ from voicebot.store.journal import Journal
 from voicebot.store.recordings import StereoRecording
 from voicebot.store.records import CallEnd, CallStart, NoteRecord, ServiceRecord, TurnRecord
 from voicebot.store.timeline import Timeline
-from voicebot.store.visits import LEFT
+from voicebot.store.visits import LEFT, NOMATCH
 from voicebot.telephony.media_stream import Fault
 
 log = structlog.get_logger(__name__)
@@ -125,9 +125,9 @@ class CallObserver:
         elif isinstance(event, Note):
             # What it says may quote the caller: it is in the journal, not in the log.
             log.info("note", kind=event.kind)
-            self._writes.put_nowait(
-                NoteRecord(self._start.call_sid, event.kind, self._at, event.data)
-            )
+            is_of_turn = event.kind == NOMATCH  # visits counts by turns
+            data = {**event.data, "turn": self._record.number} if is_of_turn else event.data
+            self._writes.put_nowait(NoteRecord(self._start.call_sid, event.kind, self._at, data))
         if self._keeping.timeline is not None:
             self._keeping.timeline.record(event, at=self._at)
         if self._tap is not None:

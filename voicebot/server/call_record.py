@@ -119,6 +119,11 @@ class CallRecord:
         return None
 
     @property
+    def number(self) -> int:
+        """Of the turn that is open."""
+        return self._turn.number
+
+    @property
     def state(self) -> str:
         """Where the dialogue waits, or waited last."""
         return self._state
