@@ -75,9 +75,11 @@ class Levels:
         return list(batch)
 
 
-def make_replica(capacity: int = 4, token: str = TOKEN) -> Replica:
+def make_replica(
+    capacity: int = 4, token: str = TOKEN, recogniser: Levels | None = None
+) -> Replica:
     """Not listening yet."""
-    runner = ReplicaRunner(capacity, Levels())  # type: ignore[arg-type]
+    runner = ReplicaRunner(capacity, recogniser or Levels())  # type: ignore[arg-type]
     metrics = Metrics()
     return Replica(Engine(runner, slots=capacity, observer=metrics), capacity, metrics, token)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from server.replicas import (
     TOKEN,
     Caller,
     FrontEndUnderTest,
+    Levels,
     eventually,
     front_end,
     make_replica,
@@ -35,7 +37,7 @@ from voicebot.engine.wire import (
 )
 from voicebot.errors import ModelUnavailable, SettingsError
 from voicebot.events import Expectation
-from voicebot.server import asr_serve_call, doctor
+from voicebot.server import asr_serve_call, asr_serve_client, asr_serve_link, doctor
 from voicebot.server.asr_serve_use import replicas
 from voicebot.server.placing import place
 from voicebot.telephony.simulator import CallerTurn
@@ -198,6 +200,59 @@ async def test_all_lost_and_nobody_here_recognises(monkeypatch: pytest.MonkeyPat
         async with front_end(nobody) as bot:
             assert await both_halves(bot) == ""  # the plan's nomatch follows
             assert bot.counted("fallbacks_total", to="keys") == 2
+
+
+class Stuck(Levels):
+    """Takes calls, says that it is well, and recognises nothing until the test is over."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_over = threading.Event()
+
+    def transcribe(self, batch, **options):  # type: ignore[no-untyped-def]
+        self.is_over.wait(60)
+        return super().transcribe(batch, **options)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("local", [True, False])
+async def test_replicas_that_are_always_late_are_not_asked_for_ever(
+    monkeypatch: pytest.MonkeyPatch, count: int, local: bool
+) -> None:
+    """Each takes the call again before anybody notices that there is none: it would be asked
+    here and there until the caller has gone."""
+    monkeypatch.setattr(asr_serve_call, "ANSWER_S", 0.1)
+    monkeypatch.setattr(asr_serve_link, "FULL_S", 0.05)
+    monkeypatch.setattr(asr_serve_client, "LOOK_S", 0.02)
+    recogniser = Stuck()
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(recogniser.is_over.set)
+        late = [make_replica(recogniser=recogniser) for _ in range(count)]
+        urls = [await stack.enter_async_context(running(replica)) for replica in late]
+        stack.callback(recogniser.is_over.set)  # the first to be undone: replicas end in time
+        bot = await stack.enter_async_context(front_end(*urls, local=local))
+        assert await bot.engine.connect()
+        await eventually(lambda: all(link.is_connected for link in bot.engine._links))
+        caller = Caller()
+        handle = bot.engine.open_call(caller)
+        await bot.says(handle, caller, FIRST)
+        bot.engine.recognise(handle, 1, JobKind.FINAL, 0, len(FIRST))
+        await eventually(lambda: caller.answers)
+        heard = caller.answers[0].hypothesis
+        assert heard is not None
+        assert heard.text == ("local 1 2 3 4" if local else "")
+        assert heard.is_unheard is not local
+        assert bot.counted("fallbacks_total", to="local" if local else "keys") == 1
+        assert bot.counted("moves_total") == asr_serve_call.MOST_LATE
+        assert bot.counted("replicas") == count  # nobody was lost
+        # The next request is asked again of whoever has room.
+        monkeypatch.setattr(asr_serve_call, "ANSWER_S", 30.0)
+        bot.engine.recognise(handle, 2, JobKind.FINAL, 0, len(FIRST))
+        recogniser.is_over.set()
+        await eventually(lambda: len(caller.answers) == 2)
+        again = caller.answers[1].hypothesis
+        assert again is not None
+        assert again.text == "1 2 3 4"
 
 
 async def test_a_wrong_token_is_no_replica(monkeypatch: pytest.MonkeyPatch) -> None:
