@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from voicebot.asr.alignment import Said, attention, path, word_times
-from voicebot.asr.moonshine import Encoded, Moonshine
+from voicebot.asr.alignment import Said, _smooth, attention, path, word_times
+from voicebot.asr.moonshine import BEGIN, Encoded, Moonshine, rotations
 from voicebot.asr.utterance import COMFORTABLE_SAMPLES, WINDOW_SAMPLES, prepare, starts
 
 pytestmark = pytest.mark.unit
@@ -62,6 +62,37 @@ def test_attention_of_a_batch_is_that_of_each_alone(small_model: Moonshine):
     alone = Encoded(frames[1:, :12], (12,))
     one = attention(small_model.decoder, alone, sentences[1:], heads)[0]
     assert np.allclose(both[1], one, atol=1e-5)
+
+
+def test_attention_is_what_the_decoder_computes(small_model: Moonshine):
+    """Its own layers, run one after the other, and the product of their queries and keys."""
+    decoder, rng = small_model.decoder, torch.Generator().manual_seed(4)
+    encoded = Encoded(torch.randn(2, 20, small_model.dims.width, generator=rng), (20, 12))
+    sentences, heads = [(5, 6, 7), (9, 8, 7)], [(0, 1), (1, 3), (0, 2)]
+    state = decoder.start(encoded, 0)
+    x = decoder.embedding(torch.tensor([[BEGIN, *tokens] for tokens in sentences]))
+    rotation = rotations(small_model.dims, 4)
+    expected = {}
+    for index, layer in enumerate(decoder.layers):
+        q, k, v = layer.attention.project(layer.attention_norm(x), rotation)
+        own = x + layer.attention.attend(q, k, v, torch.ones(4, 4, dtype=torch.bool).tril())
+        query = layer.cross.q(layer.cross_norm(own)).unflatten(-1, (layer.cross.heads, -1))
+        scores = query.transpose(1, 2) @ state.memory[index][0].transpose(2, 3)
+        scores = scores / query.shape[-1] ** 0.5
+        expected[index] = scores.masked_fill(~state.memory_mask, -torch.inf).softmax(-1)
+        x = layer(x, rotation, state, index)
+    found = attention(decoder, encoded, sentences, heads)
+    for row, length in enumerate(encoded.lengths):
+        for at, (index, head) in enumerate(heads):
+            wanted = expected[index][row, head, :, :length].numpy(force=True)
+            assert np.allclose(found[row][at], wanted, atol=1e-6)
+
+
+def test_the_median_is_that_of_five():
+    weights = np.random.default_rng(5).normal(size=(2, 7, 40)).astype(np.float32)
+    padded = np.pad(weights, ((0, 0), (0, 0), (2, 2)), mode="edge")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 5, axis=2)
+    assert (_smooth(weights) == np.median(windows, axis=-1)).all()
 
 
 def test_a_network_without_those_heads_gives_no_times(small_model: Moonshine):
