@@ -129,6 +129,7 @@ def test_profanity_is_masked_by_whole_words():
     assert masked("this fucking thing is shit") == "this f****** thing is s***"
     for harmless in ("Scunthorpe", "Dick Cockburn", "Matsushita", "a classic assessment"):
         assert masked(harmless) == harmless
+    assert masked("you mother fucker, mother!") == "you m***** f*****, mother!"
     assert masked("hijo de puta", "es") == "h*** d* p***"
     assert masked("fuck", "de") == "fuck"
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 _STEMS = {
     "en": (
-        r"(?:mother)?fuck(?:s|ed|er|ers|in|ing|wit|head)?",
+        r"(?:mother[ -]?)?fuck(?:s|ed|er|ers|in|ing|wit|head)?",
         r"(?:bull|horse)?shit(?:s|ty|ting|head|heads)?",
         r"cunts?|bitch(?:es|y)?|bastards?|twats?|whores?|sluts?|cocksuckers?",
         r"(?:dick|ass|arse)(?:hole|holes|head|heads|wipe)",
