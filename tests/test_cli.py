@@ -275,7 +275,8 @@ def test_transcribe_prints_an_object_per_file_also_for_bad_ones(voicebot: Any, p
         "text.wav",
         "b.wav",
     ]
-    keys = {"file", "text", "confidence", "nbest", "seconds", "intent", "slots"}
+    keys = {"file", "text", "confidence", "nbest", "words", "seconds", "decode_ms", "written"}
+    keys |= {"intent", "slots"}
     assert all(keys <= set(results[index]) for index in (0, 3))
     assert results[3]["seconds"] == 2.0
     assert [set(results[index]) for index in (1, 2)] == [{"file", "error"}] * 2

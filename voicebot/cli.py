@@ -11,7 +11,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -187,7 +187,16 @@ def transcribe(options: argparse.Namespace) -> int:
                 print(json.dumps(result), flush=True)
             elif not error:
                 print(f"{result['file']}\t{result['written']}", flush=True)
+                for word in result["words"] if options.words else ():
+                    print(_timed(word), flush=True)
     return MISTAKE if failed else OK
+
+
+def _timed(word: Mapping[str, Any]) -> str:
+    """A line of `transcribe --words`: seconds in the file, confidence, the word."""
+    times = (word["start_s"], word["end_s"])
+    start, end = ("?" if at is None else f"{at:.2f}" for at in times)
+    return f"\t{start:>6} to {end:>6} s  {word['confidence']:4.0%}  {word['text']}"
 
 
 def _meaning(
@@ -293,6 +302,9 @@ def _parser() -> Parser:
     added.add_argument("--json", action="store_true", help="print a JSON object per file")
     added.add_argument("--dialplan", type=Path, metavar="PATH", help="also say what it means")
     added.add_argument("--state", metavar="NAME", help="where in the dialplan (form/field)")
+    added.add_argument(
+        "--words", action="store_true", help="also each word, when it was said and how sure it is"
+    )
 
     commands_asr_serve.add(commands, command)
     commands_authoring.add(commands, command)

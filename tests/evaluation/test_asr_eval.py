@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -193,6 +194,15 @@ def test_every_set_has_its_figures(folder: Path, monkeypatch: pytest.MonkeyPatch
     assert found["held_out_only"] is False
     assert "phone_sentences by phone" in result.table()
     result.plot(folder / "a.png")
+    assert (folder / "a.png").stat().st_size > 5000
+
+
+def test_orders_alone_are_drawn_without_a_warning(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("phone_calls", "digits", "alphanumeric"):
+        shutil.rmtree(folder / name)
+    measured(folder, monkeypatch, quick=True).plot(folder / "a.png")  # warnings are errors here
     assert (folder / "a.png").stat().st_size > 5000
 
 

@@ -90,7 +90,8 @@ def _reliability(axes: Axes, of: Mapping[str, Any]) -> None:
     axes.set_xlabel("confidence")
     axes.set_ylabel("share right")
     axes.grid(alpha=0.3)
-    axes.legend(loc="upper left", fontsize="small")
+    if any(of["reliability"].values()):  # none where the words are not known
+        axes.legend(loc="upper left", fontsize="small")
 
 
 def _latency(axes: Axes, load: Load | None) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from voicebot.audio.files import read_audio
 from voicebot.audio.resample import resample
 from voicebot.errors import AudioFileError
-from voicebot.events import Expectation, Hypothesis, Interpretation
+from voicebot.events import SAMPLE_RATE_HZ, Expectation, Hypothesis, Interpretation, Word
 
 RECOGNISER_HZ = 16000
 
@@ -41,6 +41,7 @@ def transcribe_files(
 ) -> Iterator[dict[str, Any]]:
     """A result per file, in order. A file that is not audio gives `{"file", "error"}`.
 
+    `words` have `start_s` and `end_s` in the file, null where it is not known when they were said.
     `seconds` is the length of the audio, `decode_ms` what recognising it took. `intent` and
     `slots` are present when `interpret` is given. `expectation`: what the dialogue waits for,
     which the search prefers.
@@ -63,6 +64,7 @@ def transcribe_files(
                 {"text": other.text, "confidence": round(other.confidence, 4)}
                 for other in heard.nbest
             ],
+            "words": [_word(word) for word in heard.words],
             "seconds": round(len(samples) / rate, 3),
             "decode_ms": round(decode_ms, 1),
         }
@@ -71,3 +73,10 @@ def transcribe_files(
             result["intent"] = meaning.intent
             result["slots"] = {slot.name: slot.value for slot in meaning.slots}
         yield result
+
+
+def _word(word: Word) -> dict[str, Any]:
+    times = (word.start_at, word.end_at)
+    start_s, end_s = (None if at is None else round(at / SAMPLE_RATE_HZ, 3) for at in times)
+    confidence = round(word.confidence, 4)
+    return {"text": word.text, "confidence": confidence, "start_s": start_s, "end_s": end_s}
