@@ -49,7 +49,12 @@ class Room:
     """Feeds windows of speech and silence and answers recognition requests from a script."""
 
     def __init__(
-        self, says: str = "yes", answers: bool = True, *, spells_hot_word: bool = False
+        self,
+        says: str = "yes",
+        answers: bool = True,
+        *,
+        spells_hot_word: bool = False,
+        hears_words: bool = True,
     ) -> None:
         self.listener = Listener(
             completeness=completeness,
@@ -58,6 +63,7 @@ class Room:
             barge_in=BargeInPolicy(),
             bot_text=lambda: self.bot_text,
             spells_hot_word=spells_hot_word,
+            hears_words=hears_words,
         )
         self.at = 0
         self.says = says

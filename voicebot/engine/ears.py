@@ -75,6 +75,7 @@ def make_listener(
     partial_interval_ms: int = 400,
     hot_word_threshold: float = 0.5,
     has_own_hot_word: bool = False,
+    hears_words: bool = True,
 ) -> Listener:
     """One call's policies. `is_local`: our own recogniser hears. The rest: see Listener.
 
@@ -92,4 +93,5 @@ def make_listener(
         hot_word_threshold=hot_word_threshold,
         looks_ahead=is_local,
         spells_hot_word=not is_local and not has_own_hot_word,
+        hears_words=hears_words,
     )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from voicebot.audio import mulaw
 from voicebot.audio.playout import Playout
-from voicebot.config import Settings
+from voicebot.config import NO_RECOGNISER, Settings
 from voicebot.dialogue.expectations import expectation, places
 from voicebot.dialogue.hours import local
 from voicebot.dialogue.machine import Machine
@@ -102,6 +102,7 @@ async def run_call(
                 partial_interval_ms=settings.asr.partial_interval_ms,
                 hot_word_threshold=parts.hot_word_threshold,
                 has_own_hot_word=bool(settings.turns.hot_word_models),
+                hears_words=settings.asr.service != NO_RECOGNISER,
             ),
             session=_session(machine, local(parts.plan.keys, started_at)),
             service=partial(_call_service, parts.services, stream.call_sid),

@@ -129,6 +129,13 @@ def is_backchannel(text: str, language: str = "en") -> bool:
     return bool(words) and all(word in nods.words for word in words)
 
 
+def is_wordless(text: str, language: str = "en") -> bool:
+    """Whether `text` is what is recognised in a hum: nothing, a nod, or what is made up there."""
+    plain = " ".join(words_of(text))
+    is_made_up = plain in nods_of(language).hallucinations
+    return not plain or is_made_up or is_backchannel(text, language)
+
+
 def _answers(text: str, completeness: Completeness, expectation: Expectation) -> bool:
     """Whether it answers: any text fills a free text slot, but a nod is not meant to."""
     focus = next((slot.type for slot in expectation.slots if slot.name == expectation.focus), None)

@@ -52,6 +52,10 @@ MS_PER_LOGIT = 350
 """How much longer for each unit of log-odds that the caller goes on. Where pauses die out like
 exp(-t / MS_PER_LOGIT), waiting so long ends every turn at the same odds of being right."""
 
+HUM_MS, HUM_KNOWN_MS = 6000, 4000
+"""Whoever makes a sound for so long, without a word in the first part of it, says nothing: of
+sentences read out on the telephone the first words are known within a second."""
+
 USUAL_MS = Timeouts().incomplete_ms
 """The `incomplete_ms` for which those two hold; with another one they grow or shrink with it."""
 
@@ -82,7 +86,7 @@ class Endpointer:
     def __init__(self) -> None:
         """Nothing is decided until `listen`."""
         self._expectation: Expectation | None = None
-        self._listen_at = 0
+        self._listen_at = self._silent_at = 0
         self._now = 0
         self._utterance: _Utterance | None = None
         self._speech: SpeechStarted | None = None  # begun while nobody listened, goes on
@@ -95,10 +99,14 @@ class Endpointer:
 
     # ------------------------------------------------------------ the dialogue's side
 
-    def listen(self, expectation: Expectation, at: int) -> None:
-        """The prompt has ended or was interrupted: the caller's time to answer begins at `at`."""
+    def listen(self, expectation: Expectation, at: int, *, silent_since: int | None = None) -> None:
+        """The prompt has ended or was interrupted: the caller's time to answer begins at `at`.
+
+        `silent_since`: it began before, and nothing was said since: the caller is still silent.
+        """
         self._now = max(self._now, at)
         self._expectation, self._listen_at = expectation, at
+        self._silent_at = at if silent_since is None else silent_since
         self._utterance = None
         self._digits.open(expectation.digits, at)
         speech, self._speech = self._speech, None
@@ -217,10 +225,8 @@ class Endpointer:
             return ended
         if self._utterance is not None:
             return self._judge(self._utterance, self._expectation, at)
-        if at - self._listen_at >= _samples(self._expectation.timeouts.noinput_ms):
-            self._expectation = None
-            self._digits.close()
-            return NoInput(at)
+        if at - self._silent_at >= _samples(self._expectation.timeouts.noinput_ms):
+            return self._nothing(at)
         return None
 
     def tick_keys(self, at: int) -> TurnEnded | None:
@@ -232,6 +238,23 @@ class Endpointer:
             return self._end(at, TurnEndReason.DTMF)
         self._digits.drop()
         return None
+
+    def hums(self, at: int, hummed_until: int | None) -> NoInput | None:
+        """The caller makes a sound since HUM_MS, and what was recognised until `hummed_until` is no
+        word: as if he were silent. None: not so, or keys are being entered."""
+        utterance = self._utterance
+        if hummed_until is None or utterance is None or utterance.ended_at is not None:
+            return None
+        is_long = at - utterance.counts_from >= _samples(HUM_MS)
+        is_known = hummed_until - utterance.counts_from >= _samples(HUM_KNOWN_MS)
+        if not (is_long and is_known and self._digits.is_empty):
+            return None
+        return self._nothing(at)
+
+    def _nothing(self, at: int) -> NoInput:
+        self._expectation = self._utterance = None
+        self._digits.close()
+        return NoInput(at)
 
     def _is_slip(self) -> bool:
         spoke = self._utterance is not None and self._utterance.known_at > self._digits.last_at

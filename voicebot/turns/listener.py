@@ -29,6 +29,7 @@ from voicebot.events import (
     TurnEndReason,
 )
 from voicebot.turns.answer import Agreement, Answer
+from voicebot.turns.backchannel import is_wordless as is_wordless_text
 from voicebot.turns.barge_in import BargeInPolicy
 from voicebot.turns.endpointer import Endpointer
 from voicebot.turns.floor import CheckCompleteness, Floor
@@ -42,6 +43,9 @@ __all__ = ["Heard", "Kind", "Listener", "Recognise"]
 
 COUGH_SAMPLES = SAMPLE_RATE_HZ // 2
 """Speech shorter than this in which no word was recognised was none: a cough, a door."""
+AFTER_COUGH_SAMPLES, COUGHS = 2 * SAMPLE_RATE_HZ, 2
+"""After each of the first coughs the caller has so long to answer; the time before them counts, or
+a line that crackles would keep a silent caller waiting for ever."""
 DEAF_SAMPLES = SAMPLE_RATE_HZ // 2
 """Without windows for so long, hearing has stopped or lags: what waits for them goes on."""
 LATE_SAMPLES = SAMPLE_RATE_HZ // 4
@@ -88,13 +92,14 @@ class Listener:
         hot_word_threshold: float = 0.5,
         looks_ahead: bool = True,
         spells_hot_word: bool = False,
+        hears_words: bool = True,
     ) -> None:
         """`completeness` is the room nlu's judgement of a text against the Expectation.
 
         `bot_text`: the words of the prompts being played, whose echo may come back.
         `hot_word_threshold`: HotWordHead.threshold. `looks_ahead`: a final is asked for before
         the detector is sure that the caller has fallen silent. `spells_hot_word`: it is looked for
-        in what another service recognises.
+        in what another service recognises. `hears_words`: there is a recogniser.
         """
         self._detector = detector
         self._floor = Floor(barge_in, completeness, bot_text, HotWordWatch(hot_word_threshold))
@@ -103,11 +108,12 @@ class Listener:
         self._utterance = self._answer.utterance
         self._state = _State.IDLE
         self._looks_ahead = looks_ahead
-        self._spells_hot_word = spells_hot_word
+        self._spells_hot_word, self._hears_words = spells_hot_word, hears_words
         self._is_spelling = False  # the open utterance is listened to for the hot word alone
         self._expectation = Expectation()
         self._speech: SpeechStarted | None = None  # set while the caller speaks
         self._suspicion = Suspicion()
+        self._silent_since = self._coughs = 0
         self._heard_until = 0
         self._ends_at: int | None = None  # of the prompts, while audio until then is on its way
         self._void_until = 0  # what was said until then came too late to count
@@ -280,7 +286,8 @@ class Listener:
             return []
         if self._state is not _State.LISTENING or (self._detector.is_rising and not is_deaf):
             return []  # the caller may be going on: that is known in less than 100 ms
-        return self._ended(self._endpointer.tick(at))
+        hums = self._endpointer.hums(at, self._utterance.hummed_until)
+        return self._ended(hums or self._endpointer.tick(at))
 
     def _ended(self, event: TurnEnded | NoInput | None) -> list[Heard]:
         """The consequences of the endpointer's decision."""
@@ -311,7 +318,9 @@ class Listener:
         if utterance != self._utterance.number or not self._utterance.is_open:
             return []
         if kind == "partial":
-            self._utterance.take_partial(hypothesis)
+            text, language = hypothesis.text if hypothesis else "", self._expectation.language
+            is_wordless = self._hears_words and is_wordless_text(text, language)
+            self._utterance.take_partial(hypothesis, end_at, is_wordless=is_wordless)
             return self._partial(hypothesis, at)
         if hypothesis is None and self._state is _State.LISTENING:
             if self._utterance.is_newest(end_at):
@@ -431,15 +440,28 @@ class Listener:
 
     # ------------------------------------------------------------ inside
 
-    def _listen(self, at: int) -> list[Heard]:
+    def _listen(self, at: int, *, silent_since: int | None = None) -> list[Heard]:
         self._state, self._ends_at = _State.LISTENING, None
         self._stop_spelling()
-        self._endpointer.listen(self._expectation, at)
+        self._silent_since, self._coughs = at, 0
+        self._endpointer.listen(self._expectation, at, silent_since=silent_since)
         if self._speech is not None:
+            self._endpointer.on_speech_started(self._speech)  # it may have outlasted a decision
             # What was said over a prompt that may not be interrupted is not part of the answer.
             allowed = at <= self._speech.at or self._floor.takes_speech
             self._answer.open(self._speech.at if allowed else max(at, self._speech.at))
         return []
+
+    def _go_on(self, at: int) -> list[Heard]:
+        """Nothing was said in what was taken for a turn: the caller is silent as long as before."""
+        self._coughs += 1
+        since, coughs = self._silent_since, self._coughs
+        if coughs <= COUGHS:
+            noinput = self._expectation.timeouts.noinput_ms * SAMPLE_RATE_HZ // 1000
+            since = max(since, at - noinput + AFTER_COUGH_SAMPLES)
+        out = self._listen(at, silent_since=min(since, at))
+        self._silent_since, self._coughs = since, coughs
+        return out
 
     def _finish(self, final: Hypothesis, at: int) -> list[Heard]:
         ended = self._answer.ended
@@ -447,7 +469,7 @@ class Listener:
         self._answer.forget()
         is_cough = not final.text and _length(ended) < COUGH_SAMPLES
         if is_cough or (self._may_be_echo and self._floor.is_own_echo(final)):
-            return self._listen(at)  # the caller still has the floor
+            return self._go_on(at)  # the caller still has the floor
         self._state = _State.IDLE
         final = self._answer.settled(final)
         return [final, CallerTurn(ended, final)]

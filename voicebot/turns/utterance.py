@@ -40,6 +40,9 @@ class Utterance:
         self._partial_at = 0
         self._has_partial = False  # asked for, in this utterance
         self._is_wordless = False  # the last partial was answered, and had no words
+        self.hummed_until: int | None = None
+        """Until where nothing but a hum was heard, by the latest partial; None: there were words,
+        or nobody knows yet."""
         self._asked_until: int | None = None  # end of the final that is being computed
         self._early: Hypothesis | None = None  # the speculative final, while it holds
         self._transcript: Hypothesis | None = None  # finals of an external recogniser so far
@@ -59,7 +62,7 @@ class Utterance:
         self.number += 1
         self._start_at = max(0, onset_at - PREROLL_SAMPLES)
         self._partial_at, self._has_partial = onset_at, False
-        self._is_wordless = False
+        self._is_wordless, self.hummed_until = False, None
         return True
 
     def resume(self) -> None:
@@ -68,7 +71,7 @@ class Utterance:
 
     def forget(self) -> None:
         """Answers that are still to come are of the past."""
-        self._start_at = self._asked_until = self._early = None
+        self._start_at = self._asked_until = self._early = self.hummed_until = None
         self._transcript, self._is_transcribed = None, False
 
     # ------------------------------------------------------------ requests
@@ -103,9 +106,12 @@ class Utterance:
         self._early = replace(hypothesis or Hypothesis(""), is_final=True)
         return self._early
 
-    def take_partial(self, hypothesis: Hypothesis | None) -> None:
-        """The answer to `partial`."""
+    def take_partial(
+        self, hypothesis: Hypothesis | None, end_at: int = 0, *, is_wordless: bool = False
+    ) -> None:
+        """The answer to `partial` of what was said until `end_at`: no more than a hum makes?"""
         self._is_wordless = hypothesis is not None and not hypothesis.text
+        self.hummed_until = end_at if hypothesis is not None and is_wordless else None
 
     def transcribe(self, hypothesis: Hypothesis, *, is_silent: bool) -> Hypothesis:
         """An external recogniser's piece; returns the whole of what was said so far.
