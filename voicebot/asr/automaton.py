@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from voicebot.asr.lexicon import Lexicon, Node, TokenNode, Tokens
+from voicebot.asr.lexicon import AFRESH, Lexicon, Node, TokenNode, Tokens
 from voicebot.asr.written import BREAK
 
 MAX_STATES = 20_000
@@ -315,8 +315,8 @@ class Automaton:
             yield (config.units, config.beside), 0.0
             return
         for count, bonus in loop.lexicon.ends(node):
-            units = config.units + count
-            beside = config.beside + (count == 0 and loop.beside is not None)
+            units = 0 if count == AFRESH else config.units + count
+            beside = config.beside + (count <= 0 and loop.beside is not None)
             if loop.most is not None and units > loop.most:
                 continue
             if loop.beside is None or beside <= loop.beside:

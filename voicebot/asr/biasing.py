@@ -122,7 +122,7 @@ def loops_of(expectation: Expectation, weights: Weights) -> Iterator[Loop]:
         return
     has_digits = focus is not None and focus.type in {SlotType.DIGITS, SlotType.PHONE}
     cost = weights.outside_grammar if grammar or _asks_yes_no(focus) else weights.outside
-    mentioned = (Entry(entry.text, weights.mention * entry.count) for entry in grammar)
+    mentioned = (Entry(entry.text, weights.mention * max(0, entry.count)) for entry in grammar)
     everything = [*phrases, *mentioned]
     yield Loop(Lexicon(everything), cost=cost, is_open=True, joins_figures=has_digits)
     if phrases:
@@ -168,7 +168,7 @@ def _grammar(slot: SlotSpec, weights: Weights) -> Iterator[Entry]:
     names = {name for of_one in spoken.LETTER_NAMES.values() for name in of_one.split()}
     is_spelt = slot.type is SlotType.LETTERS
     for text, count in spoken.phrases_of(slot.type):
-        bonus = weights.unit * count if count else 0.0
+        bonus = weights.unit * max(0, count)
         if is_spelt and text in names:
             bonus = weights.name
         yield Entry(text, bonus, count)

@@ -27,6 +27,10 @@ class Node(NamedTuple):
     depth: int
 
 
+AFRESH = -1
+"""As a count: what was said before does not count ("no, sorry")."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A phrase in normal form, the bonus in nats for saying it, and the units it counts for."""
