@@ -17,7 +17,8 @@ def examine(settings: Settings, plan: Plan) -> str:
         return f"by {', '.join(model.stem for model in models)}"
     word = " or ".join(sorted(HOT_WORDS.get(plan.language.split("-")[0], HOT_WORDS["en"])))
     if settings.asr.service == LOCAL_RECOGNISER:
-        return "operator, by the recogniser"
+        but = ", but not where a FastConformer recognises" if settings.recogniser.url else ""
+        return f"operator, by the recogniser{but}"
     if settings.asr.service != NO_RECOGNISER:
         return f"{word}, among the words of {settings.asr.service}"
     if BargeInMode.HOTWORD in set(_modes(plan.keys.model_dump(mode="json"))):
