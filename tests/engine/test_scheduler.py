@@ -99,15 +99,30 @@ def asked(slot: int, kind: JobKind, seconds: float, at: float) -> Job:
     return Job(slot, 1, 1, kind, 0, int(seconds * 8000), at)
 
 
-def test_on_a_device_all_kinds_of_like_length_share_a_batch() -> None:
+def test_on_a_device_finals_and_partials_of_like_length_share_a_batch() -> None:
     scheduler = DeviceScheduler(64)
     for slot, seconds in enumerate((0.2, 1.4, 2.0, 2.9, 4.0)):
         scheduler.submit(asked(slot, JobKind.PARTIAL, seconds, 1.0))
     scheduler.submit(asked(9, JobKind.FINAL, 3.0, 1.01))
-    scheduler.submit(asked(10, JobKind.SPECULATIVE, 4.4, 1.02))
+    scheduler.submit(asked(10, JobKind.FINAL, 4.4, 1.02))
     assert [job.slot for job in scheduler.next_batch()] == [9, 10, 2, 3, 4]
     assert [job.slot for job in scheduler.next_batch()] == [0, 1]
     assert scheduler.next_batch() == []
+
+
+def test_on_a_device_what_is_judged_or_looked_for_has_batches_of_its_own() -> None:
+    """The runner looks at the first of a batch to know what to do with all of it."""
+    scheduler = DeviceScheduler(64)
+    for kind in JobKind:
+        for slot in (0, 1):
+            scheduler.submit(asked(10 * int(kind) + slot, kind, 2.0, 1.0 + 0.01 * slot))
+    batches = []
+    while batch := scheduler.next_batch():
+        batches.append({job.kind for job in batch})
+    assert len(batches) == 3
+    assert {JobKind.FINAL, JobKind.PARTIAL} in batches
+    assert {JobKind.SPECULATIVE} in batches
+    assert {JobKind.HOTWORD} in batches
 
 
 def test_on_a_device_finals_go_first_but_never_for_ever() -> None:

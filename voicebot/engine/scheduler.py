@@ -137,8 +137,9 @@ class Scheduler:
 class DeviceScheduler(Scheduler):
     """For a device: a step of it costs much by itself, so that batches should be large.
 
-    All kinds share a batch, by length. The one whose deadline is next leads it: were finals always
-    first, thousands of calls would ask for some at any time, and no batch would ever be full.
+    Finals and partials share a batch, by length; what is judged too, or looked for, has batches of
+    its own. The one whose deadline is next leads it: were finals always first, thousands of calls
+    would ask for some at any time, and no batch would ever be full.
     """
 
     def __init__(self, max_batch: int) -> None:
@@ -157,7 +158,10 @@ class DeviceScheduler(Scheduler):
         longest = max(SHORTEST_SAMPLES, first.length)
         low = longest / self._length_ratio if longest > SHORTEST_SAMPLES else 0
         high = longest * self._length_ratio
-        line = [job for job in self._waiting.values() if low <= job.length <= high]
+        alike = _ALIKE.get(first.kind, (first.kind,))
+        line = [
+            job for job in self._waiting.values() if low <= job.length <= high and job.kind in alike
+        ]
         line.sort(key=_deadline)
         batch: list[Job] = []
         for job in line[: self._max_batch]:
@@ -168,6 +172,10 @@ class DeviceScheduler(Scheduler):
         for job in batch:
             del self._waiting[(job.slot, job.kind)]
         return batch
+
+
+_ALIKE = dict.fromkeys((JobKind.FINAL, JobKind.PARTIAL), (JobKind.FINAL, JobKind.PARTIAL))
+"""The runner does the same with both; see engine.runner."""
 
 
 def _deadline(job: Job) -> float:
