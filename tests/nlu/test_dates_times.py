@@ -67,6 +67,7 @@ pytestmark = pytest.mark.unit
         ("Friday December fifth", None),  # is a Saturday
         ("Friday first thing", "2026-11-20"),
         ("Monday or Tuesday", None),
+        ("the Friday after next", None),
         ("on Monday or maybe on Tuesday", None),
     ],
 )
@@ -106,6 +107,11 @@ def test_dates(text: str, expected: str | None) -> None:
         ("ten past", None),
         ("twenty past", None),
         ("seven or eight", None),
+        ("seven ish or eight", None),
+        ("seven to eight", None),
+        ("seven minutes to eight", "07:53"),
+        ("five to eight", "07:55"),
+        ("twenty to eight", "07:40"),
         ("between seven and eight", None),
         ("25:00", None),
         ("thirty", None),

@@ -30,7 +30,7 @@ _MARKERS = (
     ("quiero", "decir"), ("sino",), ("dije",),
 )  # fmt: skip
 _ANSWERS = frozenset(("yes", "no", "si"))
-_HEDGES = word_set("maybe perhaps even possibly quizas tal vez at on either")
+_HEDGES = word_set("ish so maybe perhaps even possibly quizas tal vez at on either")
 _PERSONS = word_set("people person persons guest guests party adults seats personas")
 SURE = 0.8
 """Quality above which a value is certain enough to correct, or be corrected by, another."""

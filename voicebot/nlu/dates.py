@@ -198,6 +198,8 @@ def _dated_weekday(
     """ "friday the fourth", "friday december fourth": no day where the two contradict."""
     if words[at] not in DAYS:
         return None
+    if [words[at + 1], words[at + 2]] == ["after", "next"]:
+        return None, at + 3, False  # callers do not agree on which that is
     if words[at + 1] not in MONTHS | {"the": 0} and not _is_ordinal(tokens, at + 1):
         return None
     found = _of_month(tokens, words, at + 1, today)

@@ -57,12 +57,19 @@ def numbers(tokens: Sequence[Token]) -> Iterator[Span]:
             at += 1
             continue
         value, end = found
-        has_sign = at > 0 and tokens[at - 1].text in _SIGNS
+        has_sign = _is_negative(tokens, at)
         is_term = end < len(tokens) and tokens[end].text in _SIGNS and cardinal(tokens, end + 1)
         if not is_term and not (has_sign and last == at - 1):
             value = -value if has_sign else value
             yield Span(at - has_sign, end, format(value.normalize(), "f"), is_bare=True)
         at = last = end
+
+
+def _is_negative(tokens: Sequence[Token], at: int) -> bool:
+    """Behind a minus; "plus or minus five", "al menos cinco", "por lo menos" are no such."""
+    if at == 0 or tokens[at - 1].text not in _SIGNS:
+        return False
+    return at < 2 or tokens[at - 2].text not in {"or", "o", "al", "lo"}
 
 
 def _pair(tokens: Sequence[Token], at: int) -> tuple[Decimal, int] | None:
@@ -86,8 +93,8 @@ def amounts(tokens: Sequence[Token]) -> Iterator[Span]:
             at += 1
             continue
         value, end, is_bare = found
-        is_negative = at > 0 and tokens[at - 1].text in _SIGNS  # money to be paid has no sign
-        if 0 <= value < MAX_NUMBER and not is_negative:
+        # Money to be paid has no sign.
+        if 0 <= value < MAX_NUMBER and not _is_negative(tokens, at):
             yield Span(at, end, str(value.quantize(CENT)), is_bare)
         at = max(end, at + 1)
 

@@ -11,6 +11,7 @@ from voicebot.nlu.soon import soon
 from voicebot.nlu.text import Token, Words
 
 _MERIDIEM = frozenset(("am", "pm"))
+_HOURS = frozenset(range(1, 13))
 _PARTS = {"morning": "am", "afternoon": "pm", "evening": "pm", "night": "pm", "tonight": "pm"}
 
 
@@ -58,9 +59,13 @@ def _time(tokens: Sequence[Token], at: int) -> tuple[int, int, int, bool] | None
 
 
 def _without_hour(tokens: Sequence[Token], at: int) -> int | None:
-    """The end of "ten past", of which no hour is known."""
+    """The end of "ten past", of which no hour is known, and of "seven to eight", which is none."""
     words = Words(tokens)
     found = cardinal(tokens, at)
+    if found is not None and found[0] in _HOURS - {5, 10} and words[found[1]] in {"to", "till"}:
+        until = cardinal(tokens, found[1] + 1)
+        if until is not None and until[0] in _HOURS:
+            return until[1]
     middle = found[1] if found is not None else at + 1
     if found is None and words[at] not in {"half", "quarter"}:
         return None
