@@ -13,7 +13,8 @@ milk", "a bit of milk" and "a lot of milk". What counts as a word each room says
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from itertools import islice
 
 MAX_EXPANSIONS = 512
@@ -121,6 +122,31 @@ class _Parser:
     def _bound(self, found: list[Words]) -> None:
         if len(found) > 2 * MAX_EXPANSIONS:
             raise _too_many(self.pattern)
+
+
+TITLES = ("doctor", "dr", "mister", "mr", "missus", "mrs", "miss", "ms", "professor")
+
+
+def name_forms(values: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """How people in a list are called besides, without a title: all of a name, the parts that
+    belong to no other name of the list, the parts the other way round.
+
+    A name is a value of two words or more, each with a capital: "John Smith", "Dr. Wei Chen".
+    """
+    parts = {value: found for value in values if (found := _name_parts(value))}
+    counts = Counter(part.lower() for found in parts.values() for part in set(found))
+    forms: dict[str, tuple[str, ...]] = {}
+    for value, found in parts.items():
+        own = [part for part in found if counts[part.lower()] == 1]
+        turned = [f"{found[-1]} {' '.join(found[:-1])}"] if len(found) > 1 else []
+        forms[value] = (" ".join(found), *own, *turned)
+    return forms
+
+
+def _name_parts(value: str) -> list[str]:
+    words = re.findall(r"[^\W\d_]+(?:['’-][^\W\d_]+)*", value)
+    is_name = len(words) > 1 and all(word[0].isupper() for word in words)
+    return [word for word in words if word.lower() not in TITLES] if is_name else []
 
 
 def is_luhn(digits: str) -> bool:

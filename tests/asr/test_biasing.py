@@ -1,11 +1,13 @@
 """What an Expectation makes of texts, and what it may not do to them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from voicebot.asr import written
 from voicebot.asr.automaton import FORBIDDEN, Automaton
-from voicebot.asr.biasing import MAX_KEPT, Biasing, Weights
+from voicebot.asr.biasing import MAX_KEPT, MAX_WEIGHT, Biasing, Weights
 from voicebot.asr.lexicon import Entry, Lexicon, Tokens
 from voicebot.asr.moonshine import END
 from voicebot.events import Choice, Expectation, IntentSpec, SlotSpec, SlotType
@@ -335,3 +337,34 @@ def test_what_an_expectation_may_cost_is_bounded(monkeypatch: pytest.MonkeyPatch
     assert bonus(Expectation(hints=hints), "operator") > bonus(Expectation(hints=hints), "small")
     endless = Expectation(hints=("(four|two)" * 8 + " please" * 1000,))
     assert Biasing(TOKENS, WEIGHTS).automaton(endless) is None
+
+
+def test_people_are_called_by_their_parts() -> None:
+    people = (Choice("John Smith"), Choice("Mary Smith"), Choice("Dr. Wei Chen"))
+    expected = slot(SlotType.CHOICE, choices=people)
+    for text, words in (
+        ("John Smith", 2),
+        ("Smith John", 2),
+        ("John", 1),
+        ("Mr. John Smith please", 2),
+        ("Doctor Chen", 1),
+        ("Professor Wei Chen", 2),
+    ):
+        assert bonus(expected, text) == pytest.approx(2.0 * words), text
+    assert bonus(expected, "Mrs. Smith") <= 0, "two of them are called so"
+    assert bonus(slot(SlotType.CHOICE, choices=(Choice("savings account"),)), "savings") <= 0
+
+
+def test_phrases_may_be_likelier_than_others() -> None:
+    choices = (Choice("small", ("small",)), Choice("tall", ("tall",)))
+    expected = Expectation(
+        focus="it",
+        slots=(SlotSpec("it", SlotType.CHOICE, choices),),
+        hints=("operator", "agent"),
+        weights=(("small", 2.0), ("tall", 0.0), ("agent", 0.5), ("operator", 1e9)),
+    )
+    for text, word in (("small", 4.0), ("agent", 1.0), ("operator", 2.0 * MAX_WEIGHT)):
+        assert bonus(expected, text) == pytest.approx(word), text
+    assert bonus(expected, "tall") == pytest.approx(0.0)
+    made = Biasing(TOKENS, WEIGHTS)
+    assert made.automaton(expected) is not made.automaton(replace(expected, weights=()))

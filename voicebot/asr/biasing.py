@@ -18,11 +18,14 @@ from voicebot.asr.automaton import Automaton, Loop
 from voicebot.asr.lexicon import Entry, Lexicon, Tokens
 from voicebot.asr.moonshine import END
 from voicebot.events import CONFIRM_SLOT, Expectation, SlotSpec, SlotType
-from voicebot.patterns import NO, YES, expand_leniently
+from voicebot.patterns import NO, TITLES, YES, expand_leniently, name_forms
 
 MAX_PHRASES, MAX_PATTERN_CHARS = 60_000, 1000
 """Expanded phrases of an Expectation, three times what a large directory has, and the length of one
 pattern; what exceeds them is recognised without help."""
+MAX_WEIGHT = 10.0
+"""How many times the usual bonus a phrase may have: 7 nats a word, more than an answer pays that
+nobody expects."""
 MAX_UNITS, MAX_WORDS = 40, 20
 """Digits or letters where the slot names no most, as many as are understood; words of a number, an
 amount, a date or a time."""
@@ -105,6 +108,7 @@ def _key(expectation: Expectation) -> object:
         expectation.intents,
         expectation.universals,
         expectation.hints,
+        expectation.weights,
     )
     try:
         hash(parts)
@@ -126,7 +130,8 @@ def loops_of(expectation: Expectation, weights: Weights) -> Iterator[Loop]:
     everything = [*phrases, *mentioned]
     yield Loop(Lexicon(everything), cost=cost, is_open=True, joins_figures=has_digits)
     if phrases:
-        fillers = (Entry(text, 0.0) for text in (*spoken.FILLERS, *spoken.CARRIERS))
+        titles = TITLES if any(map(_called, expectation.slots)) else ()
+        fillers = (Entry(text, 0.0) for text in (*spoken.FILLERS, *spoken.CARRIERS, *titles))
         most = MAX_BESIDE if _asks_yes_no(focus) else MAX_SAID
         yield Loop(Lexicon([*phrases, *fillers]), beside=most)
     if grammar and focus is not None:
@@ -180,13 +185,15 @@ def _phrases(expectation: Expectation, weights: Weights) -> Iterator[Entry]:
 
 
 def _all_phrases(expectation: Expectation, weights: Weights) -> Iterator[Entry]:
+    likely = dict(expectation.weights)
     for pattern in _patterns(expectation):
         if len(pattern) > MAX_PATTERN_CHARS:
             continue
+        word = weights.word * min(MAX_WEIGHT, max(0.0, likely.get(pattern, 1.0)))
         for sequence in expand_leniently(pattern, written.words):
             for part in _between_slots(sequence):
                 for text in written.readings(part):
-                    yield Entry(text, weights.word * len(part))
+                    yield Entry(text, word * len(part))
 
 
 def _patterns(expectation: Expectation) -> Iterator[str]:
@@ -200,6 +207,14 @@ def _patterns(expectation: Expectation) -> Iterator[str]:
     for intent in (*expectation.intents, *expectation.universals):
         yield from intent.phrases
     yield from expectation.hints
+    for slot in expectation.slots:
+        for forms in _called(slot).values():
+            yield from forms
+
+
+def _called(slot: SlotSpec) -> dict[str, tuple[str, ...]]:
+    """What the people among a slot's choices are called besides: "Smith" for "John Smith"."""
+    return name_forms(choice.value.replace("_", " ") for choice in slot.choices)
 
 
 def _between_slots(sequence: tuple[str, ...]) -> Iterator[tuple[str, ...]]:

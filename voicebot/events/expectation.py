@@ -109,7 +109,9 @@ class Expectation:
 
     `focus` is the slot that the prompt asked for, first in `slots` when set. `universals`
     are intents valid everywhere (operator, help, repeat, ...). `digits` is None where keys
-    are ignored. `state` names the dialplan's form/field, for journal and logs.
+    are ignored. `state` names the dialplan's form/field, for journal and logs. `weights`: phrases
+    of choices, intents or hints that are likelier than the others, or less so: 1 is usual, 0 no
+    help to recognition.
     """
 
     state: str = ""
@@ -122,3 +124,4 @@ class Expectation:
     timeouts: Timeouts = field(default_factory=Timeouts)
     hints: tuple[str, ...] = ()
     language: str = "en"
+    weights: tuple[tuple[str, float], ...] = ()
