@@ -223,8 +223,8 @@ forms:
     assert x.digits is not None
     assert (x.digits.min_keys, x.digits.max_keys, x.digits.interdigit_ms) == (2, 4, 1000)
     assert y.digits is None
-    assert [u.name for u in x.universals] == ["repeat", "goodbye", "go_back"]
-    assert [u.name for u in y.universals] == ["help", "repeat", "go_back"]
+    assert [u.name for u in x.universals] == ["repeat", "goodbye", "go_back", "main_menu", "cancel"]
+    assert [u.name for u in y.universals] == ["help", "repeat", "go_back", "main_menu", "cancel"]
     with pytest.raises(PlanError, match=r"no state 'a/z'.*states are a/x"):
         plan.expectation("a/z")
 

@@ -134,7 +134,7 @@ def universals(keys: PlanKeys, place: Place) -> dict[str, Universal]:
             for level in levels(keys, place)
             if level.universals is not None and name in level.universals
         ]
-        if own and own[0] is None:
+        if (own and own[0] is None) or (name == "cancel" and place.kind in {"menu", "llm"}):
             continue
         universal = merge(own, default)
         if name != "operator" or universal.leaves:

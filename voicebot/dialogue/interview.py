@@ -94,13 +94,17 @@ class Interview:
             if self._state.is_resumed:
                 self._wishes.begin()
             return
+        if not self.go_on():
+            self._performer.disconnect(defaults.END_OUTCOME)
+
+    def go_on(self) -> bool:
+        """To what follows the present form: a wish that waits, or `next`; False: nothing does."""
         if self._wishes.begin():
-            return
+            return True
         follower = next_form(self._performer.keys, self._state.form)
         if follower is not None:
             self._performer.enter(follower)
-        else:
-            self._performer.disconnect(defaults.END_OUTCOME)
+        return follower is not None
 
     def leave(self, way: Step) -> None:
         """Take a step's exit; one to the form that would follow anyway is the form's end, where

@@ -16,7 +16,6 @@ from voicebot.dialogue.activations import Activations
 from voicebot.dialogue.asking import Asking
 from voicebot.dialogue.consulting import Consulting
 from voicebot.dialogue.expectations import Place, expectation, language_of
-from voicebot.dialogue.hours import is_open
 from voicebot.dialogue.interview import Interview
 from voicebot.dialogue.performer import Performer
 from voicebot.dialogue.saving import restored
@@ -25,7 +24,7 @@ from voicebot.dialogue.state import Said, State
 from voicebot.dialogue.stepping import Stepper
 from voicebot.dialogue.taking import Taker
 from voicebot.dialogue.texts import Texts
-from voicebot.dialogue.understanding import Heard, understand, why_refused
+from voicebot.dialogue.understanding import Heard, declined, understand, why_refused
 from voicebot.dialogue.universals import Universals
 from voicebot.dialogue.wishes import Wishes
 from voicebot.events import (
@@ -201,11 +200,9 @@ class Machine:
 
     def _start(self, event: CallStarted) -> None:
         self._state.call = {str(key): str(value) for key, value in event.parameters.items()}
-        hours, now = self._performer.keys.hours, self._performer.now
-        start = self._plan.start
-        if hours is not None and hours.closed is not None and not is_open(hours, now):
-            self._performer.note("closed", {"at": now.isoformat()})
-            start = hours.closed
+        start = self._performer.start
+        if start != self._plan.start:
+            self._performer.note("closed", {"at": self._performer.now.isoformat()})
         self._performer.enter(start)
         self._performer.play(self._performer.keys.welcome)
 
@@ -281,6 +278,7 @@ class Machine:
             else:
                 self._refuse(place, waits_for, event, Heard())
             return
+        event = declined(self._performer.keys, place, event)
         if event.is_universal and event.intent in inherit.universals(self._performer.keys, place):
             self._universals.take(place, event.intent)
             return

@@ -163,6 +163,19 @@ class Performer:
 
     # ------------------------------------------------------------ leaving
 
+    @property
+    def start(self) -> str:
+        """The form to begin with at the time of the call."""
+        opening = self.keys.hours
+        is_closed = opening is not None and not hours.is_open(opening, self.now)
+        return (is_closed and opening is not None and opening.closed) or self.plan.start
+
+    def drop_wishes(self) -> None:
+        """What waits is not dealt with any more: on record."""
+        if self.state.wishes:
+            self.note("wishes dropped", {"forms": [wish.form for wish in self.state.wishes]})
+            self.state.wishes = []
+
     def enter(self, form: str) -> None:
         """Begin a form afresh: its fields are empty, its counters zero."""
         state = self.state
@@ -241,9 +254,7 @@ class Performer:
 
     def _end(self, outcome: str, *, is_goal: bool) -> bool:
         state = self.state
-        if state.wishes:
-            self.note("wishes dropped", {"forms": [wish.form for wish in state.wishes]})
-            state.wishes = []
+        self.drop_wishes()
         state.mode = "ended"
         state.frames = []
         state.outcome = outcome

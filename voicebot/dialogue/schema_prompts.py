@@ -170,7 +170,7 @@ def _universal(value: object) -> object:
 
 
 Universals = dict[
-    Literal["operator", "help", "repeat", "goodbye", "go_back"],
+    Literal["operator", "help", "repeat", "goodbye", "go_back", "main_menu", "cancel"],
     Annotated[
         Universal | None,
         BeforeValidator(_universal, json_schema_input_type=Universal | bool),

@@ -118,6 +118,19 @@ ENGLISH = Texts(
         "go_back": Universal(
             phrases=["[please] go back [please]", "(back|previous|previous question)"]
         ),
+        "main_menu": Universal(
+            phrases=[
+                "[[please] [go] back to] [the] main menu [please]",
+                "(start|begin) (over|again|from the beginning) [please]",
+            ]
+        ),
+        "cancel": Universal(
+            phrases=[
+                "[please] cancel [it|this|that] [please]",
+                "(never mind|forget it|forget that)",
+            ],
+            prompt=prompt("All right."),
+        ),
     },
 )
 SPANISH = Texts(
@@ -174,6 +187,17 @@ SPANISH = Texts(
             prompt=prompt("Adiós."),
         ),
         "go_back": Universal(phrases=["[por favor] (volver|atrás|volver atrás|anterior)"]),
+        "main_menu": Universal(
+            phrases=[
+                "[volver al] menú principal",
+                "(empezar|comenzar) de nuevo",
+                "desde el principio",
+            ]
+        ),
+        "cancel": Universal(
+            phrases=["(cancelar|cancele|cancelarlo|cancélelo) [por favor]", "(olvídelo|déjelo)"],
+            prompt=prompt("De acuerdo."),
+        ),
     },
 )
 LANGUAGES: dict[str, Texts] = {"en": ENGLISH, "es": SPANISH}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from typing import Literal
 
@@ -99,6 +99,18 @@ def _named(place: Place, interpretation: Interpretation) -> tuple[str, ...]:
     intents = [interpretation.intent, *(reading.intent for reading in interpretation.also)]
     found = [name for intent in intents for name in naming.fields_of(intent)]
     return tuple(dict.fromkeys(found))
+
+
+def declined(keys: PlanKeys, place: Place, interpretation: Interpretation) -> Interpretation:
+    """ "Cancel" and "never mind" are a "no" where a form asks for yes or no."""
+    field = keys.forms[place.form].fields.get(place.field)
+    is_asked = place.kind == "field" and field is not None
+    if not (interpretation.is_universal and interpretation.intent == "cancel" and is_asked):
+        return interpretation
+    if field is None or inherit.slot_type(field) is not SlotType.YES_NO:
+        return interpretation
+    no = SlotValue(place.field, "no", interpretation.text, interpretation.confidence)
+    return replace(interpretation, intent=None, slots=(no,), nbest=(), is_universal=False)
 
 
 def why_refused(

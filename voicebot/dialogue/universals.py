@@ -22,7 +22,7 @@ class Universals:
         self._state = performer.state
 
     def take(self, place: Place, name: str) -> None:
-        """help, repeat, go_back, goodbye, operator."""
+        """help, repeat, go_back, main_menu, cancel, goodbye, operator."""
         universal = inherit.universals(self._performer.keys, place)[name]
         self._state.misses = 0
         if name == "goodbye" and not universal.leaves:
@@ -37,6 +37,12 @@ class Universals:
             self.repeat()
         elif name == "go_back":
             self._go_back(place)
+        elif name == "main_menu":
+            self._performer.play(universal.prompt)
+            self._begin_again()
+        elif name == "cancel":
+            self._performer.play(universal.prompt)
+            self._cancel()
         else:
             self._performer.play(
                 universal.prompt or inherit.help_prompt(self._performer.keys, place)
@@ -55,6 +61,26 @@ class Universals:
         for said in self._state.last_plays:
             parts = tuple(part if isinstance(part, str) else Say(*part) for part in said.parts)
             self._performer.actions.append(Play(parts, said.barge_in, said.language))
+
+    def _begin_again(self) -> None:
+        """To where the call began, whatever waits."""
+        self._performer.drop_wishes()
+        self._state.stack = []
+        self._performer.enter(self._performer.start)
+
+    def _cancel(self) -> None:
+        """Leave what the caller is in: a digression for the form that waits, another form for what
+        follows it."""
+        state = self._state
+        self._performer.note("cancelled", {"form": state.form})
+        waiting = [before.form for before in state.stack if not before.is_call]
+        state.mode = "run"
+        if waiting and self._activations.back_to(waiting[-1]):
+            return
+        state.stack, state.frames = [], []
+        state.is_resumed = False
+        if not self._interview.go_on():
+            self._begin_again()
 
     def _go_back(self, place: Place) -> None:
         """Undo the last answer: its question is asked again."""
