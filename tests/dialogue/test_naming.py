@@ -60,6 +60,19 @@ def test_at_the_question_what_shall_be_changed_too() -> None:
     assert any(isinstance(action, CallService) for action in line.record)
 
 
+def test_who_gets_on_is_not_sent_to_the_operator() -> None:
+    """Only "no" upon "no", without a word about what is wrong, is."""
+    line = at_review("bank", TRANSFER)
+    for amount in ("ten", "twenty", "thirty", "forty", "sixty"):
+        line("no")
+        line("the amount")
+        assert line(f"{amount} dollars")[0].startswith(f"Transfer {amount} dollars")
+    for _ in range(4):
+        line("no")
+        line("no")
+    assert line.machine.outcome == "agent"
+
+
 def test_a_value_beside_the_name_is_the_new_one() -> None:
     line = at_review("bank", TRANSFER)
     line("no, the amount should be sixty")

@@ -127,6 +127,8 @@ class Taker:
         changed = self._change(named, is_wrong=heard.answer == "no")
         if self._reject_still(taken_back) or merged or changed:
             state.forget_misses(place.state)
+            # Who says what is wrong gets on: only "no" upon "no" ends with somebody else.
+            state.counts.pop(f"denied {Place(place.form, 'review').state}:", None)
             return True
         if place.kind == "review" and heard.answer == "yes":
             state.is_reviewed = True
