@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from voicebot.asr.moonshine import Moonshine
-from voicebot.asr.quantise import Int8Linear, equalise, quantise, rounded_rows
+from voicebot.asr.quantise import Int8Linear, equalise, products, quantise, rounded_rows
 
 pytestmark = pytest.mark.unit
 
@@ -65,3 +65,15 @@ def memory(model):
     """What the decoder reads of the encoder."""
     encoded = model.encoder(torch.randn(1, 8000, generator=generator(1)))
     return model.decoder.start(encoded, capacity=0).memory[1][0]
+
+
+def test_several_products_of_the_same_rows_are_those_of_each_alone():
+    rng = generator(7)
+    weights = [torch.randn(outputs, 24, generator=rng) for outputs in (16, 40)]
+    x = torch.randn(2, 5, 24, generator=rng)
+    parts = [slice(None), slice(8, 20)]
+    exact = [torch.nn.Linear(24, len(weight), bias=False) for weight in weights]
+    for linears in (exact, [Int8Linear(*rounded_rows(weight)) for weight in weights]):
+        found = products(x, linears, parts)
+        for linear, part, product in zip(linears, parts, found, strict=True):
+            assert torch.equal(product, linear(x)[..., part])

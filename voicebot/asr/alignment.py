@@ -28,6 +28,7 @@ from voicebot.asr.moonshine import (
     Encoded,
     rotations,
 )
+from voicebot.asr.quantise import products
 from voicebot.asr.utterance import Samples, starts
 from voicebot.events import SAMPLE_RATE_HZ as CALL_HZ
 from voicebot.events import Hypothesis, Word
@@ -156,17 +157,21 @@ def attention(
     mask = encoded.mask()
     causal = torch.ones(longest, longest, dtype=torch.bool, device=device).tril()
     rotation = rotations(decoder.dims, longest, device)
+    wide = decoder.dims.head_width
+    parts = [slice(None)] * last + [slice(0, decoder.dims.width)]  # no values of the last layer
+    layers = [cast(DecoderLayer, layer) for layer in decoder.layers[: last + 1]]
+    memory = products(encoded.frames, [layer.cross.kv for layer in layers], parts)
     x = decoder.embedding(torch.tensor(rows, device=device))
     seen: dict[tuple[int, int], Tensor] = {}
-    for index in range(last + 1):
-        layer = cast(DecoderLayer, decoder.layers[index])
+    for index, layer in enumerate(layers):
         own = layer.attention.project(layer.attention_norm(x), rotation)
         x = x + layer.attention.attend(*own, causal)
         (query,) = _by_heads(layer.cross.q(layer.cross_norm(x)), 1, layer.cross.heads)
-        key, value = _by_heads(layer.cross.kv(encoded.frames), 2, layer.cross.heads)
         for head in (head for of, head in heads if of == index):
-            seen[index, head] = _weights(query[:, head], key[:, head], mask)
+            key = memory[index][..., head * wide : (head + 1) * wide]
+            seen[index, head] = _weights(query[:, head], key, mask)
         if index < last:
+            key, value = _by_heads(memory[index], 2, layer.cross.heads)
             heard = F.scaled_dot_product_attention(query, key, value, mask)
             x = x + layer.cross.out(heard.transpose(1, 2).flatten(2))
             up, gate = layer.up(layer.mlp_norm(x)).chunk(2, dim=-1)
@@ -204,15 +209,15 @@ def path(weights: Matrix) -> NDArray[np.intp] | None:
     likeness = _smooth((weights - weights.mean(axis=1, keepdims=True)) / spread).mean(axis=0)
     # cost[j]: of the best path whose last frame so far is j; every token takes a frame or more.
     total = np.cumsum(-likeness, axis=1)
-    cost = total[0]
-    entries = np.zeros((rows, frames), np.intp)
+    cost = total[0].copy()
+    before = np.full((rows, frames), np.inf, np.float32)
+    best = before.copy()
     for row in range(1, rows):
-        before = np.full(frames, np.inf, np.float32)
-        before[row:] = cost[row - 1 : -1] - total[row, row - 1 : -1]
-        best = np.minimum.accumulate(before)
-        is_new = before <= best
-        entries[row] = np.maximum.accumulate(np.where(is_new, np.arange(frames), 0))
-        cost = best + total[row]
+        np.subtract(cost[row - 1 : -1], total[row, row - 1 : -1], out=before[row, row:])
+        np.minimum.accumulate(before[row, row:], out=best[row, row:])
+        np.add(best[row, row:], total[row, row:], out=cost[row:])
+    # Where the best path into a row began is the last frame that lowered its cost.
+    entries = np.maximum.accumulate(np.where(before <= best, np.arange(frames), 0), axis=1)
     starts = np.zeros(rows, np.intp)
     at = frames - 1
     for row in range(rows - 1, 0, -1):

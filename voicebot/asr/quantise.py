@@ -7,7 +7,7 @@ matrix, as ONNX Runtime and torch's dynamic quantisation take, costs accuracy: s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import cast
 
 import torch
@@ -46,12 +46,7 @@ class Int8Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x [..., inputs] float32 -> [..., outputs] float32."""
-        rows = x.reshape(-1, x.shape[-1])
-        # As few calls as can be: for the single row of a decoding step they cost more than the
-        # product itself.
-        peak = rows.abs().amax(dim=1, keepdim=True)  # vector_norm takes 20 times as long
-        scale = peak.clamp_min_(1e-12).div_(LEVELS)
-        rounded = (rows / scale).round_().to(torch.int8)
+        rounded, scale = _rounded(x)
         y = self._product(rounded).float().mul_(self.scale)
         y = y.mul_(scale) if self.bias is None else torch.addcmul(self.bias, y, scale)
         return y.view(*x.shape[:-1], -1)
@@ -61,6 +56,32 @@ class Int8Linear(nn.Module):
         if 1 < len(rows) <= FEW_ROWS and self.columns.shape[1] >= MANY_OUTPUTS:
             return torch.cat([torch._int_mm(row, self.columns) for row in rows[:, None]])
         return torch._int_mm(rows, self.columns)
+
+
+def _rounded(x: Tensor) -> tuple[Tensor, Tensor]:
+    """x [..., inputs] -> int8 [R, inputs] and the scale [R, 1] of each row.
+
+    As few calls as can be: for the single row of a decoding step they cost more than the product.
+    """
+    rows = x.reshape(-1, x.shape[-1])
+    peak = rows.abs().amax(dim=1, keepdim=True)  # vector_norm takes 20 times as long
+    scale = peak.clamp_min_(1e-12).div_(LEVELS)
+    return (rows / scale).round_().to(torch.int8), scale
+
+
+def products(x: Tensor, linears: Sequence[nn.Module], outputs: Sequence[slice]) -> list[Tensor]:
+    """x [..., inputs] times several matrices without biases, of each those outputs alone.
+
+    The very values that each gives by itself; in int8 x is rounded once.
+    """
+    if not all(isinstance(linear, Int8Linear) for linear in linears):
+        return [linear(x)[..., part] for linear, part in zip(linears, outputs, strict=True)]
+    rounded, scale = _rounded(x)
+    found = []
+    for linear, part in zip(cast(Sequence[Int8Linear], linears), outputs, strict=True):
+        y = torch._int_mm(rounded, linear.columns[:, part]).float()
+        found.append(y.mul_(linear.scale[part]).mul_(scale).view(*x.shape[:-1], -1))
+    return found
 
 
 class Int8Embedding(nn.Module):
