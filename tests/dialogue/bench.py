@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from test_random_calls import MIDDAY, PLANS, Caller, load
+from test_random_calls import MIDDAY, PLANS, Caller, Choices, load
 
 from voicebot.dialogue.machine import Machine
 from voicebot.dialogue.plan import Plan, check
@@ -41,8 +41,9 @@ def steps(plan: Plan, calls: int) -> list[float]:
     for _ in range(calls):
         machine = Machine(plan, MIDDAY)
         actions = machine.handle(CallStarted())
+        caller = Caller(plan, machine, Choices(dice.randbytes(400)))
         for _ in range(30):
-            event = Caller(machine, actions, dice.randrange(2**40)).event()
+            event = caller.event(actions)
             begun = time.thread_time()
             actions = machine.handle(event) or actions
             taken.append(time.thread_time() - begun)
