@@ -77,3 +77,7 @@ class ServiceFailed(VoicebotError):
 
 class HandshakeRefused(VoicebotError):
     """Signature, stream token or start message not acceptable."""
+
+
+class JournalClosed(VoicebotError):
+    """The journal is not open, or no longer: the process is about to end."""

@@ -9,6 +9,7 @@ import pytest
 from shell_fakes import CountingMetrics, EchoCall, Twilio, settings
 from starlette.applications import Starlette
 
+from voicebot.errors import JournalClosed
 from voicebot.server.app import create_app
 from voicebot.server.directory import CallDecision
 from voicebot.telephony.signature import sign
@@ -22,6 +23,8 @@ PUBLIC = "https://bot.example"
 
 class OneCall:
     async def call(self, call_sid: str) -> Mapping[str, object] | None:
+        if call_sid == "CA9":
+            raise JournalClosed("the journal is not open")
         return {"call_sid": call_sid} if call_sid == "CA1" else None
 
 
@@ -184,6 +187,7 @@ async def test_calls_are_read_with_the_token() -> None:
         right = {"authorization": "Bearer t0ken"}
         assert (await http.get("/calls/CA1", headers=right)).json() == {"call_sid": "CA1"}
         assert (await http.get("/calls/CA2", headers=right)).status_code == 404
+        assert (await http.get("/calls/CA9", headers=right)).status_code == 503
         assert (await http.get("/calls/xx", headers=right)).status_code == 404
         assert (await http.get("/calls/CA1")).status_code == 401
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from voicebot.errors import SettingsError
+from voicebot.errors import JournalClosed, SettingsError
 from voicebot.events import Alternative, SlotValue
 from voicebot.store.journal import Journal
 from voicebot.store.records import CallEnd, CallStart, ServiceRecord, TurnRecord
@@ -210,7 +210,7 @@ async def test_leaving_writes_what_is_queued(tmp_path: Path) -> None:
     with sqlite3.connect(path) as connection:
         assert connection.execute("SELECT count(*) FROM turns").fetchone() == (600,)
     connection.close()
-    with pytest.raises(RuntimeError):
+    with pytest.raises(JournalClosed):
         await opened[0].turn(TURN)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from voicebot.errors import JournalClosed
 from voicebot.server.drain import Drain
 from voicebot.server.forms import CALL_SID
 from voicebot.server.gate import Gate
@@ -43,7 +44,10 @@ class Operations:
         call_sid = request.path_params["call_sid"]
         record = None
         if self._journal is not None and CALL_SID.fullmatch(call_sid):
-            record = await self._journal.call(call_sid)
+            try:
+                record = await self._journal.call(call_sid)
+            except JournalClosed:  # asked while the server stops
+                return JSONResponse({"error": "the server is stopping"}, 503)
         if record is None:
             return JSONResponse({"error": "no such call"}, 404)
         return JSONResponse(record)

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 import structlog
 
+from voicebot.errors import JournalClosed
 from voicebot.store.journal_file import JournalFile
 from voicebot.store.records import CallEnd, CallStart, NoteRecord, ServiceRecord, TurnRecord
 
@@ -117,7 +118,7 @@ class Journal:
 
     async def _put(self, job: _Job) -> None:
         if self._thread is None:
-            raise RuntimeError("the journal is not open")
+            raise JournalClosed("the journal is not open")
         await self._room.acquire()
         self._jobs.put(job)
 
