@@ -77,6 +77,8 @@ def _spread(stable: Sequence[Word], words: Sequence[Word]) -> list[Word]:
     if len(stable) == len(words):
         pairs = zip(stable, words, strict=True)
         return [replace(own, start_at=one.start_at, end_at=one.end_at) for own, one in pairs]
+    if not stable:
+        return []
     if not words:
         return [replace(word, start_at=None, end_at=None) for word in stable]
     return _parts(stable, words[0].start_at, words[-1].end_at)
