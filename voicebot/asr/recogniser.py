@@ -11,39 +11,27 @@ from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from voicebot.asr import checkpoint, quantise
 from voicebot.asr.alignment import Said, timed
 from voicebot.asr.automaton import Automaton
+from voicebot.asr.batches import NO_FRAMES, Frames, frames_of_last, padded_frames, similar
 from voicebot.asr.biasing import Biasing
-from voicebot.asr.confidence import (
-    Piece,
-    Sentence,
-    Sound,
-    is_invented,
-    judge,
-    mean_probability,
-    unexpected,
-)
+from voicebot.asr.confidence import Piece, Sentence, Sound
 from voicebot.asr.decoder import Decoded, search, token_limit
 from voicebot.asr.greedy import SURE, greedy, is_sure
-from voicebot.asr.moonshine import SAMPLE_RATE_HZ, Dimensions, Encoded, Moonshine
+from voicebot.asr.hypotheses import hypothesis_of, readings
+from voicebot.asr.moonshine import SAMPLE_RATE_HZ, Encoded, Moonshine
 from voicebot.asr.stream import Draft
 from voicebot.asr.utterance import Samples, prepare
 from voicebot.asr.vocabulary import Vocabulary
-from voicebot.events import Alternative, Expectation, Hypothesis, Word
+from voicebot.events import Expectation, Hypothesis
 
-Frames = NDArray[np.float32]
 JudgeEnd = Callable[[Sequence[Frames], Sequence[int]], Sequence[float | None]]
 """The room turns' judgement of whether callers have finished, from the encoder's frames
 float32[T, dim] of each and the length of its audio in samples."""
-_NO_FRAMES = np.zeros((0, Dimensions().width), np.float32)
 Precision = Literal["auto", "float32", "int8"]
-MAX_PADDING = 0.15
-"""Share of the longest item that a shorter one may be padded by to be encoded with it."""
 WARM_UP_SHAPES = ((20, 1), (12, 2), (6, 4), (3, 8))
 """Seconds and utterances of the largest batches: 24 s of audio, as the engine forms them."""
 BEAMS = 8
@@ -134,10 +122,10 @@ class Recogniser:
         decoded = iter(searched)
         found = [[next(decoded) for _ in of_one] for of_one in pieces]
         read = [
-            _readings([self._piece(*one) for one in zip(*of_one, strict=True)])
+            readings([self._piece(*one) for one in zip(*of_one, strict=True)])
             for of_one in zip(found, pieces, strict=True)
         ]
-        heard = [self._hypothesis(of_one, nbest) for of_one in read]
+        heard = [hypothesis_of(of_one, nbest) for of_one in read]
         if nbest > 1:
             said = [
                 [
@@ -153,7 +141,7 @@ class Recogniser:
             len(of_one[-1]) if len(of_one) > 1 else len(samples)
             for of_one, samples in zip(pieces, batch, strict=True)
         ]
-        ended = judge(_of_last(encoded, pieces), judged)
+        ended = judge(frames_of_last(encoded, pieces), judged)
         return [
             replace(hypothesis, end_probability=probability)
             for hypothesis, probability in zip(heard, ended, strict=True)
@@ -195,7 +183,7 @@ class Recogniser:
         pieces = [prepare(samples) for samples in batch]
         last = [of_one[-1:] for of_one in pieces]
         flat = [piece for of_one in last for piece in of_one]
-        return _of_last(self._encode(flat), last) if flat else [_NO_FRAMES for _ in batch]
+        return frames_of_last(self._encode(flat), last) if flat else [NO_FRAMES for _ in batch]
 
     @torch.inference_mode()
     def _decode(
@@ -305,40 +293,19 @@ class Recogniser:
                 draft.samples, draft.frames, draft.sentence = lengths[row], frames.clone(), None
         if fresh is not None and len(new) == len(pieces):
             return fresh
-        return _padded([frames for frames in known if frames is not None])
+        return padded_frames([frames for frames in known if frames is not None])
 
     def _encode(self, pieces: list[Samples]) -> Encoded:
         """All pieces, those of similar length together, as one padded whole."""
         frames: list[Tensor] = [torch.empty(0)] * len(pieces)
-        for group in _similar([len(piece) for piece in pieces]):
+        for group in similar([len(piece) for piece in pieces]):
             padded = torch.zeros(len(group), max(len(pieces[index]) for index in group))
             for row, index in zip(padded, group, strict=True):
                 row[: len(pieces[index])] = torch.from_numpy(pieces[index])
             encoded = self.model.encoder(padded, [len(pieces[index]) for index in group])
             for row, index in enumerate(group):
                 frames[index] = encoded.frames[row, : encoded.lengths[row]]
-        return _padded(frames)
-
-    def _hypothesis(self, pieces: list[Piece], nbest: int) -> Hypothesis:
-        """Of an utterance, from the sentences of its pieces."""
-        chosen = [piece.sentences[0] for piece in pieces]
-        said = _said(chosen)
-        judged = judge(pieces)
-        if not said or (is_invented(judged) and unexpected(pieces) is None):
-            return Hypothesis("")
-        words = tuple(Word(*word) for word in zip(said, judged.words, strict=True))
-        text = " ".join(said)
-        probability = mean_probability([sentence.decoded for sentence in chosen])
-        alternatives = {_plain(text): Alternative(text, judged.utterance)}
-        for rank in range(1, max((len(piece.sentences) for piece in pieces), default=0)):
-            chosen = [piece.sentences[min(rank, len(piece.sentences) - 1)] for piece in pieces]
-            other = " ".join(_said(chosen))
-            if _plain(other):
-                likeness = mean_probability([sentence.decoded for sentence in chosen])
-                confidence = judged.utterance * min(1.0, likeness / probability)
-                alternatives.setdefault(_plain(other), Alternative(other, confidence))
-        ranked = tuple(alternatives.values())[:nbest]
-        return Hypothesis(text, words, judged.utterance, ranked)
+        return padded_frames(frames)
 
 
 def token_limits(pieces: Sequence[Samples], max_tokens: int | None) -> list[int]:
@@ -360,15 +327,6 @@ def _if_sure(decoded: Decoded, automaton: Automaton | None) -> list[Decoded]:
     return [] if bias is None else [replace(decoded, bias=bias, free_margin=0.0)]
 
 
-def _readings(pieces: list[Piece]) -> list[Piece]:
-    """As they are, or what nobody expected in front."""
-    return unexpected(pieces) or pieces
-
-
-def _said(sentences: Sequence[Sentence]) -> list[str]:
-    return [word for sentence in sentences for word in sentence.words]
-
-
 def _of_pieces(
     drafts: Sequence[Draft | None] | None, pieces: Sequence[Sequence[Samples]]
 ) -> list[Draft | None]:
@@ -380,40 +338,3 @@ def _of_pieces(
         for of_one, draft in zip(pieces, drafts, strict=True)
         for _ in of_one
     ]
-
-
-def _of_last(encoded: Encoded, pieces: Sequence[Sequence[Samples]]) -> list[Frames]:
-    """The frames of each utterance's last piece; `encoded` holds those of all pieces."""
-    found, row = [], -1
-    for of_one in pieces:
-        row += len(of_one)
-        if of_one:
-            found.append(encoded.frames[row, : encoded.lengths[row]].float().numpy().copy())
-        else:
-            found.append(_NO_FRAMES)
-    return found
-
-
-def _padded(frames: Sequence[Tensor]) -> Encoded:
-    """Frames [T, C] of each as one."""
-    lengths = tuple(len(item) for item in frames)
-    longest = max(lengths)
-    return Encoded(
-        torch.stack([F.pad(item, (0, 0, 0, longest - len(item))) for item in frames]), lengths
-    )
-
-
-def _similar(lengths: Sequence[int]) -> list[list[int]]:
-    """Indices grouped so that none is padded by more than MAX_PADDING of the longest."""
-    groups: list[list[int]] = []
-    for index in sorted(range(len(lengths)), key=lambda i: lengths[i], reverse=True):
-        if groups and lengths[index] >= (1 - MAX_PADDING) * lengths[groups[-1][0]]:
-            groups[-1].append(index)
-        else:
-            groups.append([index])
-    return groups
-
-
-def _plain(text: str) -> str:
-    """Without case and punctuation, in which alternatives may not merely differ."""
-    return " ".join("".join(c for c in word if c.isalnum()) for word in text.casefold().split())

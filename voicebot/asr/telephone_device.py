@@ -17,11 +17,12 @@ from torch import Tensor
 
 from voicebot.asr import checkpoint
 from voicebot.asr.automaton import Automaton
+from voicebot.asr.batches import Frames
 from voicebot.asr.decoder import Decoded
 from voicebot.asr.device_streams import is_full
 from voicebot.asr.moonshine import SAMPLE_RATE_HZ, Encoded, Moonshine
 from voicebot.asr.moonshine_device import decode
-from voicebot.asr.recogniser import Frames, JudgeEnd, Recogniser, token_limits
+from voicebot.asr.recogniser import JudgeEnd, Recogniser, token_limits
 from voicebot.asr.stream import Draft
 from voicebot.asr.utterance import Samples
 from voicebot.asr.vocabulary import Vocabulary

@@ -8,7 +8,6 @@ from voicebot.asr.fastconformer import FastConformerConfig
 from voicebot.asr.fastconformer_device import placed
 from voicebot.asr.fastconformer_stream import FastConformer
 from voicebot.asr.mel import SAMPLE_RATE_HZ
-from voicebot.asr.moonshine import Moonshine
 
 TELEPHONE = "telephone"
 CONFIGS = {
@@ -43,16 +42,6 @@ def fastconformer(name: str, device: torch.device) -> FastConformer:
         model = FastConformer(CONFIGS[name]).eval().requires_grad_(False)
     _balance(model, device)
     return placed(model, device)
-
-
-def telephone(device: torch.device) -> Moonshine:
-    """In float32, in which its rotary positions are computed; TF32 on a GPU."""
-    torch.manual_seed(0)
-    if device.type == "cuda":
-        torch.backends.cuda.matmul.allow_tf32 = True
-        torch.backends.cudnn.allow_tf32 = True
-    with device:
-        return Moonshine().eval().requires_grad_(False)
 
 
 @torch.inference_mode()

@@ -1,0 +1,51 @@
+"""From the sentences that the search found to what was said, with confidence and alternatives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from voicebot.asr.confidence import (
+    Piece,
+    Sentence,
+    is_invented,
+    judge,
+    mean_probability,
+    unexpected,
+)
+from voicebot.events import Alternative, Hypothesis, Word
+
+
+def readings(pieces: list[Piece]) -> list[Piece]:
+    """As they are, or what nobody expected in front."""
+    return unexpected(pieces) or pieces
+
+
+def hypothesis_of(pieces: list[Piece], nbest: int) -> Hypothesis:
+    """Of an utterance, from the sentences of its pieces; empty where they are invented."""
+    chosen = [piece.sentences[0] for piece in pieces]
+    said = _said(chosen)
+    judged = judge(pieces)
+    if not said or (is_invented(judged) and unexpected(pieces) is None):
+        return Hypothesis("")
+    words = tuple(Word(*word) for word in zip(said, judged.words, strict=True))
+    text = " ".join(said)
+    probability = mean_probability([sentence.decoded for sentence in chosen])
+    alternatives = {_plain(text): Alternative(text, judged.utterance)}
+    for rank in range(1, max((len(piece.sentences) for piece in pieces), default=0)):
+        chosen = [piece.sentences[min(rank, len(piece.sentences) - 1)] for piece in pieces]
+        other = " ".join(_said(chosen))
+        if _plain(other):
+            likeness = mean_probability([sentence.decoded for sentence in chosen])
+            confidence = judged.utterance * min(1.0, likeness / probability)
+            alternatives.setdefault(_plain(other), Alternative(other, confidence))
+    ranked = tuple(alternatives.values())[:nbest]
+    return Hypothesis(text, words, judged.utterance, ranked)
+
+
+def _said(sentences: Sequence[Sentence]) -> list[str]:
+    return [word for sentence in sentences for word in sentence.words]
+
+
+def _plain(text: str) -> str:
+    """Without case and punctuation, in which alternatives may not merely differ."""
+    return " ".join("".join(c for c in word if c.isalnum()) for word in text.casefold().split())
