@@ -38,8 +38,9 @@ def hypothesis_of(pieces: list[Piece], nbest: int) -> Hypothesis:
             likeness = mean_probability([sentence.decoded for sentence in chosen])
             confidence = judged.utterance * min(1.0, likeness / probability)
             alternatives.setdefault(_plain(other), Alternative(other, confidence))
-    ranked = tuple(alternatives.values())[:nbest]
-    return Hypothesis(text, words, judged.utterance, ranked)
+    best, *others = tuple(alternatives.values())[:nbest]
+    others.sort(key=lambda other: other.confidence, reverse=True)
+    return Hypothesis(text, words, judged.utterance, (best, *others))
 
 
 def _said(sentences: Sequence[Sentence]) -> list[str]:
