@@ -189,3 +189,36 @@ def test_a_group_belongs_to_one_half():
     halves = {half_of(f"{number:05}") for number in range(50)}
     assert halves == {"half 0", "half 1"}
     assert half_of("00026") == half_of("00026")
+
+
+def test_a_long_loop_that_is_sure_of_itself_is_no_answer():
+    loop = sentence("that's it " * 12, 0.99, 0.99, free_margin=20.0)
+    free = sentence("Ola buenos tardes quixia revel souls", 0.15, 0.1, free_margin=0.0)
+    judged = judge([piece(loop, free)])
+    assert judged.utterance < 0.3
+    assert is_invented(judged) or max(judged.words) < 0.5
+
+
+def test_a_grammar_makes_no_answer_of_what_nobody_said():
+    expected = sentence("yes", 0.97, 0.97, free_margin=-1.0)
+    heard = sentence("yes", 0.97, 0.97, free_margin=0.0)
+    nothing = sentence("quixia revel souls", 0.02, 0.02, free_margin=0.0)
+    assert judge([piece(heard)]).utterance > 0.8
+    judged = judge([piece(expected, nothing)])
+    assert is_invented(judged)
+    assert unexpected([piece(expected, nothing)]) is None
+
+
+def test_what_comes_forward_is_the_free_reading_however_probable_a_loop_is():
+    loop = sentence("no no no no no no no no", 0.05, 0.01, free_margin=-9.0)
+    better = sentence("oh no oh no oh no", 0.5, 0.5, free_margin=-3.0, bias=-30.0)
+    free = sentence("operator", 0.45, 0.6, free_margin=0.0)
+    assert is_invented(judge([piece(loop, better, free)]))
+    found = unexpected([piece(loop, better, free)])
+    assert found is not None
+    assert found[0].sentences[0].words == ("operator",)
+
+
+def test_one_word_that_may_be_right_does_not_save_a_long_invention():
+    assert is_invented(Judgement((0.3, *[0.05] * 20), 0.01))
+    assert not is_invented(Judgement((0.9, 0.05, 0.05), 0.01))

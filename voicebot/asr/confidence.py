@@ -5,7 +5,8 @@ and what the audio shows (level, noise, pace) are features of two logistic model
 one for whole utterances, which is given the words' answers too. Their parameters come from
 recordings with known texts (`learning.asr_confidence`) and lie in `models/confidence.json`, by
 how the sentence was searched: greedy (a single beam says nothing of rivals), with a beam, or with
-what the dialogue expects, where the lead over the free hypothesis counts too.
+what the dialogue expects, where the free hypothesis counts too: how sure that is itself, and its
+lead. Where even that is nothing that anybody said, no grammar makes an answer of it.
 """
 
 from __future__ import annotations
@@ -34,17 +35,18 @@ Vector = NDArray[np.float64]
 WORD_FEATURES = (
     "least token", "mean token", "first token", "beams agree", "word before", "word after",
     "all tokens", "end", "lead", "letters", "tokens", "is alone", "words", "pace", "snr", "level",
-    "is cut", "over free", "bias",
+    "is cut", "over free", "bias", "least free", "free tokens",
 )  # fmt: skip
 UTTERANCE_FEATURES = (
     "least word", "all words", "least token", "all tokens", "sum of tokens", "end", "lead",
     "beams agree", "words", "is alone", "seconds", "pace", "snr", "level", "is cut",
-    "over free", "bias",
+    "over free", "bias", "least free", "free tokens",
 )  # fmt: skip
 EDGE = 1e-4
 """Probabilities nearer to 0 or 1 count as this; logits stay within +-9.2."""
 INVENTED, INVENTED_WORD = 0.05, 0.2
-"""An utterance less sure than this, without a word surer than that, is not reported."""
+"""An utterance less sure than this, whose words are on average less sure than that, is not
+reported."""
 _FARTHEST = -math.log(EDGE)
 SPEECH_DB = 20.0
 """Frames so far below the loudest count as speech, for the pace."""
@@ -145,7 +147,11 @@ def judge(pieces: Sequence[Piece], calibration: Calibration | None = None) -> Ju
     chances = of_search.word(np.concatenate([word_features(piece) for piece in pieces]))
     words = tuple(float(chance) for chance in chances)
     features = utterance_features(pieces, words)
-    return Judgement(words, float(of_search.utterance(features[None])[0]))
+    whole = float(of_search.utterance(features[None])[0])
+    if calibration is None and searched(pieces) == "expected" and _is_nothing_freely(pieces):
+        words = tuple(min(word, INVENTED_WORD / 2) for word in words)
+        whole = min(whole, INVENTED / 2)
+    return Judgement(words, whole)
 
 
 def searched(pieces: Sequence[Piece]) -> Search:
@@ -158,7 +164,8 @@ def searched(pieces: Sequence[Piece]) -> Search:
 def is_invented(judgement: Judgement) -> bool:
     """Whether nobody can have said this: the recogniser's answer to noise, or to speech that it
     makes nothing of."""
-    return judgement.utterance < INVENTED and max(judgement.words, default=0.0) < INVENTED_WORD
+    sure = sum(judgement.words) / max(1, len(judgement.words))
+    return judgement.utterance < INVENTED and sure < INVENTED_WORD
 
 
 def unexpected(pieces: Sequence[Piece]) -> list[Piece] | None:
@@ -170,13 +177,22 @@ def unexpected(pieces: Sequence[Piece]) -> list[Piece] | None:
     """
     if not pieces or searched(pieces) != "expected" or not is_invented(judge(pieces)):
         return None
-    found = [replace(piece, sentences=sorted(piece.sentences, key=_free_score)) for piece in pieces]
+    return None if _is_nothing_freely(pieces) else [_free_first(piece) for piece in pieces]
+
+
+def _is_nothing_freely(pieces: Sequence[Piece]) -> bool:
+    """Whether the free beams' reading is invented: a grammar makes no answer of such audio."""
+    found = [_free_first(piece) for piece in pieces]
     free = [replace(piece, sentences=[*map(_freely, piece.sentences)]) for piece in found]
-    return None if is_invented(judge(free, shipped()["beam"])) else found
+    return is_invented(judge(free, shipped()["beam"]))
 
 
-def _free_score(sentence: Sentence) -> float:
-    return -sentence.decoded.score
+def _free_first(piece: Piece) -> Piece:
+    """With what is heard without knowledge in front; its rivals by their scores."""
+    free = _free(piece)
+    others = (one for one in piece.sentences if one is not free)
+    ordered = sorted(others, key=lambda one: one.decoded.score, reverse=True)
+    return replace(piece, sentences=[free, *ordered])
 
 
 def _freely(sentence: Sentence) -> Sentence:
@@ -231,6 +247,8 @@ def word_features(piece: Piece) -> Vector:
                 common["is cut"],
                 common["over free"],
                 common["bias"],
+                common["least free"],
+                common["free tokens"],
             )
         )
     return np.array(rows, np.float64)
@@ -262,20 +280,31 @@ def utterance_features(pieces: Sequence[Piece], words: Sequence[float]) -> Vecto
             max(end["is cut"] for end in ends),
             min(end["over free"] for end in ends),
             max(end["bias"] for end in ends),
+            min(end["least free"] for end in ends),
+            min(end["free tokens"] for end in ends),
         ]
     )
 
 
 def _common(piece: Piece) -> Mapping[str, float]:
     decoded = piece.sentences[0].decoded
+    free = _free(piece).decoded.log_probs or (0.0,)
     end = decoded.end_log_prob
     return {
         "all tokens": _logit(sum(decoded.log_probs) / len(decoded.log_probs)),
         "end": _logit(end) if end is not None else 0.0,
         "is cut": float(end is None),
-        "over free": max(-_FARTHEST, decoded.free_margin or 0.0),
+        "over free": min(0.0, max(-_FARTHEST, decoded.free_margin or 0.0)),
         "bias": min(_FARTHEST, decoded.bias),
+        "least free": _logit(min(free)),
+        "free tokens": _logit(sum(free) / len(free)),
     }
+
+
+def _free(piece: Piece) -> Sentence:
+    """What would be heard if nothing were expected."""
+    of_free = (one for one in piece.sentences if one.decoded.free_margin == 0.0)
+    return next(of_free, piece.sentences[0])
 
 
 def word_shares(sentences: Sequence[Sentence]) -> list[float]:

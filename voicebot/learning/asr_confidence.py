@@ -40,6 +40,8 @@ from voicebot.learning.asr_transcripts import words_of
 Tell = Callable[[str], None]
 
 SEARCHES: Mapping[confidence.Search, int] = {"greedy": 1, "beam": 8, "expected": 8}
+WEIGHTS: Mapping[confidence.Search, float] = {"greedy": 0.25, "beam": 0.25, "expected": 1.0}
+"""Of speech that is not English: where something is expected a word believed is a slot filled."""
 _BATCH = 8
 
 
@@ -52,7 +54,10 @@ def observe(ear: Recogniser, heard: Sequence[Heard], tell: Tell) -> list[tuple[H
             tell(f"recognising: {at} of {len(order)}")
         batch = order[at : at + _BATCH]
         for search, nbest in SEARCHES.items():
-            chosen = [one for one in batch if search != "expected" or one.expectation]
+            if search == "expected":
+                chosen = [one for one in batch if one.expectation]
+            else:
+                chosen = [one for one in batch if not one.is_again]
             expected = [one.expectation for one in chosen] if search == "expected" else None
             evidence = ear.evidence(
                 [one.samples for one in chosen], nbest=nbest, expectations=expected
@@ -91,8 +96,8 @@ def run(
         if not seen:
             raise UserMistake("too few recordings: digits, letters and keywords are needed")
         plain = [one for source, one in of_search if source.condition == PLAIN]
-        answered[search] = crossed(seen, HALVES, plain)
-        searches[search] = as_dict(fit(seen))
+        answered[search] = crossed(seen, HALVES, plain, WEIGHTS[search])
+        searches[search] = as_dict(fit(seen, WEIGHTS[search]))
         measured[search] = {
             kind: {name: _rounded(value) for name, value in asdict(of_set).items()}
             for kind, of_set in by_set(answered[search]).items()

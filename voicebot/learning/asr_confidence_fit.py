@@ -30,6 +30,8 @@ RIDGE = 3.0
 """Weight of the squares of the weights, as of so many recordings."""
 EVENNESS = 0.5
 """Sets of recordings weigh by their size to the power of 1 minus this."""
+UNINTELLIGIBLE = frozenset(["foreign", "backwards"])
+"""Sets in which nothing is English: how much they weigh decides how readily words are doubted."""
 STEPS = 25
 BINS = 10
 FILLERS = frozenset(["uh", "um", "er", "erm", "ah", "hm", "hmm", "mm", "mhm", "huh"])
@@ -112,11 +114,12 @@ def _align(heard: Sequence[str], wanted: Sequence[str]) -> tuple[int, list[bool]
 # ---------------------------------------------------------------- fitting
 
 
-def fit(observed: Sequence[Observed]) -> Calibration:
-    """Both models for one kind of search."""
+def fit(observed: Sequence[Observed], unintelligible: float = 1.0) -> Calibration:
+    """Both models for one kind of search. `unintelligible`: what such recordings weigh."""
     known = [one for one in observed if one.is_right]
     features = [one.features() for one in known]
     weights = _even([one.kind for one in known], [len(one.is_right) for one in known])
+    weights *= _doubted(known, unintelligible)
     word = logistic(
         np.concatenate(features),
         np.concatenate([np.array(one.is_right) for one in known]),
@@ -124,7 +127,12 @@ def fit(observed: Sequence[Observed]) -> Calibration:
     )
     rows = np.array([_of_whole(one, word) for one in observed])
     right = np.array([one.is_all_right for one in observed])
-    return Calibration(word, logistic(rows, right, _even([one.kind for one in observed])))
+    weights = _even([one.kind for one in observed]) * _doubted(observed, unintelligible)
+    return Calibration(word, logistic(rows, right, weights))
+
+
+def _doubted(observed: Sequence[Observed], unintelligible: float) -> Vector:
+    return np.array([unintelligible if one.kind in UNINTELLIGIBLE else 1.0 for one in observed])
 
 
 def logistic(features: Vector, right: Truth, weights: Vector) -> Logistic:
@@ -195,13 +203,16 @@ class Answered:
 
 
 def crossed(
-    observed: Sequence[Observed], halves: tuple[str, str], tested: Sequence[Observed]
+    observed: Sequence[Observed],
+    halves: tuple[str, str],
+    tested: Sequence[Observed],
+    unintelligible: float = 1.0,
 ) -> list[Answered]:
     """Every tested utterance of either half, judged by models that saw the other half alone (and
     what belongs to neither)."""
     found = []
     for half in halves:
-        calibration = fit([one for one in observed if one.part != half])
+        calibration = fit([one for one in observed if one.part != half], unintelligible)
         for one in tested:
             if one.part == half:
                 words, whole = answers(one, calibration)

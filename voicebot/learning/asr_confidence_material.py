@@ -14,7 +14,14 @@ import numpy as np
 
 from voicebot.audio.resample import resample
 from voicebot.events import SAMPLE_RATE_HZ, Choice, Expectation, SlotSpec, SlotType
-from voicebot.learning import asr_corpora, asr_nonspeech, asr_phrases, asr_speech, asr_splits
+from voicebot.learning import (
+    asr_confidence_foreign,
+    asr_corpora,
+    asr_nonspeech,
+    asr_phrases,
+    asr_speech,
+    asr_splits,
+)
 from voicebot.learning.asr_channel import Chain, Signal, Telephone
 from voicebot.learning.asr_corpora import RATE_HZ, Item
 from voicebot.learning.asr_transcripts import words_of
@@ -24,24 +31,19 @@ HALVES = ("half 0", "half 1")
 PLAIN, ROUGH = "plain", "rough"
 CHAIN = Chain(room=0.4, noise=0.7, codec=0.6, loss=0.25, clipping=0.12)
 """Rougher than in training: mistakes are what a confidence is fitted to."""
-FOREIGN = ("de", "fr-fr", "es", "it", "pl", "tr", "sv", "cmn")
-_SYNTHETIC = ("digits", "letters", "names", "answers", "orders", "requests", "general", "numbers")
-_SENTENCES = (
-    "Guten Tag, ich möchte meinen Kontostand wissen und etwas überweisen.",
-    "Bonjour, je voudrais parler à quelqu'un du service clientèle, s'il vous plaît.",
-    "Buenos días, necesito cambiar la fecha de mi cita para el jueves.",
-    "Buongiorno, vorrei un caffè macchiato e un cornetto, grazie.",
-    "Dzień dobry, chciałbym zapytać o moje zamówienie.",
-    "Merhaba, siparişimi iptal etmek istiyorum.",
-    "Hej, jag skulle vilja boka ett bord för fyra personer.",
-    "你好,我想查询我的账户余额。",
-)
+_SYNTHETIC = (
+    "digits", "letters", "names", "answers", "orders", "requests", "general", "numbers", "dates",
+)  # fmt: skip
+_OPEN = (SlotType.AMOUNT, SlotType.DATE, SlotType.TIME, SlotType.NUMBER, SlotType.PHONE)
+DEPARTMENTS = ("sales", "[technical] support", "billing", "my account", "opening hours")
+EACH = 3
+"""Questions to which the same invented words are heard as an answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
     """Audio to recognise (16 kHz) and what is said in it. `text` None: `slot_words` alone are
-    known."""
+    known. `is_again`: the same audio as before, with another expectation."""
 
     kind: str
     part: str
@@ -50,13 +52,17 @@ class Heard:
     text: str | None
     slot_words: tuple[str, ...] = ()
     expectation: Expectation | None = None
+    is_again: bool = False
 
 
 def material(folder: Path, limit: int, texts: Path | None, tokens: list[bytes]) -> list[Heard]:
     """At most `limit` recordings of each set and half, as they come and over rough telephones;
-    synthetic speech, foreign speech, sounds."""
+    synthetic speech, sounds; foreign speech and what was trained on played backwards, in which
+    every English word is invented, whatever was asked."""
     splits = asr_splits.load()
-    items = asr_corpora.part(asr_corpora.load(folder), splits, held_out=True)
+    everything = asr_corpora.load(folder)
+    items = asr_corpora.part(everything, splits, held_out=True)
+    trained = asr_corpora.part(everything, splits, held_out=False)
     noises = asr_corpora.kitchen(folder, held_out=True)
     telephone = Telephone(CHAIN, noises, [])
     waiting = _waiting(items)
@@ -65,10 +71,18 @@ def material(folder: Path, limit: int, texts: Path | None, tokens: list[bytes]) 
     unseen = asr_phrases.collect(texts, tokens, held_out=True)
     for one in (
         *_synthetic(unseen, voices, limit // 3, telephone),
-        *_foreign(limit // 2, telephone),
         *_sounds(limit // 6, telephone, noises),
     ):
         heard.append(replace(one, expectation=waiting.of(one.kind, len(heard))))
+    unintelligible = {
+        "foreign": asr_confidence_foreign.spoken(2 * limit, telephone),
+        "backwards": asr_confidence_foreign.backwards(trained, 2 * limit, telephone),
+    }
+    for kind, sounds in unintelligible.items():
+        for number, samples in enumerate(sounds):
+            one = Heard(kind, "sounds", ROUGH, samples, "")
+            for again, asked in enumerate(waiting.some(number * EACH)):
+                heard.append(replace(one, expectation=asked, is_again=again > 0))
     return heard
 
 
@@ -112,6 +126,10 @@ class _Waiting:
             return self.fitting[kind]
         return self.others[number // 2 % len(self.others)] if number % 2 else None
 
+    def some(self, number: int) -> Iterator[Expectation]:
+        """EACH of the others, from that number on."""
+        return (self.others[(number + each) % len(self.others)] for each in range(EACH))
+
 
 def _waiting(items: Sequence[Item]) -> _Waiting:
     keywords = sorted(
@@ -123,6 +141,7 @@ def _waiting(items: Sequence[Item]) -> _Waiting:
     letter = _one(SlotSpec("letter", SlotType.LETTERS, min_length=1, max_length=1))
     letters = _one(SlotSpec("name", SlotType.LETTERS))
     menu = _one(SlotSpec("keyword", SlotType.CHOICE, _choices(keywords)))
+    departments = _one(SlotSpec("department", SlotType.CHOICE, _choices(DEPARTMENTS)))
     fitting = {
         "digits": digit,
         "spoken digits": digit,
@@ -135,7 +154,15 @@ def _waiting(items: Sequence[Item]) -> _Waiting:
     if orders.slots:
         fitting |= {"barista": orders, "synthetic orders": orders}
     yes_no = _one(SlotSpec("is_right", SlotType.YES_NO))
-    return _Waiting(fitting, [digits, menu, yes_no, letters, orders, digit, letter])
+    of_type = {kind: _one(SlotSpec("it", kind)) for kind in SlotType}
+    fitting |= {
+        "synthetic answers": yes_no,
+        "synthetic numbers": of_type[SlotType.AMOUNT],
+        "synthetic dates": of_type[SlotType.DATE],
+    }
+    others = [digits, menu, yes_no, letters, orders, digit, letter, departments, yes_no]
+    others += [of_type[kind] for kind in _OPEN]
+    return _Waiting(fitting, others)
 
 
 def _one(slot: SlotSpec) -> Expectation:
@@ -169,18 +196,6 @@ def _synthetic(
             samples = asr_speech.speak(phrase.spoken, voices[number % len(voices)], rng)
             heard = _wide(telephone.carry(resample(samples, RATE_HZ, SAMPLE_RATE_HZ), rng))
             yield Heard(f"synthetic {kind}", "synthetic", ROUGH, heard, phrase.written)
-
-
-def _foreign(count: int, telephone: Telephone) -> Iterator[Heard]:
-    """Speech in other languages: every English word in it is invented."""
-    for number in range(count):
-        rng = np.random.default_rng((8, number))
-        which = number % len(FOREIGN)
-        text = _SENTENCES[which]
-        if asr_speech.is_there(FOREIGN[which]):
-            samples = asr_speech.speak(text, FOREIGN[which], rng)
-            heard = _wide(telephone.carry(resample(samples, RATE_HZ, SAMPLE_RATE_HZ), rng))
-            yield Heard("foreign", "sounds", ROUGH, heard, "")
 
 
 def _sounds(count: int, telephone: Telephone, noises: Sequence[Signal]) -> Iterator[Heard]:
