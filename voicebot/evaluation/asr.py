@@ -39,6 +39,10 @@ Keys of --json (rates are shares of 1, times ms; null where nothing was measured
                         next one)
     hallucinated_words_per_minute     over all sounds in which nobody speaks
     hallucinated        kind of sound -> words per minute; hallucinated_texts: what was invented
+    another_language    callers who speak another language (asr_foreign), by what was asked
+                        ("nothing", yes_no, letters, digits, menu): {utterances, texts, sure,
+                        filled: shares with any text, with a confidence of 0.5, with a value that
+                        sure; sure_words_per_minute; worst: [text, confidence]}; null without espeak
     held_out_only       whether recordings that training saw were left out
 """
 
@@ -54,7 +58,7 @@ from typing import TYPE_CHECKING
 
 from voicebot.audio.files import read_audio
 from voicebot.errors import AudioFileError
-from voicebot.evaluation import asr_latency, asr_silence
+from voicebot.evaluation import asr_foreign, asr_latency, asr_silence
 from voicebot.evaluation.asr_corpus import SHORT, Item, Recordings, load
 from voicebot.evaluation.asr_hearing import Ear, over_telephone
 from voicebot.evaluation.asr_result import AsrResult, Heard
@@ -129,6 +133,8 @@ def run(
             heard += _heard(whole, ear, guided, asked.get(name))
     tell("sounds in which nobody speaks")
     invented = _invented(directory, recogniser, quick=quick)
+    tell("another language")
+    foreign = asr_foreign.measure(recogniser, quick=quick)
     load_of_calls = asr_latency.measure(
         lambda slots: make(slots, recogniser),
         _talk([one.item for one in heard]),
@@ -136,7 +142,14 @@ def run(
         tell=tell,
     )
     return AsrResult(
-        heard, recordings.left_out, ear.audio_s, ear.cpu_s, load_of_calls, invented, held_out
+        heard,
+        recordings.left_out,
+        ear.audio_s,
+        ear.cpu_s,
+        load_of_calls,
+        invented,
+        held_out,
+        foreign,
     )
 
 

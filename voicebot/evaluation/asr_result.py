@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from voicebot.evaluation.asr_corpus import Item
+from voicebot.evaluation.asr_foreign import Foreign
 from voicebot.evaluation.asr_latency import Load
 from voicebot.evaluation.asr_score import bootstrap, brier, normalised
 from voicebot.events import Hypothesis
@@ -53,6 +54,7 @@ class AsrResult:
     load: Load | None
     invented: Mapping[str, tuple[float, list[str]]]
     held_out_only: bool
+    foreign: Foreign | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """For --json."""
@@ -79,6 +81,7 @@ class AsrResult:
                 kind: _ratio(_word_count(texts), of) for kind, (of, texts) in self.invented.items()
             },
             "hallucinated_texts": {k: texts for k, (_, texts) in self.invented.items() if texts},
+            "another_language": self.foreign.as_dict() if self.foreign else None,
             "held_out_only": self.held_out_only,
         }
 

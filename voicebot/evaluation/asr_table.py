@@ -99,7 +99,17 @@ def _rest(of: Mapping[str, Any]) -> list[str]:
     lines.append(f"words invented where nobody speaks: {_plain(invented)} a minute (mark 0.1)")
     for kind, texts in of["hallucinated_texts"].items():
         lines.append(f"  {kind}: {of['hallucinated'][kind]} a minute, such as {texts[0]!r}")
-    return lines
+    return [*lines, *_foreign(of["another_language"] or {})]
+
+
+def _foreign(of: Mapping[str, Any]) -> list[str]:
+    lines = ["another language, % of callers:  any text  sure (0.5)  slot filled"] if of else []
+    return lines + [
+        f"  where {name} is asked for".ljust(33)
+        + f"{_percent(one['texts']):>8}{_percent(one['sure']):>12}{_percent(one['filled']):>13}"
+        + f"  surest {one['worst'][1]:.2f}"
+        for name, one in of.items()
+    ]
 
 
 def _percent(share: float | None) -> str:
