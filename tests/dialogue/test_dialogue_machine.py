@@ -202,12 +202,14 @@ def test_inheritance_nearest_wins(tmp_path: Path) -> None:
         """\
 barge_in: none
 hints: [plan]
+weights: {plan: 2, form: 0.5}
 timeouts: {noinput: 3s, complete: 200ms}
 dtmf: {interdigit: 1s}
 universals: {goodbye: false}
 forms:
   a:
     hints: [form]
+    weights: {form: 0}
     timeouts: {complete: 400ms}
     fields:
       x: {type: digits, length: {min: 2, max: 4}, prompt: "X?", barge_in: true, hints: [field],
@@ -219,6 +221,7 @@ forms:
     x, y = plan.expectation("a/x"), plan.expectation("a/y")
     assert (x.barge_in, y.barge_in) == (BargeInMode.SPEECH, BargeInMode.NONE)
     assert (x.hints, y.hints) == (("field", "form", "plan"), ("form", "plan"))
+    assert x.weights == y.weights == (("form", 0.0), ("plan", 2.0))
     assert (x.timeouts.noinput_ms, x.timeouts.complete_ms) == (3000, 400)
     assert x.digits is not None
     assert (x.digits.min_keys, x.digits.max_keys, x.digits.interdigit_ms) == (2, 4, 1000)

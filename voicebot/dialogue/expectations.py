@@ -94,6 +94,7 @@ def expectation(keys: PlanKeys, place: Place, *, with_yes_no: bool = False) -> E
         timeouts=inherit.timeouts(keys, place),
         hints=inherit.hints(keys, place),
         language=keys.language,
+        weights=inherit.weights(keys, place),
     )
 
 

@@ -179,6 +179,15 @@ def hints(keys: PlanKeys, place: Place) -> tuple[str, ...]:
 
 
 @remembered
+def weights(keys: PlanKeys, place: Place) -> tuple[tuple[str, float], ...]:
+    """How likely phrases are, of all levels; of one phrase the nearest weight counts."""
+    found: dict[str, float] = {}
+    for level in levels(keys, place):
+        found = {**(level.weights or {}), **found}
+    return tuple(sorted(found.items()))
+
+
+@remembered
 def dtmf(keys: PlanKeys, place: Place) -> Dtmf:
     """Key collection in force; None where nobody says."""
     return merge([level.dtmf for level in levels(keys, place)], Dtmf())

@@ -84,6 +84,11 @@ class Confirm(Keys):
     prompt: Prompt | None = Field(None, description="the question; {{ value }} is what was heard")
 
 
+MAX_WEIGHT = 10.0
+"""What recognition takes at most."""
+Weight = Annotated[float, Field(ge=0, le=MAX_WEIGHT, allow_inf_nan=False)]
+
+
 class Inherited(Keys):
     """Set at the plan, overridden by a form, overridden by a field."""
 
@@ -105,6 +110,9 @@ class Inherited(Keys):
     ] = Field(None, description="when a heard value is confirmed")
     barge_in: BargeIn = Field(None, description="what may interrupt a prompt; default speech")
     hints: Phrases | None = Field(None, description="words and names to be recognised better")
+    weights: dict[str, Weight] | None = Field(
+        None, description="phrases said more often than others, or less: 1 is usual, 0 no help"
+    )
     dtmf: Annotated[
         Dtmf | None,
         BeforeValidator(
