@@ -109,6 +109,15 @@ def test_all_other_events_pass() -> None:
     assert Dips().taken(events) == events
 
 
+def test_a_steady_hum_never_falls_and_is_asked_about_by_the_clock() -> None:
+    call = Call()
+    call.hear(-30.0, 80)
+    assert call.ask()
+    call.hear(-30.0, APART_SAMPLES // WINDOW + 1)
+    assert call.asked == []
+    assert call.ask()
+
+
 def sounds(*parts: tuple[float, int]) -> np.ndarray:
     """Windows of noise at levels in dBFS."""
     rng = np.random.default_rng(1)
@@ -129,6 +138,7 @@ FAINT = -54.0  # a final "s": more than FALL_DB below the vowels
         ([(PAUSE, 5), (SPEECH, 20), (-30.0, 6)], False),  # nor one now
         ([(PAUSE, 20), (PAUSE, 6)], True),
         ([(SPEECH, 3)], False),  # too little to tell
+        ([(PAUSE, 5), (-38.0, 35), (0.0, 3), (-38.0, 14)], False),  # a slam beside quiet words
     ],
 )
 def test_what_was_read_is_the_whole_if_only_silence_followed(

@@ -122,9 +122,24 @@ def test_a_final_reads_no_silence_after_what_was_read_already() -> None:
     assert read(JobKind.PARTIAL, 18) == (str(36 * WINDOW), 18 * WINDOW)
     assert read(JobKind.SPECULATIVE, 21) == (str(36 * WINDOW), 21 * WINDOW)
     assert read(JobKind.FINAL, 22) == (str(36 * WINDOW), 22 * WINDOW)
-    assert read(JobKind.PARTIAL, 22) == (str(44 * WINDOW), 22 * WINDOW)
+    assert read(JobKind.PARTIAL, 22) == (str(44 * WINDOW), 22 * WINDOW), "a final keeps no frames"
     assert read(JobKind.FINAL, 30) == (str(60 * WINDOW), 30 * WINDOW), "more was said"
     assert read(JobKind.FINAL, 32, utterance=2) == (str(64 * WINDOW), 32 * WINDOW)
+
+
+def test_what_one_caller_said_is_never_the_next_ones() -> None:
+    made = Runner(1, LoudnessVad(), Reading(str))  # type: ignore[arg-type]
+    audio = tone(16 * WINDOW) + mulaw.SILENCE * (6 * WINDOW)
+    made.hear([Chunk(0, 0, audio)])
+    made.recognise([Job(0, 1, 1, JobKind.PARTIAL, 0, 18 * WINDOW)])
+    (same,) = made.recognise([Job(0, 1, 1, JobKind.SPECULATIVE, 0, 21 * WINDOW)])
+    (other,) = made.recognise([Job(0, 2, 1, JobKind.SPECULATIVE, 0, 21 * WINDOW)])
+    assert (same.text, other.text) == (str(36 * WINDOW), str(42 * WINDOW)), "another call"
+    made.recognise([Job(0, 2, 1, JobKind.PARTIAL, 0, 18 * WINDOW)])
+    made.reset(0)
+    made.hear([Chunk(0, 0, audio)])
+    (after,) = made.recognise([Job(0, 2, 1, JobKind.SPECULATIVE, 0, 21 * WINDOW)])
+    assert after.text == str(42 * WINDOW), "the slot was reset"
 
 
 class Ended:

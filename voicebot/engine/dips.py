@@ -21,8 +21,13 @@ from voicebot.turns.utterance import Recognise
 FALL_DB = 30.0
 """Below the loudest of the last two seconds. Within sentences of the telephone the level falls as
 far 0.9 times a second, for two windows; at their ends that is 89 ms after it (asr/LOG.md)."""
+LOUD_SHARE = 0.95
+"""Of the windows are no louder than what counts as loudest: beside a slam a quiet caller's words
+are 30 dB down, too."""
 ABOVE_FLOOR_DB = 3.0
 """In noise that is louder: so near to the quietest window."""
+STEADY_DB = 6.0
+"""A sound that keeps its level, a hum, has not fallen, however near its quietest moment it is."""
 WINDOWS = 2
 """How many there must be."""
 MEMORY_SAMPLES = 2 * SAMPLE_RATE_HZ
@@ -72,8 +77,8 @@ class Dips:
     def heard(self, at: int, level_db: float) -> list[Recognise]:
         """One window that begins at `at`, after what the listener made of it."""
         self._levels.append(level_db)
-        loudest, floor = max(self._levels), min(self._levels)
-        if level_db >= max(loudest - FALL_DB, floor + ABOVE_FLOOR_DB):
+        loudest, floor = _loudest(self._levels), min(self._levels)
+        if level_db >= max(loudest - FALL_DB, min(floor + ABOVE_FLOOR_DB, loudest - STEADY_DB)):
             self._quiet = 0
             self._loud += 1
             return []
@@ -107,7 +112,7 @@ def is_over(samples: NDArray[np.float32], since: int) -> bool:
     if len(levels) < after + WINDOWS:
         return False
     quiet = levels[-after - WINDOWS :]
-    bound = max(levels.max() - FALL_DB, levels.min() + ABOVE_FLOOR_DB)
+    bound = max(_loudest(levels.tolist()) - FALL_DB, levels.min() + ABOVE_FLOOR_DB)
     rise = quiet[WINDOWS:].max(initial=-np.inf) - quiet[:WINDOWS].max()
     return bool(quiet.max() < bound and rise <= RISE_DB)
 
@@ -120,6 +125,11 @@ def fallen_at(samples: NDArray[np.float32], asked_at: int) -> int:
     heard = samples[max(0, asked_at - MEMORY_SAMPLES) : asked_at]
     earlier = range(EARLIEST_SAMPLES, 0, -WINDOW)
     return asked_at - next((since for since in earlier if is_over(heard, since)), 0)
+
+
+def _loudest(levels: Iterable[float]) -> float:
+    ordered = sorted(levels)
+    return ordered[int(LOUD_SHARE * (len(ordered) - 1))]
 
 
 def _levels(samples: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -142,15 +142,18 @@ class Runner:
             is_partial = all(job.kind is JobKind.PARTIAL for job in jobs)
             is_judged = jobs[0].kind is JobKind.SPECULATIVE
             judge = self._end_of_turn.probabilities if self._end_of_turn and is_judged else None
-            drafts = [self._draft(job) for job in jobs]
-            read = [self._reading(job) for job in jobs]
+            known = [self._known(job) for job in jobs]
+            read = [self._reading(*of) for of in zip(jobs, known, strict=True)]
             heard = self._recogniser.transcribe(
                 self._audio(read),
                 nbest=1 if is_partial else nbest,
                 judge=judge,
                 expectations=[job.expectation for job in jobs],
-                drafts=drafts,
+                drafts=[of.draft for of in known],
             )
+            for job, of in zip(jobs, known, strict=True):
+                if job.kind is JobKind.FINAL:
+                    of.draft.frames = None  # the turn is over; they are the most of its memory
             heard = [self._unless_hummed(*of) for of in zip(jobs, heard, strict=True)]
         return [
             replace(
@@ -171,17 +174,16 @@ class Runner:
             return heard
         return Hypothesis("", end_probability=heard.end_probability)
 
-    def _draft(self, job: Job) -> Draft:
+    def _known(self, job: Job) -> _Read:
         """What was last read of the same utterance."""
         of = (job.generation, job.utterance, job.start_at)
         known = self._read.get(job.slot)
         if known is None or known.of != of:
             known = self._read[job.slot] = _Read(of)
-        return known.draft
+        return known
 
-    def _reading(self, job: Job) -> Job:
+    def _reading(self, job: Job, known: _Read) -> Job:
         """The job, or as much of it as was read last where nothing was said since."""
-        known = self._read[job.slot]
         since = job.end_at - known.end_at
         is_final = job.kind is not JobKind.PARTIAL and known.draft.frames is not None
         if is_final and 0 < since < MEMORY_SAMPLES // 2:

@@ -71,7 +71,7 @@ class FlakyRunner(Runner):
 
     def reset(self, slot: int) -> None:
         """A new call."""
-        super().reset(slot)
+        self._inner.reset(slot)
         for of in (self._fault_until, self._held, self._reference):
             of.pop(slot, None)
 
