@@ -193,6 +193,34 @@ def test_one_that_never_starts_is_told_once_a_try_and_others_are_tried(
     assert crew.urls == [ray.actors[-1].answer.url]  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("broken", [slice(1, None), slice(None)], ids=["one", "both"])
+def test_the_wait_grows_though_another_runs_and_once_for_those_that_fail_together(
+    options: argparse.Namespace, broken: slice
+) -> None:
+    ray = StandIn()
+    crew = Crew(ray, options, "")
+    waits: list[float] = []
+    for second in range(400):
+        for actor in ray.actors[broken]:
+            actor.answer = Failed("did not start (exit code 1): no memory")
+        with capture_logs() as logged:
+            crew.look(float(second))
+        waits += {entry["next_in_s"] for entry in logged if "next_in_s" in entry}
+    assert waits == [min(2**n * BACKOFF_S[0], BACKOFF_S[1]) for n in range(len(waits))]
+    assert 400 / (BACKOFF_S[1] + 3) < len(waits) < 400 / BACKOFF_S[1] + 6
+    last = ray.actors[-1]
+    while last.kills:
+        crew.look(second := second + 1.0)
+        last = ray.actors[-1]
+    looks(crew, second + 1.0, 3)
+    assert last.answer.url in crew.urls  # type: ignore[union-attr]
+    for actor in ray.actors[-2:]:
+        actor.answer = ActorDied()
+    with capture_logs() as logged:
+        looks(crew, second + 10.0, 4)
+    assert {e["next_in_s"] for e in logged if "next_in_s" in e} == {BACKOFF_S[0]}, "one has run"
+
+
 def test_an_actor_that_cannot_be_made_is_replaced(options: argparse.Namespace) -> None:
     """Ray never makes one again whose constructor failed, whatever max_restarts says."""
     ray = StandIn()

@@ -153,13 +153,21 @@ class Crew:
 
         UserMistake where what was asked for cannot be had, and no replica has ever run.
         """
+        failures: list[str] = []
         for member in list(self._members):
+            was_away = member.health is None
             failed = member.look(self._ray, now)
             if failed is not None:
-                self._drop(member, failed, now)
-            elif member.health is not None:
+                self._drop(member, failed)
+                failures.append(failed.why)
+            elif was_away and member.health is not None:
+                # Not at every look: one that runs says nothing of why others do not start.
                 self._has_served = True
                 self._backoff.succeeded()
+        if failures:
+            wait = self._backoff.failed(now)  # once: they were asked for together
+            for why in failures:
+                log.error("replica did not start", why=why, next_in_s=wait)
         known = [member.health for member in self._members if member.health is not None]
         wanted = self._scaling.wanted(len(self._members), known, now)
         while len(self._members) < wanted and self._backoff.may_start(now):
@@ -170,14 +178,12 @@ class Crew:
             self._dismiss()
         self._tell()
 
-    def _drop(self, member: _Member, failed: Failed, now: float) -> None:
+    def _drop(self, member: _Member, failed: Failed) -> None:
         """One that did not start. Ray would not try again, or would without end."""
         self._members.remove(member)
         self._ray.kill(member.actor)
         if failed.is_mistake and not self._has_served:
             raise UserMistake(failed.why)
-        wait = self._backoff.failed(now)
-        log.error("replica did not start", why=failed.why, next_in_s=wait)
 
     def stop(self) -> None:
         """All of them, each after it has drained."""
