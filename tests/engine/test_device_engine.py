@@ -321,6 +321,24 @@ def test_a_final_does_not_wait_for_a_lane_that_does_not_step():
     assert (told.slot, told.is_final) == (first, True)
 
 
+def test_a_final_waits_a_little_for_the_step_of_a_lane_that_is_late():
+    """Where nothing is known of steps that step is about to come: it answers with the others."""
+    model = Scripted()
+    engine = engine_with(model)
+    slots = [engine.open(0.0) for _ in range(3)]
+    for slot in slots:
+        engine.push(slot, say(1, 60), 0.06)
+    engine.advance(0.06)
+    engine.push(slots[0], say(2, 50), 0.11)
+    engine.finish(slots[0], 0.11)
+    late = 0.06 + engine.chunk_s + GRACE_S / 2
+    assert engine.advance(late) == []
+    for slot in slots[1:]:
+        engine.push(slot, say(3), late)
+    assert {e.slot for e in engine.advance(late) if e.is_final} == {slots[0]}
+    assert model.steps == [(0, [0, 1, 2])] * 2
+
+
 class Timed(Scripted):
     """Its steps take time."""
 
