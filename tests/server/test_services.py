@@ -1,7 +1,10 @@
 """Call-outs: functions beside the plan, webhooks, and what goes wrong with them."""
 
+import asyncio
 import json
+import logging
 import threading
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -327,3 +330,64 @@ def test_a_secret_that_cannot_be_sent_is_told_without_it(
         monkeypatch.setenv("CRM_TOKEN", value)
     with pytest.raises(PlanError, match=rf"services\.it\.headers\.Authorization: .*{told}"):
         patient(lambda _: httpx.Response(200), headers={"Authorization": "env:CRM_TOKEN"})
+
+
+async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """No HTTP: a peer that says back what it was sent."""
+    writer.write(await reader.readuntil(b"\r\n\r\n"))
+    await writer.drain()
+    writer.close()
+
+
+@pytest.mark.parametrize("before", ["", " ", "\t", "\n", "\u00a0", "é", "\x7f", "a\r\n"])
+@pytest.mark.parametrize("after", ["", "  ", "\n", "\r\n", "\u2028", "ñ", "\x01", "\\", "'\""])
+async def test_a_secret_never_appears_in_what_is_recorded(
+    before: str, after: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv("CRM_TOKEN", f"{before}tok-S3CRET{after}")
+    server = await asyncio.start_server(_echo, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    definition = {
+        "webhook": f"http://127.0.0.1:{port}/",
+        "headers": {"Authorization": "Bearer env:CRM_TOKEN", "X-Key": " env:CRM_TOKEN "},
+        "backoff_s": 0.0,
+    }
+
+    async def ask() -> None:
+        services = Services({"it": definition}, Path())
+        try:
+            await services.call("it", {})
+        finally:
+            await services.aclose()
+
+    with pytest.raises((PlanError, ServiceFailed)) as failed:
+        await ask()
+    server.close()
+    await server.wait_closed()
+    told = "".join(traceback.format_exception(failed.value))
+    assert "S3CRET" not in f"{failed.value} {told}"
+    ours = [record for record in caplog.records if record.name.startswith("voicebot")]
+    assert "S3CRET" not in "".join(map(str, ours))
+
+
+@pytest.mark.parametrize("value", ["s3cret\n", "  s3cret", "s3cret \r\n"])
+async def test_space_around_a_secret_is_not_sent(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CRM_TOKEN", value)
+    seen: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request.headers["authorization"])
+        return httpx.Response(200, json={})
+
+    headers = {"Authorization": "Bearer env:CRM_TOKEN"}
+    assert await patient(answer, headers=headers).call("it", {}) == {}
+    assert seen == ["Bearer s3cret"]
+
+
+@pytest.mark.parametrize("headers", [{"X Key": "a"}, {"": "a"}, {"X-Key": "a\nb"}, {"X-Key": "é"}])
+def test_a_header_that_cannot_be_sent_is_told_at_start(headers: dict[str, str]) -> None:
+    with pytest.raises(PlanError, match=r"services\.it\.headers"):
+        patient(lambda _: httpx.Response(200), headers=headers)

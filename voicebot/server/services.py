@@ -27,6 +27,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -44,6 +45,7 @@ MAX_THREADS = 32
 """Functions at once; those that never return stay counted."""
 _TARGET = re.compile(r"([A-Za-z_][\w.]*):([A-Za-z_]\w*)")
 _KEYS = {"python", "webhook", "headers", "timeout_s", "retries", "backoff_s"}
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VARIABLE = re.compile(r"\benv:([A-Za-z_][A-Za-z0-9_]*)")
 RETRIES, BACKOFF_S = 1, 0.2
 """Of webhooks, where the plan says nothing; the pause doubles with each attempt."""
@@ -167,9 +169,9 @@ class Services:
                 pause = max(service.backoff_s * 2**attempt, asked_for)
                 # No time for another attempt: what went wrong says more than a timeout.
                 if attempt == service.retries or clock() + pause >= ends:
-                    raise _failed(service, error) from error
-            except httpx.HTTPError as error:
-                raise _failed(service, error) from error
+                    raise _failed(service, error) from None  # the cause may quote a header
+            except (httpx.HTTPError, UnicodeError) as error:
+                raise _failed(service, error) from None
             await asyncio.sleep(pause)
         raise ServiceFailed(f"service {service.name}: was not asked")
 
@@ -210,9 +212,12 @@ def _retry_after_s(text: str) -> float:
 
 
 def _failed(service: _Service, error: Exception) -> ServiceFailed:
+    """What is recorded: only errors of connecting tell more than their name, since the text of
+    the others may quote a header, and headers hold secrets."""
     if isinstance(error, ServiceFailed):
         return error
-    return ServiceFailed(f"service {service.name}: {_one_line(error)}")
+    told = _one_line(error) if isinstance(error, httpx.ConnectError) else type(error).__name__
+    return ServiceFailed(f"service {service.name}: {told}")
 
 
 def _service(
@@ -248,24 +253,36 @@ def _service(
 
 
 def _headers(name: str, given: object) -> dict[str, str]:
-    """With the values of environment variables in place of env:NAME; they are not repeated in
-    messages."""
+    """With the values of environment variables in place of env:NAME, less the space around them;
+    they are not repeated in messages."""
     found: dict[str, str] = {}
     for header, text in (given if isinstance(given, Mapping) else {}).items():
+        where = f"services.{name}.headers.{header}"
+        if not _HEADER_NAME.fullmatch(str(header)):
+            raise PlanError(f"services.{name}.headers: {str(header)!r} is no name of a header")
+        values: dict[str, str] = {}
         for variable in _VARIABLE.findall(str(text)):
-            value = os.environ.get(variable, "")
+            value = values[variable] = os.environ.get(variable, "").strip()
             if not value:
+                raise PlanError(f"{where}: the environment variable {variable} is not set")
+            if not _is_sendable(value):
                 raise PlanError(
-                    f"services.{name}.headers.{header}: the environment variable {variable} is "
-                    "not set"
+                    f"{where}: the environment variable {variable} holds what a header cannot: it "
+                    "must be plain text on one line"
                 )
-            if not (value.isascii() and value.isprintable()):
-                raise PlanError(
-                    f"services.{name}.headers.{header}: the environment variable {variable} holds "
-                    "what a header cannot: it must be plain text on one line"
-                )
-        found[str(header)] = _VARIABLE.sub(lambda match: os.environ[match[1]], str(text))
+        whole = str(text).strip()
+        if not _is_sendable(whole):
+            raise PlanError(f"{where}: must be plain text on one line")
+        found[str(header)] = _VARIABLE.sub(partial(_value_of, values), whole)
     return found
+
+
+def _is_sendable(text: str) -> bool:
+    return text.isascii() and text.isprintable()
+
+
+def _value_of(values: Mapping[str, str], variable: re.Match[str]) -> str:
+    return values[variable[1]]
 
 
 def _number(name: str, key: str, value: object, default: float) -> float:
