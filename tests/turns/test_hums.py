@@ -3,7 +3,16 @@
 import pytest
 from test_listener import SECOND, Room
 
-from voicebot.events import CallerTurn, Digit, DigitRule, NoInput, Timeouts, TurnEnded
+from voicebot.events import (
+    CallerTurn,
+    Digit,
+    DigitRule,
+    NoInput,
+    SlotSpec,
+    SlotType,
+    Timeouts,
+    TurnEnded,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -54,6 +63,19 @@ def test_whoever_begins_with_a_hum_and_then_speaks_is_heard_out() -> None:
     room.silence(2)
     assert room.of(NoInput) == []
     assert len(room.of(CallerTurn)) == 1
+
+
+@pytest.mark.parametrize(
+    ("of", "is_answer"), [(SlotType.YES_NO, True), (SlotType.TEXT, False), (None, True)]
+)
+def test_a_nod_that_answers_is_no_hum(of: SlotType | None, is_answer: bool) -> None:
+    slots = () if of is None else (SlotSpec(name="it", type=of),)
+    room = asked(Room(says="yes"), slots=slots, focus=None if of is None else "it")
+    room.speech(8)  # the line goes on sounding after the word
+    assert len(room.of(NoInput)) == (not is_answer)
+    room.silence(2)
+    answers = [turn.hypothesis.text for turn in room.of(CallerTurn)]
+    assert answers == (["yes"] if is_answer else [])
 
 
 @pytest.mark.parametrize(("answers", "hears_words"), [(False, True), (True, False)])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from voicebot.events import SAMPLE_RATE_HZ, Expectation, Hypothesis, TurnEnded
+from voicebot.turns.backchannel import is_wordless
 from voicebot.turns.endpointer import Endpointer
 from voicebot.turns.floor import CheckCompleteness
 from voicebot.turns.utterance import Recognise, Utterance
@@ -70,6 +71,11 @@ class Answer:
         self._endpointer.on_completeness(found, at, confidence)
         if heard.end_probability is not None:
             self._endpointer.on_end_probability(heard.end_probability, at)
+
+    def is_wordless(self, partial: Hypothesis | None) -> bool:
+        """Whether no more was recognised than a hum makes."""
+        text = partial.text if partial is not None else ""
+        return is_wordless(text, self._completeness(text, self._expectation), self._expectation)
 
     def paused(self, until: int) -> list[Recognise]:
         """The caller has fallen silent, known at `until`: asks for all that he said, unless it was

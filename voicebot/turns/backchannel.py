@@ -129,11 +129,14 @@ def is_backchannel(text: str, language: str = "en") -> bool:
     return bool(words) and all(word in nods.words for word in words)
 
 
-def is_wordless(text: str, language: str = "en") -> bool:
-    """Whether `text` is what is recognised in a hum: nothing, a nod, or what is made up there."""
+def is_wordless(text: str, completeness: Completeness, expectation: Expectation) -> bool:
+    """Whether `text` is what is recognised in a hum: nothing, what is made up there, or a nod,
+    unless it answers."""
     plain = " ".join(words_of(text))
-    is_made_up = plain in nods_of(language).hallucinations
-    return not plain or is_made_up or is_backchannel(text, language)
+    if not plain or plain in nods_of(expectation.language).hallucinations:
+        return True
+    is_nod = is_backchannel(text, expectation.language)
+    return is_nod and not _answers(text, completeness, expectation)
 
 
 def _answers(text: str, completeness: Completeness, expectation: Expectation) -> bool:

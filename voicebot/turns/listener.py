@@ -29,7 +29,6 @@ from voicebot.events import (
     TurnEndReason,
 )
 from voicebot.turns.answer import Agreement, Answer
-from voicebot.turns.backchannel import is_wordless as is_wordless_text
 from voicebot.turns.barge_in import BargeInPolicy
 from voicebot.turns.endpointer import Endpointer
 from voicebot.turns.floor import CheckCompleteness, Floor
@@ -318,8 +317,7 @@ class Listener:
         if utterance != self._utterance.number or not self._utterance.is_open:
             return []
         if kind == "partial":
-            text, language = hypothesis.text if hypothesis else "", self._expectation.language
-            is_wordless = self._hears_words and is_wordless_text(text, language)
+            is_wordless = self._hears_words and self._answer.is_wordless(hypothesis)
             self._utterance.take_partial(hypothesis, end_at, is_wordless=is_wordless)
             return self._partial(hypothesis, at)
         if hypothesis is None and self._state is _State.LISTENING:
