@@ -116,6 +116,43 @@ def test_values(kind: SlotType, text: str, expected: str | None) -> None:
     assert value(text, kind) == expected
 
 
+@pytest.mark.parametrize("focus", ["d", "t", None])
+@pytest.mark.parametrize(
+    ("text", "day", "hour"),
+    [
+        ("viernes ocho de la mañana", "2026-11-20", "08:00"),
+        ("el viernes ocho de la mañana", "2026-11-20", "08:00"),
+        ("jueves tres de la tarde", "2026-11-19", "15:00"),
+        ("viernes diez de la mañana", "2026-11-20", "10:00"),
+        ("el lunes cinco de la tarde", "2026-11-23", "17:00"),
+        ("martes dos", "2026-11-24", "14:00"),
+        ("viernes cuatro de diciembre", "2026-12-04", None),
+    ],
+)
+def test_a_small_number_behind_a_weekday_is_its_hour(
+    text: str, day: str, hour: str | None, focus: str | None
+) -> None:
+    slots = (SlotSpec("d", SlotType.DATE), SlotSpec("t", SlotType.TIME))
+    found = heard(text, Expectation(focus=focus, slots=slots, language="es"))
+    values = {slot.name: slot.value for slot in found.slots}
+    assert (values.get("d"), values.get("t")) == (day, hour)
+
+
+@pytest.mark.parametrize(
+    ("text", "day", "hour"),
+    [
+        ("lunes nueve a las nueve", "2026-11-23", "09:00"),
+        ("el sábado ocho a las nueve", "2026-11-21", "09:00"),
+        ("el viernes 4 de diciembre a las ocho", "2026-12-04", "08:00"),
+        ("martes quince a las nueve", "2026-12-15", "09:00"),
+    ],
+)
+def test_a_weekday_a_number_and_an_hour(text: str, day: str, hour: str) -> None:
+    slots = (SlotSpec("d", SlotType.DATE), SlotSpec("t", SlotType.TIME))
+    found = heard(text, Expectation(focus="t", slots=slots, language="es")).slots
+    assert {slot.name: slot.value for slot in found} == {"d": day, "t": hour}
+
+
 ACCOUNTS = Expectation(
     focus="account",
     slots=(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from voicebot.nlu.dates import DAYS
+from voicebot.nlu.dates import DAYS, MONTHS
 from voicebot.nlu.spanish_letters import ENYE, spelled
 from voicebot.nlu.text import Token, tokenize
 from voicebot.nlu.words import word_list
@@ -228,18 +228,30 @@ def _amount(tokens: Sequence[Token], at: int) -> tuple[str, str, int] | None:
 # ---------------------------------------------------------------- days and times
 
 
+_MONTHS = frozenset(word for word, english in _WORDS.items() if english in MONTHS)
+CLOCK = 12
+"""A number up to this behind a day of the week is its hour, unless a month follows."""
+
+
 def _day(tokens: Sequence[Token], at: int) -> tuple[str, str, int] | None:
-    """The fifteenth is "el quince", and "viernes quince"."""
+    """The fifteenth is "el quince", and "viernes quince [de enero]". Behind a day of the week a
+    small number is as often the hour, so only what no clock shows, or what a month follows."""
     before = tokens[at - 1].text if at else ""
     is_dated = _WORDS.get(before, "") in DAYS
     if before != "el" and not is_dated:
         return None
     is_numeral = tokens[at].kind == "number" and tokens[at].text.isdigit()
     found = (int(tokens[at].text[:3]), at + 1) if is_numeral else cardinal(tokens, at)
-    behind = {"", "de", "del", "a"} if is_dated else {"", "de", "del"}
-    if found is None or not 1 <= found[0] <= 31 or _word(tokens, found[1]) not in behind:
+    if found is None or not 1 <= found[0] <= 31:
         return None
-    return f"{found[0]}th", "ordinal", found[1]
+    behind = _word(tokens, found[1])
+    has_month = behind in {"de", "del"} and _word(tokens, found[1] + 1) in _MONTHS
+    if is_dated:
+        is_hour = found[0] <= CLOCK or _word(tokens, found[1] + 1) == "la"
+        is_day = has_month or (not is_hour and behind in {"", "de", "del", "a"})
+    else:
+        is_day = behind in {"", "de", "del"}
+    return (f"{found[0]}th", "ordinal", found[1]) if is_day else None
 
 
 def _time(tokens: Sequence[Token], at: int) -> tuple[str, str, int] | None:
