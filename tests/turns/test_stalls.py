@@ -19,6 +19,7 @@ from voicebot.events import (
     TurnEnded,
 )
 from voicebot.turns.listener import LOST_SAMPLES
+from voicebot.turns.vad import WINDOW_SAMPLES
 
 pytestmark = pytest.mark.unit
 
@@ -107,3 +108,47 @@ def test_when_audio_is_lost_the_caller_counts_as_silent() -> None:
     room.take(room.listener.overdue(lost_at + 1))  # what was begun over the prompt is no answer
     room.take(room.listener.overdue(ended_at + 4 * SECOND))
     assert len(room.of(NoInput)) == 1
+
+
+def test_what_was_held_up_over_the_prompts_and_came_after_it_was_given_up_is_no_answer() -> None:
+    room = Room()
+    room.expect(barge_in=BargeInMode.DTMF, timeouts=Timeouts(noinput_ms=3000))
+    room.silence(0.5)
+    ended_at = room.at + 2 * SECOND
+    room.take(room.listener.prompt_ended(ended_at))
+    room.take(room.listener.overdue(room.at + LOST_SAMPLES + 1))
+    room.speech(1.5)  # all of it over the prompts
+    room.silence(1.5)
+    assert room.of(CallerTurn) == room.of(TurnEnded) == []
+
+
+def test_an_answer_whose_audio_is_lost_ends_with_what_was_heard_of_it() -> None:
+    room = Room()
+    room.expect()
+    room.prompt_ends()
+    room.speech(1)
+    heard_until = room.at
+    room.take(room.listener.overdue(heard_until + LOST_SAMPLES))
+    assert room.of(TurnEnded) == []
+    for late in range(1, SECOND, WINDOW_SAMPLES):
+        room.take(room.listener.overdue(heard_until + LOST_SAMPLES + late))
+    (turn,) = room.of(CallerTurn)
+    assert turn.hypothesis.text == "yes"
+    assert turn.ended.speech_end_at == heard_until
+    assert room.of(NoInput) == []
+
+
+def test_whoever_still_speaks_when_audio_comes_again_is_heard() -> None:
+    room = Room()
+    room.expect()
+    room.prompt_ends()
+    room.speech(1)
+    room.at += 2 * LOST_SAMPLES
+    for _ in range(2):  # the turn that was lost is over, the next question asked
+        room.take(room.listener.overdue(room.at))
+    room.expect()
+    room.prompt_ends()
+    room.speech(1)
+    room.silence(1)
+    first, second = room.of(CallerTurn)
+    assert second.ended.speech_start_at >= first.ended.at

@@ -273,10 +273,10 @@ class Listener:
         is_deaf = at - self._heard_until > DEAF_SAMPLES
         if self._state is _State.PROMPTING and self._floor.is_pending and is_deaf:
             return self._settled(self._floor.give_up(at))  # nothing will tell any more
-        if self._ends_at is not None and at - self._heard_until > LOST_SAMPLES:
+        is_lost = at - self._heard_until > LOST_SAMPLES
+        if self._ends_at is not None and is_lost:
             self._void_until = self._ends_at
-            if self._speech is not None:
-                self._ends(SpeechEnded(self._heard_until, self._heard_until))
+            self._lose()
             return self._prompts_over(self._ends_at)
         if self._state is _State.DECIDING:
             ended = self._answer.ended
@@ -285,8 +285,16 @@ class Listener:
             return []
         if self._state is not _State.LISTENING or (self._detector.is_rising and not is_deaf):
             return []  # the caller may be going on: that is known in less than 100 ms
+        asked = self._lose() if is_lost else []
         hums = self._endpointer.hums(at, self._utterance.hummed_until)
-        return self._ended(hums or self._endpointer.tick(at))
+        return [*asked, *self._ended(hums or self._endpointer.tick(at))]
+
+    def _lose(self) -> list[Heard]:
+        """No audio is waited for any more: what was being said ended with what was heard of it."""
+        self._detector.reset()  # whoever speaks when it comes again begins anew
+        if self._speech is None:
+            return []
+        return self._ends(SpeechEnded(self._heard_until, self._heard_until))
 
     def _ended(self, event: TurnEnded | NoInput | None) -> list[Heard]:
         """The consequences of the endpointer's decision."""
