@@ -62,6 +62,39 @@ def test_choices(text: str, meant: str | None) -> None:
     assert slots(text, DEVICES).get("slot") == meant
 
 
+OPTIONAL_WORDS = (
+    Choice("downtown", ("[the] (downtown|city center) [branch]",)),
+    Choice("airport", ("[the] airport [branch]",)),
+    Choice("adams", ("[doctor] adams",)),
+    Choice("rivera", ("[doctor] rivera",)),
+    Choice("coffee", ("[black|regular] coffee",)),
+    Choice("iced coffee", ("(iced|cold) coffee",)),
+    Choice("mocha", ("[caffe] mocha",)),
+    Choice("iced mocha", ("(iced|cold) mocha",)),
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("doctor adams or doctor rivera", None),
+        ("adams or doctor rivera", None),
+        ("doctor adams or rivera", None),
+        ("the airport branch or the downtown branch", None),
+        ("airport branch or downtown", None),
+        ("an iced coffee or an iced mocha", None),
+        ("adams, rivera or downtown", None),
+        ("doctor adams or doctor rivera, no, doctor adams", "adams"),
+        ("doctor rivera or someone else", "rivera"),
+        ("the downtown branch", "downtown"),
+    ],
+)
+def test_choices_with_words_that_may_be_left_out(text: str, meant: str | None) -> None:
+    slot = SlotSpec("slot", SlotType.CHOICE, OPTIONAL_WORDS)
+    for focus in ("slot", None):
+        assert slots(text, Expectation(focus=focus, slots=(slot,))).get("slot") == meant
+
+
 @pytest.mark.parametrize(
     ("text", "slot", "meant"),
     [
@@ -86,6 +119,9 @@ def test_choices(text: str, meant: str | None) -> None:
         ("el último viernes del mes", SlotType.DATE, "2026-11-27"),
         ("el viernes trece", SlotType.DATE, None),
         ("el lunes o el martes", SlotType.DATE, None),
+        ("entre el lunes y el martes", SlotType.DATE, None),
+        ("entre las siete y las ocho", SlotType.TIME, None),
+        ("cincuenta y cinco", SlotType.NUMBER, "55"),
         ("eñe", SlotType.LETTERS, None),
         ("a eñe be", SlotType.LETTERS, None),
         ("a guion be", SlotType.LETTERS, "AB"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 
 from voicebot.nlu.matcher import Candidate
@@ -30,6 +30,7 @@ _MARKERS = (
     ("quiero", "decir"), ("sino",), ("dije",),
 )  # fmt: skip
 _ANSWERS = frozenset(("yes", "no", "si"))
+_BETWEENS = frozenset(("between", "entre"))
 _HEDGES = word_set("ish so maybe perhaps even possibly quizas tal vez at on either")
 _PERSONS = word_set("people person persons guest guests party adults seats personas")
 SURE = 0.8
@@ -119,39 +120,49 @@ def without_alternatives(
     pauses: Set[int] = frozenset(),
 ) -> list[Candidate]:
     """Without values that were left open: "monday or tuesday", "between seven and eight", and yes
-    and no in one breath (slots `answers`). `links`: the words for "or"; `pauses`: tokens before
+    and no in one breath (slots `answers`); what else was heard there for the slot goes too, as
+    "adams" of "doctor adams or doctor rivera". `links`: the words for "or"; `pauses`: tokens before
     one."""
-    if not any(w in links or w == "between" or w in _ANSWERS for w in heard.words):
+    if not any(w in links or w in _BETWEENS or w in _ANSWERS for w in heard.words):
         return list(candidates)
     sure = [c for c in candidates if c.fills and not c.is_denied and c.quality >= SURE]
-    open_: set[int] = set()
+    open_: dict[str, set[int]] = {}  # of each slot, the sounds of what was left open
     unclear: set[int] = set()  # sounds of answers that contradict each other
-    for first in sure:
+    # From the last: of "monday, tuesday or friday" the first is as open as the others.
+    for first in sorted(sure, key=lambda one: -one.start):
         for second in sure:
-            if second.start < first.end or not _rival(first, second):
+            slots = _contested(first, second) if second.start >= first.end else frozenset()
+            if not slots:
                 continue
+            said = range(first.start, second.end)
             between = heard.words[heard.word_at[first.end - 1] + 1 : _first_word(heard, second)]
-            if _leaves_open(heard, first, between, links):
-                open_ |= {id(first), id(second)}
-            elif not between and _are_single(heard, first, second, sure, answers, pauses):
-                unclear |= set(range(first.start, second.end))
-    return [
-        candidate
-        for candidate in candidates
-        if id(candidate) not in open_
-        and not (
-            unclear.intersection(range(candidate.start, candidate.end))
-            and any(fill.slot in answers for fill in candidate.fills)
-        )
-    ]
+            for slot in slots:
+                is_listed = not between and second.start in open_.get(slot, ())
+                if is_listed or _leaves_open(heard, first, between, links):
+                    open_.setdefault(slot, set()).update(said)
+            if not between and _are_single(heard, first, second, sure, answers, pauses):
+                unclear |= set(said)
+    return [c for c in candidates if not _is_open(c, open_, unclear, answers)]
 
 
-def _rival(first: Candidate, second: Candidate) -> bool:
-    """Whether they give one slot two values."""
+def _is_open(
+    candidate: Candidate, open_: Mapping[str, Set[int]], unclear: Set[int], answers: Set[str]
+) -> bool:
+    sounds = range(candidate.start, candidate.end)
     return any(
-        one.slot == other.slot and one.value != other.value
+        not open_.get(fill.slot, frozenset()).isdisjoint(sounds)
+        or (fill.slot in answers and not unclear.isdisjoint(sounds))
+        for fill in candidate.fills
+    )
+
+
+def _contested(first: Candidate, second: Candidate) -> frozenset[str]:
+    """The slots that they give two values."""
+    return frozenset(
+        one.slot
         for one in first.fills
         for other in second.fills
+        if one.slot == other.slot and one.value != other.value
     )
 
 
@@ -162,7 +173,8 @@ def _leaves_open(
         return all(word in links or word in _BETWEEN or word in _HEDGES for word in between)
     at = _first_word(heard, first)
     before = heard.words[max(0, at - 2) : at]
-    return list(between) in (["and"], ["and", "the"]) and "between" in before
+    is_joined = list(between[:1]) in (["and"], ["y"]) and all(w in _BETWEEN for w in between[1:])
+    return is_joined and not _BETWEENS.isdisjoint(before)
 
 
 def _are_single(
