@@ -34,7 +34,7 @@ MEMORY_SAMPLES = 2 * SAMPLE_RATE_HZ
 MEMORY = MEMORY_SAMPLES // WINDOW
 LEAST_LOUD = 2
 """Windows since the last partial: a click after the last word adds none."""
-APART_SAMPLES = 7 * SAMPLE_RATE_HZ // 10
+APART_SAMPLES = SAMPLE_RATE_HZ
 """So soon after a partial another by the clock is not worth its cost."""
 WORDLESS_SAMPLES = 3 * SAMPLE_RATE_HZ // 8
 """The listener asks again as soon as this only where there was no word yet."""
