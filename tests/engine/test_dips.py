@@ -84,7 +84,7 @@ def test_in_noise_the_voice_falls_to_the_noise() -> None:
 
 def test_partials_by_the_clock_are_dropped_where_they_tell_nothing_new() -> None:
     call = speaking()
-    call.hear(SPEECH, 3)
+    call.hear(SPEECH, APART_SAMPLES // WINDOW + 1 - 20)
     assert call.ask()
     call.hear(SPEECH, 3)
     assert call.ask(), "the last had no words: the listener asks again at once"
