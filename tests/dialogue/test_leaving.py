@@ -35,13 +35,72 @@ def test_the_caller_leaves_what_he_is_in(said: list[str], states: list[str]) -> 
     assert came[-len(states) :] == states
 
 
-def test_nothing_is_done_by_a_card_that_shall_not_be_blocked() -> None:
-    """Where yes or no is asked for, "never mind" is a no: the plan says what follows."""
+@pytest.mark.parametrize(
+    ("plan", "before", "text"),
+    [
+        ("bank", ["I forgot my pin"], "I forgot it"),
+        ("bank", ["transfer fifty dollars from checking to savings"], "cancel my card"),
+        ("barista", ["a large latte with soy milk"], "cancel the milk"),
+        ("barista", ["a large latte with soy milk"], "cancel that and make it small"),
+        ("clinic", ["renew my prescription"], "it's for cancer"),
+        ("clinic", ["make an appointment with the nurse"], "start of may"),
+    ],
+)
+def test_only_who_says_so_leaves(plan: str, before: list[str], text: str) -> None:
+    """No sound-alike, and no part of another sentence, ends what the caller is in."""
+    line = Line(load_plan(DIALPLANS / f"{plan}.yaml"))
+    for said in before:
+        line(said)
+    form = line.state.split("/")[0]
+    line(text)
+    assert line.state.startswith(f"{form}/")
+
+
+@pytest.mark.parametrize(
+    "text", ["no, cancel it please", "Never mind.", "oh well, forget it then", "yes, cancel it"]
+)
+def test_little_words_beside_it_do_not_matter(text: str) -> None:
     line = Line(BANK)
-    line("I lost my debit card")
-    assert line("never mind")[0] == "All right. I have not blocked it."
+    line("transfer fifty dollars from checking to savings")
+    line(text)
+    assert line.state == "anything_else/more"
+
+
+@pytest.mark.parametrize("text", ["I can't tell", "my cancer patient", "cancel", "never mind"])
+def test_it_is_no_answer_to_a_question(tmp_path: Path, text: str) -> None:
+    """Who cancels has not said that he smells no gas: he is asked again."""
+    line = Line(plan_of(tmp_path, URGENT))
+    line(text)
+    assert (line.state, line.machine.slots) == ("urgent/safe", {})
+
+
+URGENT = """\
+forms:
+  urgent:
+    fields: {safe: {type: yes_no, prompt: "Do you smell gas?"}}
+    filled: {disconnect: done}
+"""
+CALLED = """\
+forms:
+  main: {prompt: "What now?", menu: [{goto: order, phrases: order}]}
+  order:
+    next: more
+    enter: {form: who, assign: {name: customer}}
+  who:
+    next: wrong
+    fields: {customer: {type: digits, length: 4, prompt: "Who?"}}
+  more: {fields: {again: {type: yes_no, prompt: "More?"}}}
+  wrong: {fields: {odd: {type: yes_no, prompt: "Odd?"}}}
+"""
+
+
+def test_what_called_a_form_is_left_with_it(tmp_path: Path) -> None:
+    """Its own `next` is for where it is gone through by itself."""
+    line = Line(plan_of(tmp_path, CALLED))
+    line("order")
+    assert line.state == "who/customer"
     line("cancel")
-    assert line.machine.outcome == "served"
+    assert line.state == "more/again"
 
 
 def test_who_begins_again_has_given_up_what_he_wished_for() -> None:

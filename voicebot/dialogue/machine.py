@@ -278,7 +278,8 @@ class Machine:
             else:
                 self._refuse(place, waits_for, event, Heard())
             return
-        event = declined(self._performer.keys, place, event)
+        may_leave_out = self._taker.may_leave_out(place)
+        event = declined(self._performer.keys, place, event, may_leave_out=may_leave_out)
         if event.is_universal and event.intent in inherit.universals(self._performer.keys, place):
             self._universals.take(place, event.intent)
             return

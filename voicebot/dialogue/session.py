@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from voicebot.dialogue import leaving
 from voicebot.events import (
     Action,
     CallerTurn,
@@ -71,7 +72,7 @@ class Session:
         """The interpretation of a turn or key sequence, then the actions that answer it."""
         if isinstance(event, CallerTurn):
             heard = event.hypothesis
-            event = self._interpret(heard, self._expectation, recent=self._machine.recent)
+            event = self._understood(heard)
             if heard.is_unheard:
                 event = replace(event, is_unheard=True)
         elif isinstance(event, KeysEntered):
@@ -82,6 +83,14 @@ class Session:
     def resume(self) -> list[Action]:
         """What a restored machine begins with, in the place of CallStarted."""
         return self._waiting(self._machine.resume())
+
+    def _understood(self, heard: Hypothesis) -> Interpretation:
+        recent = self._machine.recent
+        read = self._interpret(heard, self._expectation, recent=recent)
+        instead = leaving.reconsidered(read, self._expectation)
+        if instead is None:
+            return leaving.preferred(read, self._expectation)
+        return self._interpret(heard, instead, recent=recent)
 
     def _waiting(self, actions: list[Action]) -> list[Action]:
         for action in actions:

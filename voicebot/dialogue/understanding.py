@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from typing import Literal
 
-from voicebot.dialogue import inherit, naming
+from voicebot.dialogue import inherit, leaving, naming
 from voicebot.dialogue.expectations import Place, intent_name, offered_forms
 from voicebot.dialogue.schema import PlanKeys
 from voicebot.events import CONFIRM_SLOT, Expectation, Interpretation, SlotSpec, SlotType, SlotValue
@@ -27,6 +27,10 @@ _FORMS_OF = {
 
 
 MAX_OTHERS = 3
+LEFT_OUT = 0.85
+"""How sure "none" and "skip it" are: no grammar expects them."""
+COMPARABLE = 0.8
+"""Of the first reading's confidence: what another one needs to come before it."""
 _CARRIERS = frozenset(
     re.findall(
         r"\S+",
@@ -101,16 +105,25 @@ def _named(place: Place, interpretation: Interpretation) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def declined(keys: PlanKeys, place: Place, interpretation: Interpretation) -> Interpretation:
-    """ "Cancel" and "never mind" are a "no" where a form asks for yes or no."""
+def declined(
+    keys: PlanKeys, place: Place, interpretation: Interpretation, *, may_leave_out: bool
+) -> Interpretation:
+    """ "Cancel" is no answer to a form's yes or no, and no way out of it: "do you smell gas?" is
+    asked again. Where a field may be left out, it means just that, as "none" and "skip it" do."""
     field = keys.forms[place.form].fields.get(place.field)
+    is_cancel = interpretation.is_universal and interpretation.intent == "cancel"
+    nothing = replace(interpretation, intent=None, slots=(), nbest=(), is_universal=False)
+    if may_leave_out and (
+        is_cancel or (interpretation.is_nomatch and leaving.is_left_out(interpretation.text))
+    ):
+        sure = interpretation.confidence if is_cancel else LEFT_OUT
+        no = SlotValue(CONFIRM_SLOT, "no", interpretation.text, sure)
+        return replace(nothing, slots=(no,), confidence=sure)
     is_asked = place.kind == "field" and field is not None
-    if not (interpretation.is_universal and interpretation.intent == "cancel" and is_asked):
-        return interpretation
-    if field is None or inherit.slot_type(field) is not SlotType.YES_NO:
-        return interpretation
-    no = SlotValue(place.field, "no", interpretation.text, interpretation.confidence)
-    return replace(interpretation, intent=None, slots=(no,), nbest=(), is_universal=False)
+    if is_cancel and is_asked and field is not None:
+        is_yes_no = inherit.slot_type(field) is SlotType.YES_NO
+        return nothing if is_yes_no else interpretation
+    return interpretation
 
 
 def why_refused(
@@ -173,19 +186,26 @@ def _others(
 def _reading(
     interpretation: Interpretation, denied: Mapping[str, list[str]]
 ) -> Iterable[SlotValue]:
-    """The first reading without a denied value; the best one when all have some."""
+    """The first reading without a denied value; the best one when all have some. A clear answer is
+    no other value for that: who says "savings" again means it."""
     candidates = [
         interpretation.slots,
         *(
             reading.slots
             for reading in interpretation.nbest
-            if reading.intent == interpretation.intent and reading.slots
+            if reading.intent == interpretation.intent
+            and reading.slots
+            and _sureness(reading.slots) >= COMPARABLE * _sureness(interpretation.slots)
         ),
     ]
     for slots in candidates:
         if not any(slot.value in denied.get(slot.name, ()) for slot in slots):
             return slots
     return interpretation.slots
+
+
+def _sureness(slots: Iterable[SlotValue]) -> float:
+    return min((slot.confidence for slot in slots), default=0.0)
 
 
 def _form(

@@ -77,6 +77,8 @@ class Universals:
         state.mode = "run"
         if waiting and self._activations.back_to(waiting[-1]):
             return
+        while state.stack and self._activations.come_back({}):
+            pass  # what called this form is left as well: its `next` follows
         state.stack, state.frames = [], []
         state.is_resumed = False
         if not self._interview.go_on():
