@@ -8,6 +8,7 @@ from fakes import LoudnessVad
 from numpy.typing import NDArray
 
 from voicebot.audio import mulaw
+from voicebot.audio.delay import MAX_DELAY_MS
 from voicebot.audio.echo import Cancelled
 from voicebot.engine.hearing import RECENT_SAMPLES, Chunk, Hearing, InbandKey, VadResult
 from voicebot.events import EchoState
@@ -145,6 +146,19 @@ def test_an_echo_that_pauses_between_words_is_one_whose_delay_is_not_known() -> 
 def test_where_next_to_nothing_comes_back_there_is_no_echo() -> None:
     found = states(Coming([NOISE] * 150), 150)
     assert (found[20], found[-1]) == (EchoState.UNLOCKED, EchoState.FAINT)
+
+
+def test_an_echo_may_be_as_late_as_the_canceller_looks_for_it() -> None:
+    unheard = [NOISE] * (MAX_DELAY_MS // 20)  # the bot speaks, its echo is still on the way
+    assert set(states(Coming(unheard + [WORD] * 50), len(unheard) + 50)) == {EchoState.UNLOCKED}
+
+
+def test_a_caller_over_the_first_prompt_hides_only_for_seconds_that_nothing_comes_back() -> None:
+    caller = -30.0  # the bound cannot tell him from an echo
+    levels = [caller] * 50 + [NOISE] * 300
+    found = states(Coming(levels), len(levels))
+    assert set(found[: 180 * 160 // 256]) == {EchoState.UNLOCKED}, "he may have been an echo"
+    assert found[-1] is EchoState.FAINT
 
 
 def test_all_calls_share_a_batch_and_a_burst_is_heard_whole() -> None:

@@ -3,7 +3,8 @@
 import pytest
 from test_listener import Room
 
-from voicebot.events import BargeIn, BargeInRejected, EchoState
+from voicebot.audio.delay import MAX_DELAY_MS
+from voicebot.events import SAMPLE_RATE_HZ, BargeIn, BargeInRejected, EchoState
 from voicebot.turns.suspicion import UNSEEN_SAMPLES, Suspicion
 
 pytestmark = pytest.mark.unit
@@ -22,6 +23,10 @@ def test_what_the_canceller_does_not_see_while_the_bot_speaks_may_be_echo() -> N
     assert suspicion.weigh(256, NONE, is_audible=True) is UNLOCKED
     assert suspicion.weigh(256 + UNSEEN_SAMPLES, NONE, is_audible=False) is UNLOCKED
     assert suspicion.weigh(512 + UNSEEN_SAMPLES, NONE, is_audible=False) is NONE
+
+
+def test_an_unseen_echo_is_waited_for_twice_as_long_as_the_canceller_looks_back() -> None:
+    assert UNSEEN_SAMPLES == 2 * MAX_DELAY_MS * SAMPLE_RATE_HZ // 1000
 
 
 @pytest.mark.parametrize(("known", "weighed"), [(FAINT, NONE), (LOCKED, LOCKED)])

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicebot.audio import mulaw
+from voicebot.audio.delay import MAX_DELAY_MS
+from voicebot.audio.echo import TAIL_BLOCKS
 from voicebot.audio.offset import Offset
 from voicebot.audio.pcm import to_float, to_int16
 from voicebot.engine.rings import Ring, Rows, Samples
@@ -41,7 +43,7 @@ heard such a one, and has nothing to judge."""
 LOUDEST_FALL_DB = np.float32(0.1)
 """Per block: what came back loudest while the bot spoke counts for seconds, 5 dB each."""
 AUDIBLE = 1e-3
-PROVEN_SAMPLES = 9 * SAMPLE_RATE_HZ // 5
+PROVEN_SAMPLES = MAX_DELAY_MS * SAMPLE_RATE_HZ // 1000 + TAIL_BLOCKS * BLOCK
 """So much of the bot must have been heard (above -60 dBFS) before its echo counts as absent: the
 longest delay and the room."""
 SETTLED_MS = 500

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from voicebot.events import SAMPLE_RATE_HZ, EchoState
 
-UNSEEN_SAMPLES = 3 * SAMPLE_RATE_HZ
+UNSEEN_SAMPLES = 4 * SAMPLE_RATE_HZ
 """After the bot was last heard, an echo that the canceller did not see may still come: twice the
-longest delay that it looks for."""
+longest delay that it looks for, 2 s (audio.delay.MAX_DELAY_MS)."""
 
 
 class Suspicion:
