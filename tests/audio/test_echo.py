@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from voicebot.audio.echo import Cancelled, EchoCanceller
 from voicebot.audio.echo_path import EchoPath
+from voicebot.audio.kalman import KalmanFilter
 from voicebot.audio.mulaw import decode, encode
 from voicebot.audio.pcm import to_float, to_int16
 
@@ -194,6 +195,52 @@ def test_rows_do_not_depend_on_their_company() -> None:
         for at in range(0, len(fars[0]), 160)
     ]
     assert np.allclose(np.concatenate(together), clean(call(nears[0], fars[0])), atol=1e-5)
+
+
+def rehearsals(
+    calls: int, delay_ms: int, monkeypatch: pytest.MonkeyPatch
+) -> tuple[list[list[int]], list[Cancelled]]:
+    """Slots that heard once more, block by block, and what became of calls that begin together."""
+    found: list[list[int]] = []
+    rehearse = KalmanFilter.rehearse
+
+    def noted(self: KalmanFilter, slots: NDArray[np.intp], near: Signal, far: Signal) -> None:
+        found[-1] += slots.tolist()
+        rehearse(self, slots, near, far)
+
+    monkeypatch.setattr(KalmanFilter, "rehearse", noted)
+    far = syllables(5.0, seed=17)
+    near = over_the_phone(room(far, delay_ms, erl_db=10))
+    canceller, slots = EchoCanceller(calls), np.arange(calls)
+    results = []
+    for at in range(0, len(far), 160):
+        found.append([])
+        one = (signal[at : at + 160] for signal in (near, far))
+        results.append(canceller.process(slots, *(np.tile(signal, (calls, 1)) for signal in one)))
+    return found, results
+
+
+@pytest.mark.parametrize(("delay_ms", "every", "count"), [(300, 5, 12), (1200, 2, 30)])
+def test_a_call_alone_rehearses_at_its_own_pace(
+    delay_ms: int, every: int, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, _ = rehearsals(1, delay_ms, monkeypatch)
+    blocks = np.flatnonzero([len(slots) for slots in found])
+    assert len(blocks) == count
+    assert set(np.diff(blocks)) == {every}
+
+
+def test_calls_that_lock_together_rehearse_in_turns_and_all_learn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls = 80
+    found, results = rehearsals(calls, 1200, monkeypatch)
+    assert max(len(slots) for slots in found) == 16
+    times = np.bincount(np.concatenate(found).astype(int), minlength=calls)
+    assert times.min() >= 10
+    assert times.max() <= 20, "none at the cost of the others"
+    assert results[-1].is_locked.all()
+    assert (results[-1].residual_db < -40).all()
 
 
 def test_a_call_takes_less_than_130_kilobytes() -> None:

@@ -47,6 +47,9 @@ REHEARSE_BLOCKS, REHEARSED_BLOCKS = 5, 60
 """So often, and for so long after its start, it hears them once more."""
 LATE_SAMPLES, REHEARSE_LATE_BLOCKS = SAMPLE_RATE_HZ, 2
 """A delay as long is known when little time is left: then more often (LOG.md)."""
+REHEARSED_ROWS = 16
+"""So many filters at a time hear it once more, the others in the blocks after: each costs as much
+as twenty, and calls that lock together would all fall behind (LOG.md)."""
 AUDIBLE = np.float32(1e-3)
 """Peak of a far-end block (-60 dBFS) below which its echo is never heard."""
 _OFFSET_SHARE = np.float32(0.05)
@@ -102,6 +105,7 @@ class EchoCanceller:
         self._lost = np.zeros(slots, np.int64)  # blocks for which the path is still kept
         self._trial = np.zeros(slots, np.int64)  # blocks for which a new filter explained nothing
         self._age = np.zeros(slots, np.int64)  # blocks since the filter's start
+        self._waiting = np.zeros(slots, np.int64)  # blocks since a rehearsal was due; 0: none is
         self._louder = np.zeros(slots, np.int64)  # blocks in a row louder than the near end
         self._settled = np.zeros(slots, np.int64)  # blocks
         self._gain = np.zeros(slots, np.float32)  # of the predicted echo at the last block's end
@@ -228,13 +232,18 @@ class EchoCanceller:
         self._move(slots, self._reference.drift(slots, near, echo, is_clear))
 
     def _rehearse(self, slots: Slots) -> None:
-        """A young filter hears every block several times."""
+        """A young filter hears every block several times; who has waited longest goes first."""
         self._age[slots] += 1
         age = self._age[slots]
         is_late = self._delay[slots] >= LATE_SAMPLES
         every = np.where(is_late, REHEARSE_LATE_BLOCKS, REHEARSE_BLOCKS)
         is_due = (age % every == 0) & (age <= REHEARSED_BLOCKS)
-        rows = slots[is_due & (self._lost[slots] == 0)]
+        waiting = self._waiting[slots] + (is_due | (self._waiting[slots] > 0))
+        waiting[self._lost[slots] > 0] = 0
+        self._waiting[slots] = waiting
+        longest = np.argsort(-waiting, kind="stable")[:REHEARSED_ROWS]
+        rows = slots[longest[waiting[longest] > 0]]
+        self._waiting[rows] = 0
         if len(rows):
             shift = self._reference.shift[rows]
             heard = self._reference.heard(rows, REPLAY_BLOCKS, PARTITIONS, shift)
@@ -313,7 +322,8 @@ class EchoCanceller:
         near = heard[0]
         lead = (delay - shift - _EARLY_SAMPLES) // CHUNK_SAMPLES
         echo = self._filter.start(slot, near, far[0], max(lead, 0))
-        for counts in (self._settled, self._louder, self._lost, self._trial, self._age):
+        fresh = (self._settled, self._louder, self._lost, self._trial, self._age, self._waiting)
+        for counts in fresh:
             counts[slot] = 0
         self._explanation.lose(slot)
         for at in range(0, len(near), CHUNK_SAMPLES):
