@@ -7,6 +7,7 @@ words by the length of the tone. The bot's prompts are 50 ms of tone a character
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -106,6 +107,7 @@ class Wire:
         self.lose_at_s: float | None = None
         self.drop: tuple[float, float] = (0.0, 0.0)  # audio lost between these times
         self.hold: tuple[float, float] = (0.0, 0.0)  # audio of between comes at the end, at once
+        self.asleep: tuple[float, float] = (0.0, 0.0)  # sends nothing; its stamps do not tell
         self.keys: dict[float, str] = {}  # pressed when
         self._held: list[str] = []
         self._ticks = 0
@@ -144,10 +146,20 @@ class Wire:
                 self.inbox.put_nowait(self._held.pop(0))
         for message in messages:
             is_media = '"media"' in message[:16]
+            if is_media and now_s >= self.asleep[0]:
+                if now_s < self.asleep[1]:
+                    continue
+                message = _stamped_earlier(message, self.asleep[1] - self.asleep[0])
             if is_media and is_held:
                 self._held.append(message)
             elif not (is_dropped and is_media):
                 self.inbox.put_nowait(message)
+
+
+def _stamped_earlier(message: str, by_s: float) -> str:
+    fields = json.loads(message)
+    fields["media"]["timestamp"] = str(int(fields["media"]["timestamp"]) - round(by_s * 1000))
+    return json.dumps(fields)
 
 
 async def call(
@@ -160,6 +172,7 @@ async def call(
     lose_at_s: float | None = None,
     drop: tuple[float, float] = (0.0, 0.0),
     hold: tuple[float, float] = (0.0, 0.0),
+    asleep: tuple[float, float] = (0.0, 0.0),
     keys: Mapping[float, str] | None = None,
     stt: Callable[[], FrameProcessor] | None = None,
     tts: Callable[[], FrameProcessor] | None = None,
@@ -174,7 +187,7 @@ async def call(
     caller = ScriptedCaller(turns or script.turns, patience_s=patience_s)
     wire = Wire(simulated, caller)
     wire.hostile, wire.lose_at_s, wire.drop = list(hostile), lose_at_s, drop
-    wire.hold, wire.keys = hold, dict(keys or {})
+    wire.hold, wire.asleep, wire.keys = hold, asleep, dict(keys or {})
     stream = MediaStream()
     for message in simulated.opening():
         stream.receive(message)

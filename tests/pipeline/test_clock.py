@@ -95,3 +95,61 @@ def test_what_is_known_without_the_audio_is_placed_in_time_though_the_audio_is_l
     assert clock.received == 160
     assert clock.latest == 160 + 24000
     assert clock.stalled == 24000
+
+
+def flow(clock: CallClock, wall: Wall, seconds: float, stamp_ms: int, *, speed: float = 1.0) -> int:
+    """Chunks of 20 ms, stamped on from there; the stamp after them."""
+    for _ in range(round(seconds * 50)):
+        wall.s += 0.02 / speed
+        clock.place(160, stamp_ms)
+        stamp_ms += 20
+    return stamp_ms
+
+
+def test_a_sender_that_paused_and_stamps_on_as_if_it_had_not_is_not_late_for_ever() -> None:
+    wall = Wall()
+    clock = CallClock(wall)
+    stamp = flow(clock, wall, 1, 0)
+    wall.s += 3
+    stamp = flow(clock, wall, 0.5, stamp)
+    assert clock.paused == 0, "it may catch up"
+    assert clock.latest == clock.received + 3 * 8000
+    stamp = flow(clock, wall, 0.5, stamp)
+    assert clock.paused == pytest.approx(3 * 8000, abs=200)
+    assert clock.latest == pytest.approx(clock.received, abs=200)
+    assert clock.lateness_ms() == pytest.approx(0, abs=25)
+    wall.s += 2  # and once more
+    flow(clock, wall, 1, stamp)
+    assert clock.paused == pytest.approx(5 * 8000, abs=200)
+
+
+def test_what_was_held_up_or_comes_a_bit_faster_than_time_was_no_pause() -> None:
+    for speed in (1e6, 1.5):
+        wall = Wall()
+        clock = CallClock(wall)
+        stamp = flow(clock, wall, 1, 0)
+        wall.s += 1
+        flow(clock, wall, 1 if speed > 2 else 3, stamp, speed=speed)
+        assert clock.paused == 0
+        assert clock.lateness_ms() == pytest.approx(0, abs=25)
+
+
+def test_what_comes_after_all_was_held_up() -> None:
+    wall = Wall()
+    clock = CallClock(wall)
+    stamp = flow(clock, wall, 1, 0)
+    wall.s += 3
+    stamp = flow(clock, wall, 1, stamp)
+    assert clock.paused > 0
+    flow(clock, wall, 3, stamp, speed=1e6)
+    assert clock.paused == 0
+
+
+def test_a_pause_that_the_timestamps_tell_of_is_skipped() -> None:
+    wall = Wall()
+    clock = CallClock(wall)
+    stamp = flow(clock, wall, 1, 0)
+    wall.s += 3
+    flow(clock, wall, 2, stamp + 3000)
+    assert clock.paused == 0
+    assert clock.received == 6 * 8000

@@ -94,3 +94,40 @@ def test_a_call_whose_audio_never_comes_is_asked_again_and_let_go(ask: Ask) -> N
     assert len(done.of(NoInput)) == 2
     assert done.decision == Disconnect("silent", is_goal=False)
     assert any(heard.text.endswith("your number?") for heard in done.of(PromptHeard))
+
+
+AGAIN = """
+forms:
+  ask:
+    fields:
+      ok:
+        type: yes_no
+        timeouts: {noinput: 5s}
+        noinput: [{prompt: Nothing.}, {prompt: Nothing.}, {prompt: No., disconnect: silent}]
+        prompt: {say: "Shall we go on with this?", barge_in: MODE}
+      more:
+        type: yes_no
+        noinput: [{prompt: Nothing.}, {prompt: Nothing.}, {prompt: No., disconnect: silent}]
+        prompt: {say: "And is that all for today?", barge_in: MODE}
+    filled:
+      - disconnect: {outcome: done, goal: true}
+"""
+
+
+@pytest.mark.parametrize("mode", ["none", "speech"])
+@pytest.mark.parametrize("for_s", [0.9, 3.0, 12.0])
+def test_a_sender_that_slept_and_stamps_on_as_if_it_had_not_is_heard_again(
+    tmp_path: Path, mode: str, for_s: float
+) -> None:
+    plan = tmp_path / "plan.yaml"
+    plan.write_text(AGAIN.replace("MODE", mode), "utf-8")
+    script = Script(*[("yes", None)] * 6)
+    done = run(call(plan, script, patience_s=60, asleep=(0.3, 0.3 + for_s)))
+    assert done.decision == Disconnect("done", is_goal=True)
+    assert len(done.of(NoInput)) <= 1 + for_s // 5
+
+
+def test_after_such_a_sleep_silence_counts_from_the_end_of_the_next_prompt(ask: Ask) -> None:
+    done = ask(Script(), asleep=(0.3, 3.3))
+    first, second = done.of(NoInput)
+    assert 5 * 8000 <= second.at - first.at <= 6 * 8000, "three of prompt and two of silence"

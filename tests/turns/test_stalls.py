@@ -152,3 +152,58 @@ def test_whoever_still_speaks_when_audio_comes_again_is_heard() -> None:
     room.silence(1)
     first, second = room.of(CallerTurn)
     assert second.ended.speech_start_at >= first.ended.at
+
+
+@pytest.mark.parametrize("mode", list(BargeInMode))
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_what_was_said_to_a_sender_that_slept_is_an_answer_when_that_is_known(
+    mode: BargeInMode, goes_on: bool
+) -> None:
+    room = Room()
+    room.expect(barge_in=mode)
+    room.silence(1)
+    room.take(room.listener.prompt_ended(room.at + 3 * SECOND))
+    room.silence(0.1)
+    room.speech(0.5)
+    room.silence(0.0 if goes_on else 0.3)
+    room.take(room.listener.sooner(3 * SECOND))
+    room.speech(0.3 if goes_on else 0.0)
+    room.silence(1)
+    assert [turn.hypothesis.text for turn in room.of(CallerTurn)] == ["yes"]
+
+
+def test_after_a_sleep_in_which_the_prompts_were_given_up_the_caller_is_heard_at_once() -> None:
+    room = Room()
+    room.expect(timeouts=Timeouts(noinput_ms=8000))
+    room.silence(0.5)
+    began = room.at
+    room.take(room.listener.prompt_ended(began + 10 * SECOND))
+    for late in range(0, 12 * SECOND, SECOND):
+        room.take(room.listener.overdue(began + late))
+    room.silence(0.5)
+    room.take(room.listener.sooner(12 * SECOND))
+    room.silence(1)
+    assert room.of(NoInput) == []
+    room.speech(0.5)
+    room.silence(1)
+    assert [turn.hypothesis.text for turn in room.of(CallerTurn)] == ["yes"]
+    room.expect(timeouts=Timeouts(noinput_ms=2000))
+    room.prompt_ends()
+    room.silence(1.8)
+    assert room.of(NoInput) == []
+    room.silence(0.5)
+    assert len(room.of(NoInput)) == 1
+
+
+def test_what_was_said_over_a_prompt_that_ended_while_the_sender_slept_is_no_answer() -> None:
+    room = Room()
+    room.is_audible, room.of_prompt = True, BargeInMode.NONE
+    room.expect(barge_in=BargeInMode.NONE)
+    room.speech(0.5)
+    room.silence(0.3)
+    room.take(room.listener.prompt_ended(room.at + SECOND))
+    room.is_audible = False
+    room.silence(0.75)
+    room.take(room.listener.sooner(3 * SECOND))
+    room.silence(2)
+    assert room.of(CallerTurn) == []

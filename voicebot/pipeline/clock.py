@@ -15,6 +15,11 @@ HELD_UP_S = 2.0
 BURST_SAMPLES = 15 * SAMPLE_RATE_HZ
 """More audio than this beyond real time is no network catching up (it delivers at most some
 500 chunks at once): hearing all of it would cost what a hundred callers cost."""
+LATE_S = 0.25
+"""Audio further behind the clock than this is held up on its way, or the sender paused."""
+STEADY_S, STEADY_WITHIN_S = 0.75, 0.1
+"""What is held up comes in a burst. Audio that stays so far behind for so long, give or take
+this, was not: the sender paused (a suspended browser) and its timestamps do not tell."""
 
 
 class CallClock:
@@ -33,10 +38,13 @@ class CallClock:
         self._created_s = self._placed_s = now_s()
         self._started_s: float | None = None
         self._first_start_s = 0.0
+        self._steady: tuple[float, float] | None = None  # late since when, and by what, in s
+        self._paused_s = 0.0
 
     def place(self, length: int, timestamp_ms: int) -> int:
         """Position of a chunk of `length` samples stamped `timestamp_ms` that arrives now."""
-        now_s = self._placed_s = self._now_s()
+        now_s, before_s = self._now_s(), self._placed_s
+        self._placed_s = now_s
         if self._first_timestamp_ms is None or self._started_s is None:
             self._first_timestamp_ms = timestamp_ms
             self._base = self._next = max(0, self.now() - length)
@@ -49,7 +57,22 @@ class CallClock:
             self._next = max(self._next, min(stamped, self.now() + AHEAD_SAMPLES))
         at = self._next
         self._next += length
+        self._follow(now_s, before_s)
         return at
+
+    def _follow(self, now_s: float, before_s: float) -> None:
+        """Look whether audio that is late was held up, or stays so far behind."""
+        late_s = (self.now() - self._next) / SAMPLE_RATE_HZ
+        self._paused_s = max(0.0, min(self._paused_s, late_s))  # less late: it was held up
+        if late_s - self._paused_s <= LATE_S:
+            self._steady = None
+            return
+        since_s, first_s = self._steady or (now_s, late_s)
+        if late_s < first_s - STEADY_WITHIN_S or now_s - before_s > LATE_S:
+            since_s, first_s = now_s, late_s  # it catches up, or has stopped again
+        self._steady = since_s, first_s
+        if now_s - since_s >= STEADY_S:
+            self._paused_s, self._steady = min(first_s, late_s), None
 
     def _correct_start(self, length: int) -> None:
         """A chunk that arrives earlier than its place says that the first ones were held up.
@@ -80,7 +103,13 @@ class CallClock:
     def latest(self) -> int:
         """Position of this moment, or of what was received, whichever is later: for what is
         known by itself, without the audio, which may be late."""
-        return max(self._next, self.now())
+        return max(self._next, self.now() - self.paused)
+
+    @property
+    def paused(self) -> int:
+        """Samples of time that the sender paused for without telling: what it sends is spoken
+        when it comes, so much later by `now` than its position says."""
+        return round(self._paused_s * SAMPLE_RATE_HZ)
 
     @property
     def is_outrun(self) -> bool:
@@ -94,4 +123,4 @@ class CallClock:
 
     def lateness_ms(self) -> float:
         """How far what was received lags behind real time, in ms (negative: ahead)."""
-        return (self.now() - self._next) * 1000 / SAMPLE_RATE_HZ
+        return (self.now() - self.paused - self._next) * 1000 / SAMPLE_RATE_HZ

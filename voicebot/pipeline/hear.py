@@ -110,6 +110,7 @@ class Hear(FrameProcessor):
         self._handle = engine.open_call(self)
         self._heard_at = 0
         self._taken_until = 0
+        self._paused = 0  # as the clock's, when audio came last
         self._progress_at = 0  # when the engine last heard something, or had nothing to hear
         self._of_prompt: BargeInMode | None = None  # the mode of the prompt heard last
         self._watcher: asyncio.TimerHandle | None = None
@@ -138,7 +139,7 @@ class Hear(FrameProcessor):
             case EventFrame(event=PromptEnded() as ended):
                 self._observe(ended)
                 # While audio is held up on its way the prompts end in time nevertheless.
-                ended_at = max(self._clock.received, ended.at)
+                ended_at = max(self._clock.received, ended.at - self._clock.paused)
                 self._emit(self._listener.prompt_ended(ended_at))
             case EventFrame(event=TakeMessage() as take):
                 self._message = MessageRecorder(take, self._clock.latest)
@@ -192,9 +193,11 @@ class Hear(FrameProcessor):
         end, now = audio.at + len(audio.mulaw), self._clock.now()
         if not self._is_behind:
             self._progress_at = now
+        self._follow_clock()
         since, self._taken_until = self._taken_until, end
-        playout = self._playout
-        reference = playout.reference(since, end) if playout.plays_after(since) else b""
+        playout, paused = self._playout, self._paused
+        is_played = playout.plays_after(since + paused)
+        reference = playout.reference(since + paused, end + paused) if is_played else b""
         self._engine.push(self._handle, audio.at, audio.mulaw, reference)
         if self._message is not None:
             self._message.audio(audio.at, audio.mulaw)
@@ -202,6 +205,14 @@ class Hear(FrameProcessor):
         # Not so of a burst that it has only just got.
         if min(end - self._heard_at, now - self._progress_at) > DEAF_SAMPLES:
             self._emit(self._listener.tick(end))
+
+    def _follow_clock(self) -> None:
+        """The sender may turn out to have paused: what waits for audio from then waits in vain."""
+        by, self._paused = self._clock.paused - self._paused, self._clock.paused
+        if by:
+            if self._message is not None:
+                self._message.sooner(by)
+            self._emit(self._listener.sooner(by))
 
     @property
     def _is_behind(self) -> bool:
@@ -266,7 +277,8 @@ class Hear(FrameProcessor):
 
     def _was_audible(self, at: int, now: int) -> bool:
         """Whether the bot was heard, or had yet to be, when audio that came late was spoken."""
-        return now - at > STALL_SAMPLES and self._playout.plays_after(at)
+        spoken_at = at + self._paused
+        return now - spoken_at > STALL_SAMPLES and self._playout.plays_after(spoken_at)
 
     def _look_for_end(self) -> None:
         if self._message is not None and (ended_by := self._message.ended_by) is not None:

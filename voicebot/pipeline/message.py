@@ -42,6 +42,13 @@ class MessageRecorder:
         if probability >= SPEECH and until > self._start:
             self._spoke_until = max(self._spoke_until, until)
 
+    def sooner(self, by: int) -> None:
+        """If it has not begun yet, it begins `by` samples earlier in the audio: the sender had
+        paused, and that much never was on its way."""
+        if self._heard_until == self._start:
+            self._start -= by
+            self._spoke_until = self._heard_until = self._start
+
     def key(self, key: str) -> None:
         """A key, which may be the terminator."""
         self._is_ended = self._is_ended or key == self._take.terminator

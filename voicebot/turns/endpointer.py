@@ -113,6 +113,11 @@ class Endpointer:
         if speech is not None:
             self._open_utterance(speech)
 
+    def sooner(self, by: int, after: int) -> None:
+        """What was said to have been later than `after` was `by` samples earlier."""
+        times = (self._now, self._listen_at, self._silent_at)
+        self._now, self._listen_at, self._silent_at = (at - by * (at > after) for at in times)
+
     def stop_listening(self) -> None:
         """The dialogue waits for nothing any more; no decision follows. Keys are typed ahead."""
         self._expectation, self._utterance = None, None

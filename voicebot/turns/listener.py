@@ -115,6 +115,7 @@ class Listener:
         self._silent_since = self._coughs = 0
         self._heard_until = 0
         self._ends_at: int | None = None  # of the prompts, while audio until then is on its way
+        self._ends_after = 0  # what was heard when that was told
         self._void_until = 0  # what was said until then came too late to count
         self._may_be_echo = False  # whether the bot's echo could be heard when he began
         self._last: tuple[SpeechStarted, SpeechEnded] | None = None  # the latest stretch, if over
@@ -146,9 +147,21 @@ class Listener:
         `at` may be well after what was heard so far: what was said meanwhile is heard first.
         """
         if self._state is _State.PROMPTING and at - self._heard_until > LATE_SAMPLES:
-            self._ends_at = at
+            self._ends_at, self._ends_after = at, self._heard_until
             return []
         return self._prompts_over(at)
+
+    def sooner(self, by: int) -> list[Heard]:
+        """What is known by the clock, beyond what was heard, was `by` samples earlier in the audio
+        than it seemed: the sender had paused, and that much never was on its way. Negative: it was.
+        """
+        if self._void_until > self._heard_until:
+            self._void_until -= by
+        self._endpointer.sooner(by, self._heard_until)
+        if self._ends_at is None:
+            return []
+        self._ends_at = max(self._ends_at - by, self._ends_after)
+        return self._prompts_over(self._ends_at) if self._ends_at <= self._heard_until else []
 
     def _prompts_over(self, at: int) -> list[Heard]:
         self._ends_at = None
@@ -156,7 +169,10 @@ class Listener:
             return []
         if self._floor.is_pending:
             return self._settled(self._floor.concede(at))
-        return self._listen(at)
+        out = self._listen(at)
+        if self._speech is None and self._last is not None and self._last[0].at >= at:
+            out += self._take_last(at)  # that they were over is known only now
+        return out
 
     # ------------------------------------------------------------ the caller's side
 
@@ -398,14 +414,20 @@ class Listener:
             self._answer.open(event.at)  # older words were meant for what was asked before
         out = [event, *self._listen(event.at)]
         if self._speech is None and self._last is not None and event.kind != "dtmf":
-            # What took the floor is over: the endpointer heard of neither its begin nor its end.
-            started, ended = self._last
-            self._endpointer.on_speech_started(started)
-            self._endpointer.on_speech_ended(ended)
-            if not self._utterance.is_open:
-                self._answer.open(max(event.at, started.at))
-                out += self._utterance.whole("speculative", ended.detected_at)
+            out += self._take_last(event.at)  # what took the floor is over
         return out
+
+    def _take_last(self, at: int) -> list[Heard]:
+        """What was said last, from `at` on, is (part of) the answer, though it is over: the
+        endpointer heard of neither its begin nor its end."""
+        assert self._last is not None
+        started, ended = self._last
+        self._endpointer.on_speech_started(started)
+        self._endpointer.on_speech_ended(ended)
+        if self._utterance.is_open:
+            return []
+        self._answer.open(max(at, started.at))
+        return [*self._utterance.whole("speculative", ended.detected_at)]
 
     def _weigh(
         self, heard: Hypothesis, at: int, *, is_final: bool, confidence: float | None = None
