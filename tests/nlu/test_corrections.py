@@ -58,3 +58,40 @@ def test_no_between_values_of_two_slots_corrects_neither() -> None:
 def test_a_correction_in_spanish_needs_no_comma() -> None:
     question = Expectation(focus="slot", slots=(SlotSpec("slot", SlotType.NUMBER),), language="es")
     assert slots("cincuenta no quince", question) == {"slot": "15"}
+
+
+REVIEW = Expectation(
+    focus="right",
+    slots=(
+        SlotSpec("right", SlotType.YES_NO),
+        SlotSpec(
+            "milk",
+            SlotType.CHOICE,
+            (Choice("milk", ("[some] milk",)), Choice("soy milk", ("soy [milk]",))),
+        ),
+        SlotSpec("sugar", SlotType.CHOICE, (Choice("sugar"),)),
+        SlotSpec("amount", SlotType.AMOUNT),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "filled", "denied"),
+    [
+        ("no milk", {}, {"milk": "milk"}),
+        ("no milk please", {}, {"milk": "milk"}),
+        ("no soy milk", {}, {"milk": "soy milk"}),
+        ("no sugar", {}, {"sugar": "sugar"}),
+        ("no milk no sugar", {}, {"milk": "milk", "sugar": "sugar"}),
+        ("no, milk", {"milk": "milk"}, {}),
+        ("no um milk", {"milk": "milk"}, {}),
+        ("milk no soy milk", {"milk": "soy milk"}, {"milk": "milk"}),
+        ("no sixty", {"amount": "60.00"}, {}),  # no order is without an amount
+    ],
+)
+def test_no_before_a_choice_denies_it_at_a_review_too(
+    text: str, filled: dict[str, str], denied: dict[str, str]
+) -> None:
+    found = heard(text, REVIEW)
+    assert {slot.name: slot.value for slot in found.slots} == {"right": "no", **filled}
+    assert {slot.name: slot.value for slot in found.denied} == denied

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 
-from voicebot.nlu.matcher import Candidate
+from voicebot.nlu.matcher import FILLERS, Candidate
 from voicebot.nlu.similarity import Heard
 from voicebot.nlu.words import word_set
 
@@ -78,8 +78,8 @@ def is_denied(
     pauses: set[int],
     rivals: Iterable[Candidate] = (),
 ) -> bool:
-    """True behind "not", "instead of", "don't want"; behind "no" unless that answers a question or
-    corrects: of "fifty no fifteen" the first is denied, whether or not a pause was written.
+    """True behind "not", "instead of", "don't want"; behind "no" unless that answers a question, is
+    parted by a pause, or corrects: of "fifty no fifteen" the first is denied, with a comma or not.
 
     `rivals` are the candidates for the same slot.
     """
@@ -94,11 +94,28 @@ def is_denied(
         if at > 0 and (heard.words[at - 1], word) in _TWO_WORD_DENIALS:
             return True
         if word == "no" and back == 1:
-            is_answer = no_is_answer or heard.token_of[at] in pauses
+            is_parted = heard.token_of[at] in pauses or heard.words[index] in FILLERS
+            is_answer = no_is_answer or is_parted
             return not is_answer and not _corrects(heard, at, rivals)
         if word not in _BETWEEN:
             return False
     return False
+
+
+def without_parts_of_denied(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Without what was heard for a slot within a value denied: the milk of "no soy milk"."""
+    denied = [one for one in candidates if one.is_denied]
+    return [
+        one
+        for one in candidates
+        if one.is_denied
+        or not any(
+            other.start <= one.start
+            and one.end <= other.end
+            and {fill.slot for fill in one.fills} & {fill.slot for fill in other.fills}
+            for other in denied
+        )
+    ]
 
 
 def _corrects(heard: Heard, no: int, rivals: Iterable[Candidate]) -> bool:

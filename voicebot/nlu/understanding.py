@@ -126,10 +126,12 @@ def _in_context(
             named = context.named_behind(heard, candidate, {slot, *others})
             if named and slot not in named:
                 continue
-        denied = compiled.slots[slot].type is not SlotType.YES_NO and context.is_denied(
+        kind = compiled.slots[slot].type
+        denied = kind is not SlotType.YES_NO and context.is_denied(
             heard,
             candidate,
-            no_is_answer=bool(compiled.answers),
+            # "No sixty" answers and corrects: no amount or day is gone without. "No milk" denies.
+            no_is_answer=bool(compiled.answers) and kind is not SlotType.CHOICE,
             pauses=pauses,
             rivals=of_slot[slot],
         )
@@ -137,6 +139,7 @@ def _in_context(
             out.append(candidate)
         elif candidate.quality >= context.SURE:  # a guess is no denial
             out.append(replace(candidate, is_denied=True))
+    out = context.without_parts_of_denied(out)
     out = context.without_alternatives(heard, out, compiled.alternatives, compiled.answers, pauses)
     return context.corrected(heard, out, compiled.answers, compiled.strings)
 
