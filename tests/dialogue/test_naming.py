@@ -158,3 +158,90 @@ def test_mistakes_in_a_fields_phrases(tmp_path: Path) -> None:
     assert "plan.yaml:6:" in str(check(path, pattern_problem=problem)[0])
     path.write_text(PLAN.replace("delivery [date]", "delivery {cup}"))
     assert "no field 'cup' in this form" in str(check(path)[0])
+
+
+def test_who_named_the_wrong_field_keeps_its_value() -> None:
+    """A clear answer is no other value because the field was called wrong."""
+    line = at_review("bank", TRANSFER)
+    line("no, the from account")
+    assert line("checking")[0].startswith("Transfer fifty dollars from your checking account to")
+    assert line.state == "transfer/review"
+
+
+@pytest.mark.parametrize(
+    ("text", "state"),
+    [
+        ("that amount is wrong", "transfer/amount"),
+        ("that account is wrong", "transfer/from"),
+        ("no, fifty", "transfer/change"),
+        ("yes, fifty", "anything_else/more"),
+        ("yes but change the amount", "transfer/amount"),
+        ("okay but a different account", "transfer/from"),
+        ("the amount is right but not the account", "transfer/from"),
+        ("the accounts are right but the amount is wrong", "transfer/amount"),
+        ("the amount is right and the second account is wrong", "transfer/to"),
+        ("the amount is fine", "anything_else/more"),
+        ("no not savings", "transfer/to"),
+        ("no not checking", "transfer/from"),
+        ("not my credit card", "transfer/change"),
+    ],
+)
+def test_what_is_wrong_is_asked_for(text: str, state: str) -> None:
+    """No value is taken for another field's, nothing moves where something is to be changed, and
+    what is said again is no change."""
+    line = at_review("bank", TRANSFER)
+    line(text)
+    assert line.state == state
+    assert state != "transfer/change" or len(line.machine.slots) == 3
+
+
+def test_what_is_upheld_is_read_back() -> None:
+    line = at_review("barista", LATTE)
+    line("not almond milk, soy milk")
+    assert (line.state, line.machine.slots["milkAmount"]) == ("order/review", "soy milk")
+
+
+def test_in_spanish_too(tmp_path: Path) -> None:
+    plan = plan_of(
+        tmp_path,
+        """\
+language: es
+forms:
+  cita:
+    fields:
+      dia: {type: date, prompt: "¿Qué día?"}
+      hora: {type: time, prompt: "¿A qué hora?"}
+    review: "¿Es correcto?"
+    filled: {disconnect: done}
+""",
+    )
+    line = Line(plan)
+    for text in ("el lunes", "a las siete", "sí pero cambia la hora"):
+        line(text)
+    assert line.state == "cita/hora"
+
+
+@pytest.mark.parametrize("text", ["never mind", "none", "skip it", "No, skip that please.", "no"])
+def test_an_optional_field_may_be_left_out(text: str) -> None:
+    line = at_review("barista", LATTE)
+    line("the size")
+    assert line(text) == ["One latte, with soy milk.", "Is that right?"]
+
+
+def test_who_goes_back_is_at_the_review_again() -> None:
+    """With what was held, also after a digression."""
+    line = at_review("bank", TRANSFER)
+    line("the amount and the second account")
+    line("is the airport branch open today")
+    saved = line.machine.to_json()
+    assert Machine.from_json(line.plan, line.machine._now, saved).to_json() == saved
+    assert line("go back")[0].startswith("Transfer fifty dollars from your checking account to")
+    held = {"from": "checking", "to": "savings", "amount": "50.00"}
+    assert held.items() <= line.machine.slots.items()
+
+
+def test_the_same_account_twice_is_noticed_from_either_side() -> None:
+    line = at_review("bank", TRANSFER)
+    line("no, the from account")
+    assert line("savings")[0] == "These are the same account."
+    assert line.state == "transfer/to"

@@ -45,6 +45,7 @@ class Activations:
                 to_acknowledge=state.to_acknowledge,
                 newly_filled=state.newly_filled,
                 named=state.named,
+                held=state.held,
                 slots={name: state.slots[name] for name in mine if name in state.slots},
                 variables={name: state.variables.get(name) for name in theirs},
                 frames=state.frames,
@@ -73,7 +74,7 @@ class Activations:
         state.is_opened, state.is_reviewed = before.is_opened, before.is_reviewed
         state.to_confirm, state.to_acknowledge = before.to_confirm, before.to_acknowledge
         state.newly_filled, state.frames = before.newly_filled, before.frames
-        state.named = before.named
+        state.named, state.held = before.named, before.held
         state.acknowledged, state.is_changing = [], False
         for name in self._performer.form.fields:
             state.slots.pop(name, None)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from voicebot import patterns
 from voicebot.dialogue import inherit, texts
+from voicebot.dialogue.leaving import words_of
 from voicebot.dialogue.schema import FieldKeys, PlanKeys, PromptPart
 from voicebot.events import IntentSpec
 
@@ -22,6 +23,65 @@ _SMALL = frozenset(
     )
 )
 """Words of names that callers say all the time without naming anything."""
+
+_BETWEEN = frozenset(
+    re.findall(r"\S+", "and but except however though excepto menos pero salvo sino y")
+)
+"""Words between parts of a sentence that say different things of different fields."""
+_RIGHT = frozenset(
+    re.findall(
+        r"\S+", "correct fine good right bien correcta correctas correcto correctos perfecto"
+    )
+)
+_WRONG = frozenset(
+    re.findall(
+        r"\S+",
+        "another aren't change different incorrect instead isn't no not should wrong "
+        "cambia cambiar cambie distinta distinto mal otra otro",
+    )
+)
+_CONTRAST = (_BETWEEN | _WRONG) - {"and", "y", "no"}
+
+
+def has_contrast(text: str) -> bool:
+    """Whether a "yes" is not all that was said: "yes, but ..."."""
+    return not _CONTRAST.isdisjoint(words_of(text))
+
+
+def complained_of(keys: PlanKeys, form: str, text: str) -> tuple[str, ...] | None:
+    """The fields that are named in the parts of a sentence which do not call them right; None
+    where no part does, and the sentence is to be taken as a whole."""
+    words = words_of(text)
+    while words[:1] == ("no",):
+        words = words[1:]
+    parts: list[list[str]] = [[]]
+    for word in words:
+        if word in _BETWEEN:
+            parts.append([])
+        else:
+            parts[-1].append(word)
+    wrong = [part for part in parts if _RIGHT.isdisjoint(part) or not _WRONG.isdisjoint(part)]
+    if len(wrong) == len(parts):
+        return None
+    found = [name for part in wrong for name in _named_in(keys, form, tuple(part))]
+    return tuple(dict.fromkeys(found))
+
+
+def _named_in(keys: PlanKeys, form: str, words: patterns.Words) -> Iterator[str]:
+    """Fields whose phrases were said, the longer ones first: "second account" is not "account"."""
+    left = list(words)
+    phrases = [
+        (expanded, intent.name)
+        for intent in intents(keys, form)
+        for phrase in intent.phrases
+        for expanded in patterns.expand_leniently(phrase, words_of)
+    ]
+    for phrase, name in sorted(phrases, key=lambda one: -len(one[0])):
+        size = len(phrase)
+        for at in range(len(left) - size + 1):
+            if tuple(left[at : at + size]) == phrase:
+                left[at : at + size] = [""] * size
+                yield from fields_of(name)
 
 
 @inherit.remembered_by_form

@@ -182,7 +182,7 @@ class Performer:
         state.form = form
         state.phase = "enter"
         state.is_opened = state.is_reviewed = state.is_changing = False
-        state.acknowledged, state.named = [], []
+        state.acknowledged, state.named, state.held = [], [], {}
         state.forget_counts(form)
         state.forget_counts(f"denied {form}")
         for name in self.form.fields:

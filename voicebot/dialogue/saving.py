@@ -67,7 +67,8 @@ def _slots_fit(plan: Plan, state: State) -> bool:
     held: list[tuple[str, Filled]] = [
         *state.slots.items(),
         *state.ahead.items(),
-        *(item for before in state.stack for item in before.slots.items()),
+        *state.held.items(),
+        *(item for one in state.stack for item in (*one.slots.items(), *one.held.items())),
     ]
     named = {name for name, *_ in (*state.recent, *held)} | set(state.denied)
     named |= {name for wish in state.wishes for name, *_ in wish.slots}

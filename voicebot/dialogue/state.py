@@ -72,6 +72,7 @@ class Activation(_Record):
     to_acknowledge: list[str] = []
     newly_filled: list[str] = []
     named: list[str] = []
+    held: dict[str, Filled] = {}
     slots: dict[str, Filled] = {}
     variables: dict[str, JsonValue] = {}  # the called form's own, as they were
     frames: list[Frame] = []
@@ -104,6 +105,7 @@ class State(_Record):
     is_reviewed: bool = False
     is_changing: bool = False  # "no" to the review: what shall be changed?
     named: list[str] = []  # fields to change that the caller named: asked for even where optional
+    held: dict[str, Filled] = {}  # what they held, for who goes back to the review
     corrected: list[str] = []  # slots that the last answer changed
     is_resumed: bool = False  # a digression has just come back
     noinput_ms: int | None = None  # as the last prompt said

@@ -116,16 +116,24 @@ class Taker:
     def _take_review(self, place: Place, heard: Heard, *, by_key: bool) -> bool:
         state = self._state
         state.is_changing = False
-        given = {slot.name for slot in heard.values}
-        taken_back = {slot.name: slot.value for slot in self._matching(heard.denied)}
-        merged = self._merge(heard.values, by_key=by_key, others=heard.others)
-        is_change = heard.answer != "yes" or place.kind == "change"
-        # "Not the milk", where soy milk is held: the field is meant, not that value.
-        others = [slot.name for slot in heard.denied if slot.name in state.slots]
-        named = [name for name in (*heard.named, *others) if name not in {*given, *taken_back}]
-        named = named if is_change else []
-        changed = self._change(named, is_wrong=heard.answer == "no")
-        if self._reject_still(taken_back) or merged or changed:
+        # What is held already is no change: "no, fifty" is a no.
+        new = [
+            slot
+            for slot in heard.values
+            if slot.name not in state.slots or state.slots[slot.name].value != slot.value
+        ]
+        taken_back, others, is_unclear = self._denials(heard.denied)
+        again = {slot.name for slot in heard.values} - {slot.name for slot in new}
+        settled = {slot.name for slot in new} | set(taken_back)
+        settled |= again if heard.answer != "no" else set()  # "is the amount fifty?"
+        is_change = heard.answer != "yes" or heard.has_contrast or place.kind == "change"
+        named = [name for name in (*heard.named, *others) if is_change and name not in settled]
+        # "Not almond, soy", which it is.
+        is_upheld = any(slot.name in again for slot in heard.denied)
+        named = [] if is_upheld else named
+        merged = self._merge(new, by_key=by_key, others=heard.others)
+        changed = self._change(named)
+        if self._reject_still(taken_back) or merged or changed or is_upheld:
             state.forget_misses(place.state)
             # Who says what is wrong gets on: only "no" upon "no" ends with somebody else.
             state.counts.pop(f"denied {Place(place.form, 'review').state}:", None)
@@ -133,7 +141,7 @@ class Taker:
         if place.kind == "review" and heard.answer == "yes":
             state.is_reviewed = True
             return True
-        if place.kind == "review" and heard.answer == "no":
+        if place.kind == "review" and (heard.answer == "no" or is_unclear):
             if state.count(f"denied {place.state}:") > defaults.MAX_DENIALS:
                 self._give_up(place)
             else:
@@ -142,9 +150,38 @@ class Taker:
         # "no" to "what would you like to change?" means nothing: read it back again.
         return heard.answer == "no"
 
-    def _change(self, names: Iterable[str], *, is_wrong: bool) -> bool:
+    def _denials(self, denied: Iterable[SlotValue]) -> tuple[dict[str, str], list[str], bool]:
+        """Slots that hold what is denied; else the fields that this names ("not the milk", where
+        soy milk is held); and whether some denial may speak of several fields.
+
+        Fields with the same choices cannot be told apart by a value: "not savings" means the
+        account that is savings, whichever of them was understood."""
+        slots, fields = self._state.slots, self._performer.form.fields
+        taken_back: dict[str, str] = {}
+        named: list[str] = []
+        is_unclear = False
+        for slot in (slot for slot in denied if slot.name in fields):
+            alike = [name for name in fields if self._are_alike(name, slot.name)]
+            own = slot.name in slots and slots[slot.name].value == slot.value
+            holders = [slot.name] if own else alike
+            held = [n for n in holders if n in slots and slots[n].value == slot.value]
+            taken_back |= dict.fromkeys(held, slot.value)
+            if not held and alike == [slot.name] and slot.name in slots:
+                named.append(slot.name)
+            is_unclear = is_unclear or not (held or alike == [slot.name])
+        return taken_back, named, is_unclear
+
+    def _are_alike(self, name: str, other: str) -> bool:
+        """Whether two of the form's fields take the same values."""
+        keys, fields = self._performer.keys, self._performer.form.fields
+        one, two = fields[name], fields[other]
+        return inherit.slot_type(one) is inherit.slot_type(two) and set(
+            inherit.choices(keys, one)
+        ) == set(inherit.choices(keys, two))
+
+    def _change(self, names: Iterable[str]) -> bool:
         """Empty the fields that the caller wants to change, to be asked for one by one; False where
-        none is to be asked for. What he calls wrong is denied: misheard words are heard again."""
+        none is to be asked for. Their values are not denied: he may have named the wrong one."""
         state, fields = self._state, self._performer.form.fields
         found = [
             name
@@ -153,8 +190,9 @@ class Taker:
             and (name in state.slots or self._performer.is_true(fields[name].when))
         ]
         for name in found:
-            if is_wrong and name in state.slots:
-                self._deny(name, state.slots[name].value)
+            state.held.pop(name, None)
+            if name in state.slots:
+                state.held[name] = state.slots[name]
             self._performer.clear(name)
         if found:
             self._performer.note("change", {"slots": found})

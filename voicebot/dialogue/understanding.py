@@ -46,7 +46,7 @@ class Heard:
     """`answer` is the caller's yes or no to the machine's own question.
 
     `others`: values of further readings for the slots of `values`, the likeliest first; `named`:
-    fields that shall be changed, without a value.
+    fields that shall be changed, without a value; `has_contrast`: a "yes" is not all of it.
     """
 
     values: tuple[SlotValue, ...] = ()
@@ -55,6 +55,7 @@ class Heard:
     form: str | None = None
     others: Mapping[str, tuple[SlotValue, ...]] = field(default_factory=dict)
     named: tuple[str, ...] = ()
+    has_contrast: bool = False
 
     @property
     def is_nothing(self) -> bool:
@@ -92,14 +93,18 @@ def understand(
         ("yes" if answers[-1] == "yes" else "no") if answers else None,
         form,
         _others(interpretation, values, specs, floor),
-        _named(place, interpretation) if is_sure else (),
+        _named(keys, place, interpretation) if is_sure else (),
+        naming.has_contrast(interpretation.text),
     )
 
 
-def _named(place: Place, interpretation: Interpretation) -> tuple[str, ...]:
-    """Fields that the caller named at a review, in each of his wishes."""
+def _named(keys: PlanKeys, place: Place, interpretation: Interpretation) -> tuple[str, ...]:
+    """Fields that the caller named at a review, in each of his wishes; none that he calls right."""
     if place.kind not in {"review", "change"} or interpretation.is_universal:
         return ()
+    complained_of = naming.complained_of(keys, place.form, interpretation.text)
+    if complained_of is not None:
+        return complained_of
     intents = [interpretation.intent, *(reading.intent for reading in interpretation.also)]
     found = [name for intent in intents for name in naming.fields_of(intent)]
     return tuple(dict.fromkeys(found))

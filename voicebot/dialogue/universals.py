@@ -88,6 +88,9 @@ class Universals:
         """Undo the last answer: its question is asked again."""
         state = self._state
         state.history.pop()
+        if place.kind == "field" and place.field in state.named:
+            self._keep_as_it_was()
+            return
         while state.history and state.history[-1].kind not in {"menu", "open", "field"}:
             state.history.pop()
         if not state.history:
@@ -105,3 +108,11 @@ class Universals:
         state.is_opened = state.is_changing = False
         for name in [before.field] if before.field else self._performer.form.fields:
             self._performer.clear(name)
+
+    def _keep_as_it_was(self) -> None:
+        """Back to the review: the fields that were to be changed hold what they held."""
+        state = self._state
+        state.slots |= {name: state.held[name] for name in state.named if name in state.held}
+        state.named, state.held = [], {}
+        state.mode, state.phase, state.acknowledged = "run", "collect", []
+        state.is_reviewed = state.is_changing = False

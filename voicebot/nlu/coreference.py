@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import date
 
 from voicebot.events import (
+    CONFIRM_SLOT,
     Expectation,
     Hypothesis,
     Interpretation,
@@ -102,7 +103,8 @@ def beside(
 ) -> tuple[SlotValue, ...]:
     """Values pointed at beside what was understood: "cancel the same day", "twenty dollars from
     that account". Slots that were filled by words are left alone, and so is a pointer that would
-    suit several slots.
+    suit several slots. Where a yes or no is asked for, so is a slot that has its value: "that
+    amount is wrong" speaks of the slot, and fills nothing.
 
     `mentions`: slots that the intent's phrases speak of; the others are then not looked at.
     """
@@ -112,12 +114,15 @@ def beside(
     if any(slot.name in given for slot in expectation.slots if slot.type is SlotType.TEXT):
         return ()
     said = " ".join(slot.text.lower() for slot in (*read.slots, *read.denied))
+    is_read_back = any(slot.name == CONFIRM_SLOT for slot in expectation.slots)
+    held = {value.name for value in recent} if is_read_back else set()
     found: dict[str, SlotValue] = {}
     for match in _BESIDE.finditer(words):
         pointer = match.group().removeprefix(f"{match['cue']} ")
         if pointer in said:
             continue  # the grammar has a value of that name
-        free = [s for s in known if s.name not in given | found.keys()]
+        filled = given | found.keys() | (set() if match["other"] else held)
+        free = [s for s in known if s.name not in filled]
         fitting = _meant(match, free, known, mentions, has_intent=read.intent is not None)
         if any(slot.name == expectation.focus for slot in fitting):
             fitting = [slot for slot in fitting if slot.name == expectation.focus]
