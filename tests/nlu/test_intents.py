@@ -6,7 +6,15 @@ import pytest
 from nlu_expectations import TODAY
 
 from voicebot.errors import UserMistake
-from voicebot.events import Expectation, Hypothesis, IntentSpec, Interpretation, SlotSpec, SlotType
+from voicebot.events import (
+    Choice,
+    Expectation,
+    Hypothesis,
+    IntentSpec,
+    Interpretation,
+    SlotSpec,
+    SlotType,
+)
 from voicebot.nlu.intents import IntentClassifier, fit
 from voicebot.nlu.intents_calibration import Calibration
 from voicebot.nlu.intents_fallback import FLOOR, classifier_of
@@ -227,3 +235,47 @@ def test_wishes_of_grammar_and_examples_mix_and_keep_their_slots() -> None:
 )
 def test_one_wish_is_not_cut_in_two(text: str) -> None:
     assert heard(text).also == ()
+
+
+CARDS = Expectation(
+    slots=(
+        SlotSpec("card", SlotType.CHOICE, (Choice("debit card"), Choice("credit card"))),
+        SlotSpec("account", SlotType.CHOICE, (Choice("savings"), Choice("credit card"))),
+    ),
+    intents=(
+        IntentSpec("lost_card", ("I lost [my] {card}", "block [my] {card}")),
+        IntentSpec("balance", ("[my] {account} [balance]",)),
+        IntentSpec("hours", ("when are you open",)),
+        IntentSpec("pin", ("I forgot my pin",)),
+        IntentSpec("callback", ("call me back",)),
+        IntentSpec("address", ("[my] address has changed",)),
+        IntentSpec("loan", ("I need a loan",)),
+    ),
+)
+
+
+def test_no_wish_of_many_is_lost() -> None:
+    found = heard(
+        "my address has changed and I lost my debit card and when are you open and I need a loan "
+        "and my savings balance and I forgot my pin and call me back",
+        CARDS,
+    )
+    assert [found.intent, *(one.intent for one in found.also)] == [
+        "address", "lost_card", "hours", "loan", "balance", "pin", "callback",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "second"),
+    [
+        ("I lost my debit card and my credit card", ("lost_card", "card", "credit card")),
+        ("block my debit card and also the credit card", ("lost_card", "card", "credit card")),
+        ("I lost my debit card and my credit card balance", ("balance", "account", "credit card")),
+        ("I lost my debit card and savings", ("balance", "account", "savings")),
+    ],
+)
+def test_a_bare_second_choice_is_of_the_first_wish(text: str, second: tuple[str, str, str]) -> None:
+    found = heard(text, CARDS)
+    assert found.intent == "lost_card"
+    assert [(slot.name, slot.value) for slot in found.slots] == [("card", "debit card")]
+    assert [(w.intent, s.name, s.value) for w in found.also for s in w.slots] == [second]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, time
 from functools import partial
@@ -57,8 +57,11 @@ def interpret(
     if understood.intent is None or understood.is_universal:
         return understood
 
+    def said(text: str, expected: Expectation = expectation) -> Interpretation:
+        return _one(replace(hypothesis, text=text, nbest=()), expected, moment)
+
     def read(text: str) -> tuple[str | None, float, Interpretation]:
-        part = _one(replace(hypothesis, text=text, nbest=()), expectation, moment)
+        part = said(text)
         return (None if part.is_universal else part.intent), part.confidence, part
 
     wishes = parts(hypothesis.text, read, partial(_contrast, expectation))
@@ -67,7 +70,8 @@ def interpret(
     values = list(recent)
     found: list[Interpretation] = []
     for wish in wishes:
-        found.append(_with_pointed(wish.read, expectation, values, hypothesis.confidence))
+        one = _of_same_kind(found[-1], wish.read, expectation, said) if found else wish.read
+        found.append(_with_pointed(one, expectation, values, hypothesis.confidence))
         values += found[-1].slots
     first, *others = found
     also = tuple(Reading(o.intent, o.slots, o.confidence) for o in others)
@@ -82,10 +86,32 @@ def _contrast(expectation: Expectation, one: Interpretation, other: Interpretati
     if not twice:
         return False
     types = {slot.name: slot.type for slot in expectation.slots}
-    said = {word for slot in other.slots for token in tokenize(slot.text) for word in token.words}
-    words = {word for token in tokenize(other.text) for word in token.words}
-    is_bare = not words - said - STOP_WORDS
-    return not is_bare or all(types.get(name) is SlotType.CHOICE for name in twice)
+    return not _is_bare(other) or all(types.get(name) is SlotType.CHOICE for name in twice)
+
+
+def _is_bare(one: Interpretation) -> bool:
+    """Whether nothing but its values was said."""
+    said = {word for slot in one.slots for token in tokenize(slot.text) for word in token.words}
+    words = {word for token in tokenize(one.text) for word in token.words}
+    return not words - said - STOP_WORDS
+
+
+def _of_same_kind(
+    one: Interpretation,
+    other: Interpretation,
+    expectation: Expectation,
+    read: Callable[[str, Expectation], Interpretation],
+) -> Interpretation:
+    """The second wish; where it is but a choice that the first could have named, the same is
+    wished again: of "I lost my debit card and my credit card" both are lost."""
+    held = {slot.name: slot.value for slot in one.slots}
+    slots = [s for s in expectation.slots if s.name in held and s.type is SlotType.CHOICE]
+    if one.intent == other.intent or len(slots) != 1 or not _is_bare(other):
+        return other
+    asked = replace(expectation, intents=(), universals=(), slots=tuple(slots), focus=slots[0].name)
+    again = read(other.text, asked)
+    is_another = again.slots and again.slots[0].value != held[slots[0].name]
+    return replace(again, intent=one.intent) if is_another and _is_bare(again) else other
 
 
 def prepare(expectation: Expectation) -> None:
