@@ -195,6 +195,13 @@ def test_what_is_wrong_is_asked_for(text: str, state: str) -> None:
     assert state != "transfer/change" or len(line.machine.slots) == 3
 
 
+def test_a_value_beside_a_denial_is_for_the_field_that_holds_it() -> None:
+    line = at_review("bank", TRANSFER)
+    line("not savings but credit card")
+    assert line.state == "transfer/review"
+    assert line.machine.slots == {"from": "checking", "to": "credit card", "amount": "50.00"}
+
+
 def test_what_is_upheld_is_read_back() -> None:
     line = at_review("barista", LATTE)
     line("not almond milk, soy milk")

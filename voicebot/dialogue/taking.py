@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from voicebot.dialogue import defaults, inherit
 from voicebot.dialogue.activations import Activations
@@ -116,14 +117,15 @@ class Taker:
     def _take_review(self, place: Place, heard: Heard, *, by_key: bool) -> bool:
         state = self._state
         state.is_changing = False
+        values = self._where_denied(heard)
         # What is held already is no change: "no, fifty" is a no.
         new = [
             slot
-            for slot in heard.values
+            for slot in values
             if slot.name not in state.slots or state.slots[slot.name].value != slot.value
         ]
         taken_back, others, is_unclear = self._denials(heard.denied)
-        again = {slot.name for slot in heard.values} - {slot.name for slot in new}
+        again = {slot.name for slot in values} - {slot.name for slot in new}
         settled = {slot.name for slot in new} | set(taken_back)
         settled |= again if heard.answer != "no" else set()  # "is the amount fifty?"
         is_change = heard.answer != "yes" or heard.has_contrast or place.kind == "change"
@@ -170,6 +172,17 @@ class Taker:
                 named.append(slot.name)
             is_unclear = is_unclear or not (held or alike == [slot.name])
         return taken_back, named, is_unclear
+
+    def _where_denied(self, heard: Heard) -> list[SlotValue]:
+        """The values heard; "not savings but credit card" is one for the field that is savings."""
+        slots, fields = self._state.slots, self._performer.form.fields
+        values = {slot.name: slot for slot in heard.values}
+        for slot in (slot for slot in heard.denied if slot.name in fields and slot.name in values):
+            alike = [name for name in fields if self._are_alike(name, slot.name)]
+            held = [n for n in alike if n in slots and slots[n].value == slot.value]
+            if len(held) == 1 and held[0] not in values:
+                values[held[0]] = replace(values.pop(slot.name), name=held[0])
+        return list(values.values())
 
     def _are_alike(self, name: str, other: str) -> bool:
         """Whether two of the form's fields take the same values."""
