@@ -8,7 +8,7 @@ closed form, and so have its answers with one example left out, or with a whole 
 right, sentences that mean no intent at all included: the background's, and everyone's as if its
 intent had been unknown.
 
-Ten thousand examples take some ten seconds, a plan's hundred some milliseconds.
+Ten thousand examples take some twenty seconds of one core, a plan's hundred some milliseconds.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from voicebot.errors import UserMistake
 from voicebot.nlu.intents_background import BACKGROUND
 from voicebot.nlu.intents_calibration import Calibration, fit_calibration
 from voicebot.nlu.intents_features import SENSE, LexicalViews, words_of
+from voicebot.nlu.intents_regression import regress
 from voicebot.nlu.intents_vectors import Vectors, load_vectors
 
 Floats = NDArray[np.float32]
@@ -33,8 +34,10 @@ SHARPNESS = 2.0
 RIDGE = 0.05
 MAX_EXAMPLES = 14_000
 """Of more, every k-th of each intent is kept: memory and time grow with their square and cube."""
-COMMON = 0.01
+COMMON = 0.05
 """Terms in more than this share of the examples are multiplied as dense columns."""
+ROWS = 1024
+"""Sentences compared with the others at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,20 +84,21 @@ class Similarity:
 
     def among(self) -> torch.Tensor:
         """Similarity of all examples to each other, float32 [examples, examples]."""
-        share = np.diff(self.columns.indptr) / max(1, self.matrix.shape[0])
-        dense = torch.from_numpy(
-            np.ascontiguousarray(self.columns[:, share > COMMON].todense(), np.float32)
-        )
-        rare = self.columns[:, share <= COMMON].tocsr()
-        products = (rare @ rare.T).tocoo()
-        gram = torch.mm(dense, dense.T)
-        del dense
-        flat = products.row.astype(np.int64) * gram.shape[1] + products.col
-        gram.view(-1)[torch.from_numpy(flat)] += torch.from_numpy(products.data)
-        gram *= self._lexical
-        if self.sense.shape[1]:
-            sense = torch.from_numpy(self.sense)
-            gram += torch.mm(sense, sense.T)
+        size = self.matrix.shape[0]
+        share = np.diff(self.columns.indptr) / max(1, size)
+        common = np.asarray(self.columns[:, share > COMMON].todense(), np.float32)
+        common *= np.float32(np.sqrt(self._lexical))
+        dense = torch.from_numpy(np.hstack([common, self.sense]))
+        rare = self.columns[:, share <= COMMON].tocsr() * np.float32(np.sqrt(self._lexical))
+        rare_columns = rare.T.tocsr()
+        gram = torch.empty(size, size)
+        for begin in range(0, size, ROWS):  # up to the diagonal; the rest is the same
+            rows = slice(begin, min(size, begin + ROWS))
+            until = rows.stop
+            part = dense[rows] @ dense[:until].T
+            part += torch.from_numpy((rare[rows] @ rare_columns[:, :until]).toarray())
+            gram[rows, :until] = part
+            gram[:begin, rows] = part[:, :begin].T
         return gram
 
 
@@ -140,37 +144,34 @@ def fit(
     sentences += [words_of(text) for text in BACKGROUND]
     similarity = Similarity(sentences, vectors or load_vectors())
     similar = similarity.among()
-    rows_of = [torch.from_numpy(np.flatnonzero(labels == label)) for label in range(len(names))]
-    nearest, nearest_other = _nearest(similar, rows_of, count)
+    ends = np.cumsum(np.bincount(labels, minlength=len(names))).tolist()  # they stand in order
+    nearest, nearest_other = _nearest(similar, ends)
     kernel = similar.sub_(1.0).mul_(SHARPNESS).exp_()
     kernel.diagonal().add_(RIDGE)
     base = 1.0 / len(names)
     targets = torch.full((len(sentences), len(names)), -base)
     targets[torch.arange(count), torch.from_numpy(labels)] += 1.0
-    factor = torch.linalg.cholesky(kernel)
-    weights = torch.cholesky_solve(targets, factor)
-    inverse = torch.cholesky_inverse(factor, out=kernel)
-    left_out = targets - weights / inverse.diagonal()[:, None] + base
-    unknown = torch.empty_like(targets[:count])
-    for label, rows in enumerate(rows_of):
-        block = inverse[rows[:, None], rows]
-        unknown[rows] = targets[rows] - torch.linalg.solve(block, weights[rows]) + base
-        unknown[rows, label] = -torch.inf
-    calibration = fit_calibration(left_out.numpy(), labels, nearest, unknown.numpy(), nearest_other)
+    weights, left_out, unknown = regress(kernel, targets, ends)
+    calibration = fit_calibration(
+        left_out.add_(base).numpy(), labels, nearest, unknown.add_(base).numpy(), nearest_other
+    )
     return IntentClassifier(names, similarity, weights.numpy(), calibration)
 
 
-def _nearest(
-    similar: torch.Tensor, rows_of: Sequence[torch.Tensor], count: int
-) -> tuple[Floats, Floats]:
-    """Similarity to the nearest of the `count` examples, for each sentence but itself; and to the
-    nearest of another intent, for each example."""
-    top = similar.clone().fill_diagonal_(-1.0)
-    top[:, count:] = -1.0
-    nearest = top.amax(dim=1).numpy()
-    for rows in rows_of:
-        top[rows[:, None], rows] = -1.0
-    return nearest, top[:count].amax(dim=1).numpy()
+def _nearest(similar: torch.Tensor, ends: Sequence[int]) -> tuple[Floats, Floats]:
+    """Similarity to the nearest example, for each sentence but itself; and to the nearest of
+    another intent, for each example. Those of an intent end before `ends`."""
+    count = ends[-1]
+    nearest = torch.empty(len(similar))
+    nearest_other = torch.empty(count)
+    nearest[count:] = similar[count:, :count].amax(dim=1)
+    for begin, end in zip([0, *ends], ends, strict=False):
+        rows = similar[begin:end, :count].clone()
+        rows[:, begin:end].fill_diagonal_(-1.0)
+        nearest[begin:end] = rows.amax(dim=1)
+        rows[:, begin:end] = -1.0
+        nearest_other[begin:end] = rows.amax(dim=1)
+    return nearest.numpy(), nearest_other.numpy()
 
 
 def _prepared(
