@@ -12,12 +12,14 @@ from voicebot.nlu.matcher import Meaning, PhraseMatcher
 from voicebot.nlu.similarity import Lexicon
 from voicebot.nlu.spanish import tokenize_spanish
 from voicebot.nlu.text import Token, tokenize
+from voicebot.nlu.undecided import ENGLISH_LINKS, SPANISH_LINKS
 
 MAX_SLOTS = 30
 """Slots considered at once; more than any form has."""
 
 
 _COUNTED = frozenset({SlotType.NUMBER, SlotType.AMOUNT, SlotType.TIME, SlotType.DIGITS})
+_RANGED = frozenset({SlotType.NUMBER, SlotType.AMOUNT, SlotType.TIME, SlotType.DATE})
 _STRINGS = frozenset({SlotType.DIGITS, SlotType.PHONE, SlotType.LETTERS})
 NEITHER = ""
 """Value of a yes/no slot where the caller does not know: nothing is filled."""
@@ -43,7 +45,13 @@ class CompiledExpectation:
         )
         self.counted = frozenset(name for name, slot in self.slots.items() if slot.type in _COUNTED)
         is_spanish = expectation.language.lower().startswith("es")
-        self.alternatives = frozenset(("or", "o", "u")) if is_spanish else frozenset(("or",))
+        self.links = SPANISH_LINKS if is_spanish else ENGLISH_LINKS
+        kinds = [slot.type for slot in self.slots.values()]
+        self.ranged = frozenset(
+            name
+            for name, slot in self.slots.items()
+            if slot.type in _RANGED and kinds.count(slot.type) == 1  # else from one to the other
+        )
         self.strings = frozenset(name for name, slot in self.slots.items() if slot.type in _STRINGS)
         self.slot_only: list[tuple[str, frozenset[str]]] = []
         self.mentioned_by: dict[str, set[str]] = {name: set() for name in self.slots}

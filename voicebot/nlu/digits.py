@@ -16,6 +16,11 @@ SOUNDS_LIKE_DIGIT = {
     "fife": "5", "sex": "6", "sicks": "6", "nein": "9", "nigh": "9", "ow": "0", "owe": "0",
 }  # fmt: skip
 REPEATS = {"double": 2, "triple": 3, "treble": 3, "quadruple": 4}
+PLURALS = {
+    **{f"{word}s": digit for word, digit in UNITS.items()},
+    **dict.fromkeys(("ohs", "zeroes"), 0), "sixes": 6,
+}  # fmt: skip
+MOST_ALIKE = 6
 _SEPARATORS = word_set("dash hyphen then uh um and space point dot")
 MAX_READINGS = 12
 MAX_DIGITS = 40
@@ -69,6 +74,8 @@ def _piece(
     """(readings, end, is certainly digits) of one piece of a digit string."""
     text = tokens[at].text
     following = tokens[at + 1].text if at + 1 < len(tokens) else ""
+    if following in PLURALS and (count := digit(text)) and 2 <= int(count) <= MOST_ALIKE:
+        return (str(PLURALS[following]) * int(count),), at + 2, True  # "three fives"
     if text in REPEATS:
         repeated = digit(following)
         if repeated is not None:
@@ -124,8 +131,14 @@ def fitting(
     run: DigitRun, shortest: int | None, longest: int | None, *, has_check: bool = False
 ) -> str | None:
     """The likeliest reading whose length is allowed, or None; of several one whose check digit is
-    right goes first."""
-    fit = [one for one in run.readings if (shortest or 1) <= len(one) <= (longest or MAX_DIGITS)]
+    right goes first. Who says it all twice in a row, and too much that way, said it once."""
+
+    def fits(one: str) -> bool:
+        return (shortest or 1) <= len(one) <= (longest or MAX_DIGITS)
+
+    halves = [(one[: len(one) // 2], one[len(one) // 2 :]) for one in run.readings]
+    fit = [one for one in run.readings if fits(one)]
+    fit = fit or [one for one, again in halves if one == again and fits(one)]
     right = [one for one in fit if is_luhn(one)] if has_check else []
     return next(iter(right or fit), None)
 

@@ -31,6 +31,7 @@ _MINOR = word_set("cent cents penny pennies pence")
 _NEGATIONS = word_set("not isn't wasn't")
 _PRONOUNS = word_set("that this which the a any another every each")
 
+_SHARED = word_set("of past to after before till hour hours million billion thousand dozen")
 _SIGNS = word_set("minus negative")
 ZERO = word_set("oh o zero nought naught")
 
@@ -52,7 +53,7 @@ def numbers(tokens: Sequence[Token]) -> Iterator[Span]:
     ("ten minus three") is none."""
     at, last = 0, -1
     while at < len(tokens):
-        found = cardinal(tokens, at) or _pair(tokens, at)
+        found = _share(tokens, at) or cardinal(tokens, at) or _pair(tokens, at)
         if found is None:
             at += 1
             continue
@@ -77,6 +78,22 @@ def _pair(tokens: Sequence[Token], at: int) -> tuple[Decimal, int] | None:
     texts = [token.text for token in tokens[at : at + 2]]
     is_one = texts[:1] in (["a"], ["the"]) and texts[1:] in (["couple"], ["pair"])
     return (Decimal(2), at + 2) if is_one else None
+
+
+_SHARES: dict[tuple[str, ...], Decimal] = {
+    ("three", "quarters"): Decimal("0.75"), ("a", "quarter"): Decimal("0.25"),
+    ("one", "quarter"): Decimal("0.25"), ("a", "half"): Decimal("0.5"),
+    ("one", "half"): Decimal("0.5"),
+}  # fmt: skip
+
+
+def _share(tokens: Sequence[Token], at: int) -> tuple[Decimal, int] | None:
+    """ "three quarters", "a half": of nothing named, and no time of day."""
+    value = _SHARES.get(tuple(token.text for token in tokens[at : at + 2]))
+    behind = tokens[at + 2].text if at + 2 < len(tokens) else ""
+    if value is None or behind in _SHARED or cardinal(tokens, at + 2) is not None:
+        return None
+    return value, at + 2
 
 
 def amounts(tokens: Sequence[Token]) -> Iterator[Span]:

@@ -21,8 +21,8 @@ SURE_NAMES = word_set(
     "haitch"
 )  # fmt: skip
 MAX_LETTERS = 40
-_BETWEEN = word_set("dash hyphen capital uppercase lowercase guion")
-"""Said before a letter, written nowhere in the value."""
+_BETWEEN = word_set("dash hyphen capital uppercase lowercase small guion")
+"""Said before a letter, written nowhere in the value; so are "upper case" and "lower case"."""
 _ALPHABET = word_list(
     "alpha bravo charlie delta echo foxtrot golf hotel india juliet kilo lima mike november "
     "oscar papa quebec romeo sierra tango uniform victor whiskey xray yankee zulu"
@@ -58,9 +58,9 @@ def _letter_piece(tokens: Sequence[Token], at: int) -> tuple[str, int, bool] | N
             return "w", at + 2, True
         again = _letter_piece(tokens, at + 1) if at + 1 < len(tokens) else None
         return (again[0][0] + again[0], again[1], again[2]) if again else None
-    if texts[0] in _BETWEEN and (
-        follows := _letter_piece(tokens, at + 1) if tokens[at + 1 :] else None
-    ):
+    cased = 2 if texts[0] in {"upper", "lower"} and texts[1] == "case" else 0
+    begin = at + (cased or texts[0] in _BETWEEN)
+    if begin > at and (follows := _letter_piece(tokens, begin) if tokens[begin:] else None):
         return follows
     if texts[0] == "ñ":
         return "ñ", at + 1, True

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from voicebot.nlu.text import Token, cardinal_words
-from voicebot.nlu.words import word_list
+from voicebot.nlu.words import word_list, word_set
 
 UNITS = {word: n for n in range(10) for word in cardinal_words(n)}
 UNITS |= {"nought": 0, "naught": 0, "nil": 0, "niner": 9}
@@ -27,6 +27,9 @@ _TEENTH = word_list(
 ORDINALS = {word: n for n, word in enumerate((*_FIRST, *_TEENTH), start=1)}
 ORDINALS |= {tens[:-1] + "ieth": value for tens, value in TENS.items()}
 MAX_NUMBER = Decimal(10) ** 12
+_ALONE = word_set("hundred thousand million")
+_COUNTED = word_set("few several many some of the these those that this per by point")
+"""Words before "hundred" or "point" that leave open how many, or mean something else."""
 
 
 def plain_number(token: Token) -> Decimal | None:
@@ -53,6 +56,26 @@ def cardinal(tokens: Sequence[Token], at: int) -> tuple[Decimal, int] | None:
     return _Cardinal(tokens, at).parse() if at < len(tokens) else None
 
 
+_ARTICLES = (
+    (("half", "a"), Decimal("0.5")),
+    (("a", "half"), Decimal("0.5")),
+    (("half",), Decimal("0.5")),
+    (("a", "quarter", "of", "a"), Decimal("0.25")),
+    (("quarter", "of", "a"), Decimal("0.25")),
+    (("a", "quarter"), Decimal("0.25")),
+    (("quarter",), Decimal("0.25")),
+    (("three", "quarters", "of", "a"), Decimal("0.75")),
+    (("a", "couple", "of"), Decimal(2)),
+    (("a", "couple"), Decimal(2)),
+    (("couple", "of"), Decimal(2)),
+    (("couple",), Decimal(2)),
+    (("a",), Decimal(1)),
+    (("an",), Decimal(1)),
+)
+"""What stands for a number before a scale, the longest first."""
+_BEGIN_ARTICLES = frozenset(words[0] for words, _ in _ARTICLES)
+
+
 class _Cardinal:
     """Reads left to right: groups below a thousand, each closed by a smaller scale."""
 
@@ -61,9 +84,11 @@ class _Cardinal:
 
     def word(self, ahead: int = 0) -> str:
         at = self.at + ahead
-        return self.tokens[at].text if at < len(self.tokens) else ""
+        return self.tokens[at].text if 0 <= at < len(self.tokens) else ""
 
     def parse(self) -> tuple[Decimal, int] | None:
+        if self.word() == "point" and self.word(-1) not in _COUNTED:
+            return self._fraction(Decimal(0), MAX_NUMBER) if self.word(1) in UNITS else None
         total, limit, seen = Decimal(0), MAX_NUMBER, False
         while (group := self._group(is_first=not seen, can_and=seen)) is not None:
             scale = SCALES.get(self.word(), 0)
@@ -129,8 +154,12 @@ class _Cardinal:
         return value
 
     def _head(self, is_first: bool) -> Decimal | None:
-        if is_first and (self.word() in {"a", "an", "half", "couple"}):
-            return self._article()
+        if is_first:
+            article = self._article()
+            if article is not None:
+                return article
+            if self.word() in _ALONE and self.word(-1) not in _COUNTED:
+                return Decimal(1)  # recognisers lose the "a" of "a hundred"
         if self.at < len(self.tokens):
             numeral = plain_number(self.tokens[self.at])
             if numeral is not None:
@@ -140,14 +169,7 @@ class _Cardinal:
 
     def _article(self) -> Decimal | None:
         """ "a hundred", "half a million", "a couple thousand": only before a scale."""
-        for words, value in (
-            (("half", "a"), Decimal("0.5")),
-            (("a", "half"), Decimal("0.5")),
-            (("half",), Decimal("0.5")),
-            (("a", "couple", "of"), Decimal(2)),
-            (("a", "couple"), Decimal(2)),
-            (("a",), Decimal(1)),
-        ):
+        for words, value in _ARTICLES if self.word() in _BEGIN_ARTICLES else ():
             after = self.word(len(words))
             if all(self.word(i) == word for i, word in enumerate(words)) and (
                 after in SCALES or after == "dozen" or (after == "hundred" and value >= 1)

@@ -20,6 +20,7 @@ from voicebot.nlu.segmenter import (
 )
 from voicebot.nlu.similarity import STOP_WORDS, Heard
 from voicebot.nlu.text import Token
+from voicebot.nlu.undecided import without_alternatives
 
 FOCUS = 0.4
 """Gain for filling the slot that was asked for."""
@@ -140,7 +141,9 @@ def _in_context(
         elif candidate.quality >= context.SURE:  # a guess is no denial
             out.append(replace(candidate, is_denied=True))
     out = context.without_parts_of_denied(out)
-    out = context.without_alternatives(heard, out, compiled.alternatives, compiled.answers, pauses)
+    out = without_alternatives(
+        heard, out, compiled.links, compiled.answers, compiled.ranged, pauses
+    )
     return context.corrected(heard, out, compiled.answers, compiled.strings)
 
 

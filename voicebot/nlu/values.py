@@ -7,13 +7,19 @@ from collections.abc import Iterator, Sequence
 from voicebot.events import SlotSpec, SlotType
 from voicebot.nlu import dates, digits, entities, letters, times
 from voicebot.nlu.entities import Span
+from voicebot.nlu.letters import LETTER_OF
 from voicebot.nlu.matcher import Candidate, Fill
 from voicebot.nlu.moment import Moment
 from voicebot.nlu.similarity import Heard
 from voicebot.nlu.text import Token
+from voicebot.nlu.words import word_set
 
 BARE = 0.85
 """Quality of a value that would fit other slots as well, where it was not asked for."""
+
+
+_HESITATIONS = word_set("uh uhm um umm er erm eh em mm mmm hmm hm ehm")
+"""Said within values ("two hundred, uh, and fifty") as anywhere else; no values themselves."""
 
 
 def spans(
@@ -76,11 +82,14 @@ def candidates(
     for word, token in enumerate(heard.token_of):
         first_word.setdefault(token, word)
         last_word[token] = word
-    for span in spans(slot, tokens, moment, is_focus=is_focus):
-        if span.is_bare and not is_focus and entities.is_idle_number(tokens, span):
+    idle = _HESITATIONS - LETTER_OF.keys() if slot.type is SlotType.LETTERS else _HESITATIONS
+    places = [i for i, token in enumerate(tokens) if token.text not in idle]
+    fluent = [tokens[i] for i in places]
+    for span in spans(slot, fluent, moment, is_focus=is_focus):
+        if span.is_bare and not is_focus and entities.is_idle_number(fluent, span):
             continue
-        start = heard.starts[first_word[span.start]]
-        end = heard.starts[last_word[span.end - 1] + 1]
+        start = heard.starts[first_word[places[span.start]]]
+        end = heard.starts[last_word[places[span.end - 1]] + 1]
         if end <= start:
             continue
         weight = max(heard.weight(start, end), 1.0)
