@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from voicebot.audio.pcm import to_float, to_int16
 
@@ -25,6 +26,8 @@ class History:
         self.block = block
         self.samples = blocks * block
         self._rings = np.zeros((slots, blocks, block), np.int16)
+        self._flat = self._rings.reshape(slots, self.samples)
+        self._views: dict[int, NDArray[np.int16]] = {}
 
     @property
     def nbytes(self) -> int:
@@ -44,10 +47,21 @@ class History:
 
         At most `samples` long and not older than that, or what is newer shows through.
         """
-        index = (ends - length)[:, None] + np.arange(length)
-        index %= self.samples
-        index += (slots * self.samples)[:, None]
-        return to_float(self._rings.reshape(-1).take(index))
+        begin = (ends - length) % self.samples
+        last = self.samples - length
+        found = self._runs(length)[slots, np.minimum(begin, last)]
+        for row in np.flatnonzero(begin > last).tolist():
+            ring, start = self._flat[slots[row]], begin[row]
+            first = self.samples - start
+            found[row, :first], found[row, first:] = ring[start:], ring[: length - first]
+        return to_float(found)
+
+    def _runs(self, length: int) -> NDArray[np.int16]:
+        """int16[slots, samples - length + 1, length]: every run of so many samples, in place."""
+        runs = self._views.get(length)
+        if runs is None:
+            runs = self._views[length] = sliding_window_view(self._flat, length, axis=1)
+        return runs
 
     def ring(self, slots: Slots) -> NDArray[np.float32]:
         """float32[n, blocks, block] as stored: block number c at c % blocks."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 Rows = NDArray[np.intp]
@@ -19,6 +20,7 @@ class Ring:
         """Zeros until written; memory is taken from the system as calls fill it."""
         self.length = length
         self._data: Samples = np.zeros((slots, length), np.int16)
+        self._views: dict[int, Samples] = {}
 
     def clear(self, slot: int) -> None:
         """Silence."""
@@ -43,13 +45,35 @@ class Ring:
 
     def put_rows(self, rows: Rows, at: NDArray[np.int64], samples: Samples) -> None:
         """int16[n, k], row by row at `at` int64[n]."""
-        self._data[rows[:, None], self._index(at, samples.shape[1])] = samples
+        count = samples.shape[1]
+        begin = at % self.length
+        over = np.flatnonzero(begin > self.length - count)
+        if not len(over):
+            self._runs(count)[rows, begin] = samples
+            return
+        whole = np.flatnonzero(begin <= self.length - count)
+        self._runs(count)[rows[whole], begin[whole]] = samples[whole]
+        for row in over.tolist():
+            self.put(int(rows[row]), int(at[row]), samples[row])
 
     def get_rows(self, rows: Rows, at: NDArray[np.int64], count: int) -> Samples:
         """int16[n, count], from `at` int64[n] on."""
-        samples: Samples = self._data[rows[:, None], self._index(at, count)]
-        return samples
+        begin = at % self.length
+        last = self.length - count
+        found: Samples = self._runs(count)[rows, np.minimum(begin, last)]
+        for row in np.flatnonzero(begin > last).tolist():
+            start = int(at[row])
+            found[row] = self.get(int(rows[row]), start, start + count)
+        return found
 
-    def _index(self, at: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-        index: NDArray[np.int64] = (at[:, None] + np.arange(count)) % self.length
-        return index
+    def _runs(self, count: int) -> Samples:
+        """int16[slots, length - count + 1, count]: every run of so many samples, in place.
+
+        Indexed by slot and begin it moves whole runs; with an index for each sample that costs
+        six times as much.
+        """
+        runs = self._views.get(count)
+        if runs is None:
+            runs = sliding_window_view(self._data, count, axis=1, writeable=True)
+            self._views[count] = runs
+        return runs
