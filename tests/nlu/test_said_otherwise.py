@@ -1,9 +1,9 @@
 """Values as callers say them: words left out, hesitations, all of it twice, from one to another."""
 
 import pytest
-from nlu_expectations import asking, heard, value
+from nlu_expectations import asking, heard, slots, value
 
-from voicebot.events import SlotType
+from voicebot.events import Expectation, SlotSpec, SlotType
 
 pytestmark = pytest.mark.unit
 AMOUNT, DATE, DIGITS, LETTERS, NUMBER = (
@@ -74,3 +74,56 @@ def test_from_one_to_another_and_one_or_another(
     text: str, slot: SlotType, meant: str | None
 ) -> None:
     assert value(text, slot) == meant
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),  # said on Wednesday, 18 November 2026
+    [
+        ("july fourth eighty four", "1984-07-04"),
+        ("july four eighty four", "1984-07-04"),
+        ("the third of march seventy", "1970-03-03"),
+        ("july fourth nineteen oh one", "1901-07-04"),
+        ("july fourth oh one", "2001-07-04"),
+        ("july fourth one nine eight four", "1984-07-04"),
+        ("3/3/52", "1952-03-03"),
+        ("december fifth thirty people", "2026-12-05"),
+        ("december fifth ten thirty", "2026-12-05"),
+        ("seven four eighty four", "1984-07-04"),
+        ("oh seven oh four nineteen eighty four", "1984-07-04"),
+        ("zero seven zero four one nine eight four", "1984-07-04"),
+        ("07041984", "1984-07-04"),
+        ("twenty five twelve nineteen eighty", "1980-12-25"),
+        ("12-25-2026", "2026-12-25"),
+        ("twelve twenty five", "2026-12-25"),
+        ("nine thirty", None),
+        ("the first one", None),
+        ("the thirty first of november", None),
+        ("february thirtieth", None),
+        ("december uh first", "2026-12-01"),
+        ("next week tuesday", "2026-11-24"),
+        ("tuesday of next week", "2026-11-24"),
+        ("a week on friday", "2026-11-27"),
+        ("a week tuesday", "2026-12-01"),
+        ("week from monday", "2026-11-30"),
+        ("in two weeks on tuesday", None),
+        ("two fridays from now", None),
+        ("a year from now", "2027-11-18"),
+        ("the day after thanksgiving", "2026-11-27"),
+        ("the friday after thanksgiving", "2026-11-27"),
+        ("two days before christmas", "2026-12-23"),
+        ("wednesday before thanksgiving", "2026-11-25"),
+        ("tomorrow or the day after", None),
+        ("not tomorrow but the day after that", "2026-11-20"),
+        ("the end of february", "2027-02-28"),
+        ("easter monday", "2027-03-29"),
+    ],
+)
+def test_dates(text: str, meant: str | None) -> None:
+    assert value(text, DATE) == meant
+
+
+def test_two_digits_are_a_year_only_where_a_date_is_asked_for() -> None:
+    """ "Fifty on december fifth" may have an amount behind its day."""
+    spec = asking(AMOUNT).slots[0]
+    both = Expectation(focus="slot", slots=(spec, SlotSpec("when", DATE)))
+    assert slots("december fifth thirty", both) == {"when": "2026-12-05", "slot": "30.00"}

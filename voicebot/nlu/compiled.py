@@ -10,7 +10,7 @@ from voicebot.nlu.answers import answers
 from voicebot.nlu.grammar import Trie, expand_leniently
 from voicebot.nlu.matcher import Meaning, PhraseMatcher
 from voicebot.nlu.similarity import Lexicon
-from voicebot.nlu.spanish import tokenize_spanish
+from voicebot.nlu.spanish import is_spanish, tokenize_spanish
 from voicebot.nlu.text import Token, tokenize
 from voicebot.nlu.undecided import ENGLISH_LINKS, SPANISH_LINKS
 
@@ -44,8 +44,7 @@ class CompiledExpectation:
             if slot.type is SlotType.YES_NO and (slot is self.focus or name == CONFIRM_SLOT)
         )
         self.counted = frozenset(name for name, slot in self.slots.items() if slot.type in _COUNTED)
-        is_spanish = expectation.language.lower().startswith("es")
-        self.links = SPANISH_LINKS if is_spanish else ENGLISH_LINKS
+        self.links = SPANISH_LINKS if is_spanish(expectation.language) else ENGLISH_LINKS
         kinds = [slot.type for slot in self.slots.values()]
         self.ranged = frozenset(
             name
@@ -74,7 +73,7 @@ class CompiledExpectation:
 
     def tokens(self, text: str) -> tuple[Token, ...]:
         """The tokens of what was heard, in the language that is waited for."""
-        if not self.expectation.language.lower().startswith("es"):
+        if not is_spanish(self.expectation.language):
             return tokenize(text)
         is_spelled = self.focus is not None and self.focus.type is SlotType.LETTERS
         return tokenize_spanish(text, spelling=is_spelled)

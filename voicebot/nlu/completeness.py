@@ -7,10 +7,10 @@ from datetime import date, time
 from voicebot.events import Completeness, Expectation, SlotSpec, SlotType
 from voicebot.nlu import digits, letters
 from voicebot.nlu.compiled import CompiledExpectation, compile_expectation
-from voicebot.nlu.dates import DAYS, MONTHS
 from voicebot.nlu.grammar import Node
 from voicebot.nlu.matcher import Meaning
 from voicebot.nlu.moment import Moment
+from voicebot.nlu.month_days import DAYS, MONTHS
 from voicebot.nlu.numbers import TEENS, UNITS
 from voicebot.nlu.text import Token
 from voicebot.nlu.understanding import Understanding, understand, unexplained

@@ -36,6 +36,7 @@ _MOVING: dict[tuple[str, ...], tuple[int, int, int]] = {  # month, weekday, whic
     ("thanksgiving",): (11, 3, 4),
 }
 """Those of the United States, whose callers the recogniser understands."""
+_EASTER = {("good", "friday"): -2, ("easter", "sunday"): 0, ("easter", "monday"): 1, ("easter",): 0}
 _LONGEST = 4
 
 
@@ -59,7 +60,22 @@ def holiday(words: Words, at: int, today: date) -> tuple[date, int, bool] | None
 def _in_year(name: tuple[str, ...], year: int) -> date | None:
     if name in _FIXED:
         return date(year, *_FIXED[name])
+    if name in _EASTER:
+        return easter(year) + timedelta(days=_EASTER[name])
     return nth_weekday(year, *_MOVING[name]) if name in _MOVING else None
+
+
+def easter(year: int) -> date:
+    """Easter Sunday of the Gregorian calendar, by Oudin's algorithm."""
+    century = year // 100
+    golden = year % 19
+    skipped = (century - century // 4 - (8 * century + 13) // 25 + 19 * golden + 15) % 30
+    moon = skipped - (skipped // 28) * (
+        1 - (skipped // 28) * (29 // (skipped + 1)) * ((21 - golden) // 11)
+    )
+    sunday = (year + year // 4 + moon + 2 - century + century // 4) % 7
+    ahead = moon - sunday
+    return date(year, 3 + (ahead + 26) // 30, 1 + (ahead + 27 + (ahead + 6) // 40) % 31)
 
 
 def nth_weekday(year: int, month: int, weekday: int, count: int) -> date | None:

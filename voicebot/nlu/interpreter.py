@@ -24,6 +24,7 @@ from voicebot.nlu.moment import Moment
 from voicebot.nlu.segmenter import Segmentation
 from voicebot.nlu.several import parts
 from voicebot.nlu.similarity import STOP_WORDS
+from voicebot.nlu.spanish import is_spanish
 from voicebot.nlu.sureness import Sureness, combined
 from voicebot.nlu.text import tokenize
 from voicebot.nlu.understanding import Understanding, understand, unexplained
@@ -52,7 +53,7 @@ def interpret(
     pointed at one of the `recent` values, last one last ("the same day"). `today` and `now` are the
     caller's; without `now` times that count from it ("in an hour") are not understood.
     """
-    moment = Moment(today, now)
+    moment = Moment(today, now, day_first=is_spanish(expectation.language))
     understood = _one(hypothesis, expectation, moment, recent)
     if understood.intent is None or understood.is_universal:
         return understood

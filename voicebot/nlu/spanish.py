@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from voicebot.nlu.dates import DAYS, MONTHS
+from voicebot.nlu.month_days import DAYS, MONTHS
 from voicebot.nlu.spanish_letters import ENYE, spelled
 from voicebot.nlu.text import Token, tokenize
 from voicebot.nlu.words import word_list
@@ -102,6 +102,11 @@ _DECIMAL = re.compile(r"(?<![\d,])(\d+),(\d{1,2})(?![\d,])")
 _DAY_MONTH = re.compile(r"(?<![\d/])(\d{1,2})/(\d{1,2})(?=/\d{2}|(?![\d/]))")
 _ENYE = re.compile(r"\be(?:ñ|n\u0303)e\b|\b(?:ñ|n\u0303)\b", re.IGNORECASE)
 MAX_NUMBER = 10**12
+
+
+def is_spanish(language: str) -> bool:
+    """Whether a language such as es-MX is Spanish."""
+    return language.lower().startswith("es")
 
 
 def tokenize_spanish(text: str, *, spelling: bool = False) -> tuple[Token, ...]:

@@ -40,7 +40,9 @@ def spans(
         case SlotType.AMOUNT:
             yield from entities.amounts(tokens)
         case SlotType.DATE:
-            yield from dates.dates(tokens, moment.today)
+            yield from dates.dates(
+                tokens, moment.today, is_focus=is_focus, day_first=moment.day_first
+            )
         case SlotType.TIME:
             yield from times.times(tokens, moment.now)
         case SlotType.PHONE:
