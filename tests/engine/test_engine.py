@@ -8,7 +8,7 @@ import pytest
 from fakes import LoudnessVad, ScriptedRecogniser
 
 from voicebot.audio import mulaw
-from voicebot.engine.engine import Engine, NoObserver, Recognised
+from voicebot.engine.engine import BUSY_CALLS, BUSY_TICK_S, Engine, NoObserver, Recognised
 from voicebot.engine.runner import Runner, VadResult
 from voicebot.engine.scheduler import JobKind
 
@@ -183,3 +183,28 @@ async def test_what_a_call_left_behind_does_not_follow_the_next_ones_reset():
     engine.push(opened[0], 0, LOUD)
     engine._hear_once(0)
     assert runner.hearing.span(0, 0, 256).any(), "the new call is deaf"
+
+
+@pytest.mark.parametrize(("calls", "steps"), [(BUSY_CALLS, [1, 1, 2]), (BUSY_CALLS - 1, [4])])
+async def test_with_many_calls_a_second_chunk_waits_for_the_next_step(calls, steps):  # type: ignore[no-untyped-def]
+    """One chunk of each call a step makes one batch; what has waited for a step waits no more."""
+    taken: list[int] = []
+
+    class Counting(Runner):
+        def hear(self, chunks):  # type: ignore[no-untyped-def]
+            taken.append(len(chunks))
+            assert [chunk.at for chunk in chunks] == sorted(chunk.at for chunk in chunks)
+            return super().hear(chunks)
+
+    now_s = 100.0
+    engine = Engine(Counting(calls, LoudnessVad(), None), slots=calls, clock=lambda: now_s)
+    handle, *_ = [engine.open_call(Sink()) for _ in range(calls)]
+    for number in range(4):
+        engine.push(handle, 160 * number, LOUD[:160])
+        now_s += 0.001
+    for _ in steps[:-1]:
+        engine._hear_once(now_s)
+        now_s += 0.001
+    now_s += BUSY_TICK_S
+    engine._hear_once(now_s)
+    assert taken == steps

@@ -31,6 +31,7 @@ from voicebot.server.asr_serve_use import loads_recogniser, open_engine
 from voicebot.server.call import CallParts, plan_folder, render_ahead, run_call, understand_ahead
 from voicebot.server.call_observer import CallObserver, Keeping
 from voicebot.server.directory import CallDecision
+from voicebot.server.loop_rest import rests
 from voicebot.server.media_socket import MediaSocket
 from voicebot.server.memory import keep_memory_flat
 from voicebot.server.recognisers import load_recogniser
@@ -108,6 +109,7 @@ class Answering:
             engine = await stack.enter_async_context(
                 open_engine(settings, runner, recogniser, self.metrics)
             )
+            stack.enter_context(rests(lambda: engine.calls))
             try:
                 hot_word.examine(settings, plan)
             except SettingsError as error:
