@@ -1,11 +1,13 @@
 """Call-outs: functions beside the plan, webhooks, and what goes wrong with them."""
 
 import asyncio
+import gzip
 import json
 import logging
+import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import httpx
@@ -37,6 +39,14 @@ def keys(): return {1: 2}
 def never(): released.wait(); return {}
 async def sleeps(): await asyncio.Event().wait()
 number = 7
+
+class Odd:
+    def __str__(self): raise RuntimeError("no words for it")
+
+def odd(): return {"a": Odd()}
+def huge(): return {"a": 10**5000}
+def nested(): return {"a": {(1, 2): object, 3: b"x"}}
+async def gives_up(): asyncio.current_task().cancel(); await asyncio.sleep(0)
 """
 
 
@@ -91,6 +101,51 @@ async def test_a_function_that_does_not_return_in_time(folder: Path, function: s
     with pytest.raises(ServiceFailed, match=r"service it: no reply in 0\.02 s"):
         await services.call("it", {})
     await services.aclose()
+
+
+@pytest.mark.parametrize("function", ["odd", "huge"])
+async def test_a_reply_that_is_no_json_is_one_line(folder: Path, function: str) -> None:
+    with pytest.raises(ServiceFailed, match=r"replied with what is no JSON \(\w+Error: "):
+        await Services(python(function), folder).call("it", {})
+
+
+async def test_what_json_does_not_know_is_text(folder: Path) -> None:
+    found = await Services(python("nested"), folder).call("it", {})
+    assert found == {"a": {"(1, 2)": "<class 'object'>", "3": "b'x'"}}
+
+
+async def test_a_function_that_cancels_itself_cancels_no_call(folder: Path) -> None:
+    services = Services(python("gives_up"), folder)
+    with pytest.raises(ServiceFailed, match="cancelled itself"):
+        await services.call("it", {})
+    await services.aclose()
+
+
+async def test_wrong_arguments_use_no_function_up(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voicebot.server.services.MAX_THREADS", 2)
+    services = Services(python("book"), folder)
+    for _ in range(3):
+        with pytest.raises(ServiceFailed, match="unexpected keyword argument"):
+            await services.call("it", {"number": "7"})
+    assert await services.call("it", {"account": "7"}) == {"booked": "7"}
+    await services.aclose()
+
+
+def test_a_module_that_ends_itself_is_one_line(folder: Path) -> None:
+    (folder / "script.py").write_text("import sys\ndef f(): return {}\nsys.exit(0)\n")
+    with pytest.raises(PlanError, match=r"services.it.python: .*script.py fails: SystemExit: 0"):
+        Services({"it": {"python": "script:f"}}, folder)
+
+
+async def test_a_module_imports_what_stands_beside_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.path", list(sys.path))
+    (folder / "its_tables.py").write_text("def look(): return {'found': 7}\n")
+    (folder / "front.py").write_text("from its_tables import look\n")
+    assert await Services({"it": {"python": "front:look"}}, folder).call("it", {}) == {"found": 7}
 
 
 async def test_functions_that_never_return_are_bounded(
@@ -151,6 +206,32 @@ def webhook(answer: Answer) -> Services:
     return Services({"it": {"webhook": "https://crm.example/bot"}}, Path(), http=http)
 
 
+def unread(content: bytes) -> httpx.Response:
+    """A compressed reply as it comes over the wire."""
+
+    async def parts() -> AsyncIterator[bytes]:
+        yield content
+
+    return httpx.Response(200, headers={"content-encoding": "gzip"}, content=parts())
+
+
+def packed(content: bytes) -> httpx.Response:
+    return unread(gzip.compress(content))
+
+
+async def test_a_reply_may_be_compressed_or_say_nothing() -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.headers["accept-encoding"])
+        return packed(b'{"ok": 1}') if len(asked) == 1 else httpx.Response(204)
+
+    services = webhook(answer)
+    assert await services.call("it", {}) == {"ok": 1}
+    assert await services.call("it", {}) == {}
+    assert asked == ["identity", "identity"]
+
+
 async def test_a_webhook_gets_name_call_and_arguments() -> None:
     seen: list[httpx.Request] = []
 
@@ -191,6 +272,8 @@ async def test_a_failed_connection_is_tried_once_more_with_the_same_key() -> Non
         (lambda _: httpx.Response(200, text="[" * 60_000), "replied with no JSON"),
         (lambda _: httpx.Response(200, json=[1]), "replied with list"),
         (lambda _: httpx.Response(200, content=b" " * 65536), "replied with 65536 bytes or more"),
+        (lambda _: packed(b" " * 30_000_000), "replied with 65536 bytes or more"),
+        (lambda _: unread(b"no gzip"), "replied with broken gzip"),
     ],
 )
 async def test_a_bad_webhook_is_one_line(answer: Answer, message: str) -> None:

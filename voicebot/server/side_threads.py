@@ -38,7 +38,11 @@ class SideThreads:
                 raise Overloaded(f"{self._limit} call-outs have not come back")
             self._running += 1
         if inspect.iscoroutinefunction(function):
-            future = self._start_coroutine(function(**keywords))
+            try:
+                future = self._start_coroutine(function(**keywords))
+            except BaseException:  # it does not take these arguments: it never ran
+                self._ended(None)
+                raise
         else:
             future = concurrent.futures.Future()
             # From here a cancelled wait leaves the future alone: its thread will resolve it.
@@ -55,7 +59,7 @@ class SideThreads:
         if loop is not None:
             loop.call_soon_threadsafe(loop.stop)
 
-    def _ended(self, _: concurrent.futures.Future[object]) -> None:
+    def _ended(self, _: concurrent.futures.Future[object] | None) -> None:
         with self._lock:
             self._running -= 1
 
