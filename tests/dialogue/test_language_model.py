@@ -274,7 +274,7 @@ def test_what_was_said_is_cleaned_and_cut(talk: Talk) -> None:
         ("slots: [day]", "slots: [dey]", "unknown field 'dey'; did you mean 'day'?"),
         ("goto: repair\n      turns", "goto: repairs\n      turns", "unknown form 'repairs'"),
         ("when: is_verified", "when: is_verifid", "unknown name 'is_verifid'"),
-        ("count: number", "count: numbr", "unknown count 'numbr'; did you mean 'number'?"),
+        ("count: number", "count: numbr", "'count': unknown type 'numbr'; did you mean 'number'?"),
         ("    prompt: What would you like to know?\n", "", "form 'advice': has no 'prompt'"),
         ("turns: 3", "turns: 300", "'turns'"),
         ("    llm:", "    menu: [repair]\n    llm:", "has 'llm' and 'menu' or 'fields'"),

@@ -490,7 +490,7 @@ def test_a_plan_that_waits_well(tmp_path: Path) -> None:
         (
             "prompt: Balance or card?",
             "prompt: [{say: 'Balance or card?', barge_in: [speech]}]",
-            "p.yaml:6: form 'main': 'barge_in': input should be 'speech', 'hotword', 'dtmf' or "
+            "p.yaml:6: form 'main': 'barge_in': must be 'speech', 'hotword', 'dtmf' or "
             "'none', not a list",
         ),
         (

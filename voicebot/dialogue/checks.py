@@ -21,6 +21,7 @@ from pydantic_core import ErrorDetails
 from voicebot.dialogue.schema import Keys, PlanKeys
 from voicebot.dialogue.source import Key, Source
 from voicebot.dialogue.translating import DEFAULT, LANGUAGE, localised
+from voicebot.events import SlotType
 
 MAX_ROUNDS = 20
 
@@ -69,6 +70,7 @@ def check_source(
     """
     from voicebot.dialogue import (
         checks_calls,
+        checks_idle,
         checks_sense,
         checks_words,
         meaning,
@@ -92,6 +94,7 @@ def check_source(
         phrasing.check_patterns(checker, keys, pattern_problem)
         checks_words.check(checker, keys)
         checks_sense.check(checker, keys)
+    checks_idle.check(checker, keys)
     routes.check(checker, keys)
     waiting.check(checker, keys)
     return keys
@@ -142,7 +145,7 @@ def _validate(checker: Checker) -> PlanKeys | None:
             return PlanKeys.model_validate(data)
         except ValidationError as error:
             details = error.errors(include_url=False)
-        for detail in details:
+        for detail in _telling(details):
             _report_detail(checker, detail)
         for detail in details:
             if not _remove(data, locate(data, _plain_loc(detail))):
@@ -150,8 +153,27 @@ def _validate(checker: Checker) -> PlanKeys | None:
     return None
 
 
+def _telling(details: list[ErrorDetails]) -> list[ErrorDetails]:
+    """One detail of each place: where alternatives failed, the one that names its options."""
+    found: dict[tuple[Key, bool], ErrorDetails] = {}
+    for detail in details:
+        is_key = bool(detail["loc"]) and detail["loc"][-1] == "[key]"
+        at = (_plain_loc(detail), is_key)
+        if at not in found or detail["type"] == "enum":
+            found[at] = detail
+    return list(found.values())
+
+
+_ALTERNATIVE = re.compile(r"(list|dict|str-enum)\[.+\]")
+"""What pydantic calls the alternatives of a value: no part of the file."""
+
+
 def _plain_loc(detail: ErrorDetails) -> Key:
-    return tuple(part for part in detail["loc"] if part != "[key]")
+    return tuple(
+        part
+        for part in detail["loc"]
+        if part != "[key]" and not (isinstance(part, str) and _ALTERNATIVE.fullmatch(part))
+    )
 
 
 def _remove(data: Any, key: Key) -> bool:
@@ -181,7 +203,8 @@ def _report_detail(checker: Checker, detail: ErrorDetails) -> None:
         )
     elif len(loc) > 1 and loc[-2] == "universals" and kind == "model_type":
         hint = f"; the answer itself is 'help: {detail['input']}'" if name == "help" else ""
-        checker.report(loc, f"'{name}' takes keys here, such as {{prompt: ...}}{hint}")
+        such = "transfer: ..." if name == "operator" else "prompt: ..."
+        checker.report(loc, f"'{name}' takes keys here, such as {{{such}}}{hint}")
     elif kind == "extra_forbidden":
         options = key_names(loc[:-1])
         near = difflib.get_close_matches(name, options, n=1, cutoff=0.6)
@@ -223,15 +246,21 @@ def _value_message(name: str, detail: ErrorDetails) -> str:
     options = _expected(detail)
     if options and not isinstance(value, dict | list):
         near = did_you_mean(str(value), options)
-        return f"unknown {name} '{value}'{near or _one_of(options)}"
+        is_named = name == "type" or set(options) != {kind.value for kind in SlotType}
+        what = f"unknown {name}" if is_named else f"'{name}': unknown type"
+        return f"{what} '{value}'{near or _one_of(options)}"
     if kind == "string_pattern_mismatch":
         return f"'{name}': {value!r} {_PATTERNS.get(name, 'is not a name')}"
     if kind in _WANTED:
         wanted = "text, or a list of texts" if name in _TEXTS else _WANTED[kind]
         return f"'{name}' must be {wanted}, not {_describe(value)}"
+    if kind == "missing":
+        return f"'{name}' is missing"
     message = detail["msg"].removeprefix("Value error, ")
+    message = re.sub(r"^(Input|String|List|Value) should ", "must ", message)
     text = f"'{name}': {message[:1].lower()}{message[1:]}"
-    if isinstance(value, dict):  # the message quotes what is wrong in it
+    # The message quotes what is wrong in it.
+    if isinstance(value, dict) or (kind == "value_error" and isinstance(value, list)):
         return text
     near = did_you_mean(str(value), available_timezones()) if name == "timezone" else ""
     return f"{text}, not {_describe(value)}{near}"

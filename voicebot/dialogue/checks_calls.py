@@ -44,6 +44,11 @@ def check(checker: Checker, keys: PlanKeys) -> None:
     headers that no webhook gets, or that hold a secret."""
     for name, service in keys.services.items():
         _check_headers(checker, ("services", name), service)
+        if "{" in (service.webhook or ""):
+            checker.report(
+                ("services", name, "webhook"),
+                "a webhook's URL holds no values; what the call knows goes along in 'with'",
+            )
     trees: dict[Path, ast.Module | None] = {}
     known = {
         name: found

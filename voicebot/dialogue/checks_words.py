@@ -41,6 +41,10 @@ class _Entry:
     is_example: bool = False
 
 
+_FOREIGN = re.compile(r"\{%.*?%\}|</?[a-zA-Z][^<>]*>|\*\*")
+"""Template code, SSML and Markdown: none of it is known to prompts."""
+
+
 def check(checker: Checker, keys: PlanKeys) -> None:
     """Report words and keys that mean two things, and ladders without an exit."""
     offers = _Offers(keys)
@@ -262,8 +266,15 @@ def _check_menu_keys(checker: Checker, keys: PlanKeys) -> None:
 
 
 def _check_braces(checker: Checker, keys: PlanKeys) -> None:
-    """`{name}` belongs to phrases; in a prompt callers would hear it as it stands."""
+    """`{name}` belongs to phrases, tags and `{% %}` to others: callers would hear them."""
     for key, part in prompt_parts((), keys):
+        if (found := _FOREIGN.search(part.say)) is not None:
+            checker.report(
+                (*key, "say"),
+                f"'{found[0]}' is spoken as it stands; a part that is not always spoken has a "
+                "'when', a silence is {{ pause 500ms }}, a pace {{ name | slow }}",
+                is_warning=True,
+            )
         outside = re.sub(r"\{\{.*?\}\}", "", part.say)
         if (found := re.search(r"\{\s*([A-Za-z_]\w*)\s*\}", outside)) is not None:
             checker.report(

@@ -21,10 +21,8 @@ from voicebot.dialogue.taking import Taker
 from voicebot.dialogue.understanding import is_well_formed
 from voicebot.events import (
     AskModel,
-    BargeInMode,
     ModelMessage,
     ModelReply,
-    Play,
     ServiceReply,
     SlotValue,
 )
@@ -243,7 +241,7 @@ class Consulting:
         text = _clean(said, MAX_SAID) if isinstance(said, str) else ""
         if text:
             self._remember("bot", text, MAX_SAID)
-            self._performer.actions.append(Play((text,), BargeInMode.SPEECH))
+            self._performer.speak_text(text)
 
     def _remember(self, role: str, text: str, longest: int) -> None:
         talk = [*self._state.talk, (role, _clean(text, longest))]

@@ -26,6 +26,9 @@ MODEL_CONFIDENCE = 0.5
 """What a language model understood is mentioned or asked about, as the bounds say."""
 MAX_STEPS = 500
 """Steps without waiting for anyone; beyond is a loop that the checks could not see."""
+MAX_ALONE = 50
+"""Answers of services, models and recorders in a row, before the caller is waited for again: beyond
+is a loop such as one that calls a service again for as long as it fails."""
 
 NOMATCH = "nomatch"
 """Kind of the note that says that a turn was of no use, where, and why."""

@@ -20,7 +20,7 @@ from voicebot.dialogue.interview import Interview
 from voicebot.dialogue.performer import Performer
 from voicebot.dialogue.saving import restored
 from voicebot.dialogue.schema import LadderEntry
-from voicebot.dialogue.state import Said, State
+from voicebot.dialogue.state import Said, State, plain
 from voicebot.dialogue.stepping import Stepper
 from voicebot.dialogue.taking import Taker
 from voicebot.dialogue.texts import Texts
@@ -163,6 +163,7 @@ class Machine:
         elif isinstance(event, ServiceReply | MessageTaken | ModelReply):
             if event.id != state.pending or not self._answered(event):
                 return []
+            state.alone += 1
         elif isinstance(event, NoInput) and state.mode == "listen":
             self._miss("noinput")
         elif isinstance(event, Interpretation) and state.mode == "listen":
@@ -178,6 +179,8 @@ class Machine:
         """What was waited for is here; False when it is something else."""
         mode = self._state.mode
         if isinstance(event, ServiceReply) and mode == "service":
+            # As JSON, whatever came: what cannot be kept or spoken is no value.
+            event = replace(event, value={str(k): plain(v) for k, v in event.value.items()})
             if self._state.is_tool:
                 self._consulting.tool_replied(event)
             else:
@@ -211,14 +214,18 @@ class Machine:
         self._state.was_cut = self._state.was_cut or event.was_cut
 
     def _run(self) -> None:
-        for _ in range(defaults.MAX_STEPS):
+        steps = defaults.MAX_STEPS if self._state.alone <= defaults.MAX_ALONE else 0
+        for _ in range(steps):
             if self._state.mode != "run":
-                return
+                break
             if self._state.frames:
                 self._stepper.step()
             else:
                 self._interview.select()
+        if self._state.mode == "listen":
+            self._state.alone = 0
         if self._state.mode == "run":
+            self._performer.note("endless", {"form": self._state.form})
             self._performer.fail()
 
     def _close_turn(self) -> list[Action]:

@@ -232,6 +232,12 @@ def _check_hours(checker: Checker, keys: PlanKeys) -> None:
     if hours.closed is not None and hours.closed not in keys.forms:
         hint = did_you_mean(hours.closed, keys.forms)
         checker.report(("hours", "closed"), f"unknown form '{hours.closed}'{hint}")
+    if keys.timezone in {"EST", "MST", "HST"}:
+        checker.report(
+            ("timezone",),
+            f"'{keys.timezone}' has no daylight saving time; write one like America/New_York",
+            is_warning=True,
+        )
     if keys.timezone is None and ("timezone",) not in checker.broken:
         checker.report(
             ("hours",),
@@ -295,7 +301,8 @@ def _check_function(checker: Checker, key: Key, module: str, function: str) -> N
     file = Path(checker.source.path).parent / f"{module.replace('.', '/')}.py"
     here = (*key, "python")
     if not file.is_file():
-        checker.report(here, f"{file} does not exist; put the module beside the plan")
+        hint = f"; write '{module[:-3]}:{function}'" if module.endswith(".py") else ""
+        checker.report(here, f"{file} does not exist{hint or '; put the module beside the plan'}")
         return
     try:
         tree = ast.parse(file.read_bytes())
@@ -305,5 +312,19 @@ def _check_function(checker: Checker, key: Key, module: str, function: str) -> N
     names = [
         node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     ]
-    if function not in names:
+    if function not in {*names, *_bound(tree)}:
         checker.report(here, f"{file} has no function '{function}'{did_you_mean(function, names)}")
+
+
+def _bound(tree: ast.Module) -> set[str]:
+    """Names that a module gets otherwise than by `def` at its top: imports, assignments, `if`."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            found |= {(name.asname or name.name).partition(".")[0] for name in node.names}
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+    blocks = [node for node in tree.body if isinstance(node, ast.If | ast.Try)]
+    inside = [part for block in blocks for part in ast.walk(block)]
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return found | {part.name for part in inside if isinstance(part, functions)}

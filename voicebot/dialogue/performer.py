@@ -122,7 +122,7 @@ class Performer:
 
     def _note_unspoken(self, name: str, found: dict[str, JsonValue] | list[JsonValue]) -> None:
         """A service's mapping or list is nothing to say: the prompt goes on without it."""
-        parts = [one for one in found if isinstance(one, str)] if isinstance(found, dict) else []
+        parts = [one for one in found if one.isidentifier()] if isinstance(found, dict) else []
         hint = f"; name a part of it, such as {{{{ {name}.{parts[0]} }}}}" if parts else ""
         what = "a mapping" if isinstance(found, dict) else "a list"
         self.note("value refused", {"problem": f"'{name}' is {what} and cannot be spoken{hint}"})
@@ -142,8 +142,15 @@ class Performer:
         """Speak one template; `barge_in` is its own, else the place's counts."""
         parts = templates.parse(text).render(lambda value: self.spoken(value, given))
         if parts:
-            mode = self._barge_in() if barge_in is None else barge_in
-            self.actions.append(Play(parts, mode, self.state.language))
+            self._play(parts, barge_in)
+
+    def speak_text(self, text: str) -> None:
+        """Speak words that are no template: a language model's."""
+        self._play((text,), None)
+
+    def _play(self, parts: templates.Parts, barge_in: BargeInMode | None) -> None:
+        mode = self._barge_in() if barge_in is None else barge_in
+        self.actions.append(Play(parts, mode, self.state.language))
 
     def _barge_in(self) -> BargeInMode:
         form = self.state.form or self.plan.start
@@ -210,6 +217,8 @@ class Performer:
         """Hand the call over; a destination that turns out wrong ends the call as an error."""
         destination = self._words(way.to).strip()
         if way.queue is None and DESTINATION.fullmatch(destination) is None:
+            problem = f"{destination[:200]!r} is neither a number like '+15550123456' nor a SIP URI"
+            self.note("hand-over refused", {"problem": problem})
             self.fail()
             return
         said, self.actions = self.actions, []

@@ -25,7 +25,17 @@ _DOING = (
     "call",
     "do",
 )
-_SIGNS = {"&&": "write 'and'", "||": "write 'or'", "!": "write 'not', or !="}
+_SIGNS = {
+    "&&": "write 'and'",
+    "||": "write 'or'",
+    "{{": "names stand without braces here",
+    " not in ": "write not (a in ('b', 'c'))",
+    " is ": "compare with == or !=",
+    "[": "values stand in round brackets, in ('a', 'b')",
+    "!": "write 'not', or !=",
+}
+_CONSTANTS = {"null": "none", "none": "none", "nil": "none", "undefined": "none"}
+_CONSTANTS |= {"true": "true", "false": "false"}
 """How other languages write conditions."""
 _EXITS = ("return_", "goto", "transfer", "disconnect")
 _WITH = {
@@ -164,7 +174,8 @@ def _check_name(
     options = [*known, *_NOW] if first == "now" else known
     hint = did_you_mean(name, options)
     if not hint and may_be_text:
-        hint = f"; put text in quotes: '{name}'"
+        word = _CONSTANTS.get(name.lower())
+        hint = f"; write {word}" if word else f"; put text in quotes: '{name}'"
     checker.report(key, f"unknown name '{name}' {where}{hint}")
 
 

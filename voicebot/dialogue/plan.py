@@ -192,4 +192,17 @@ def json_schema() -> dict[str, Any]:
     document = PlanKeys.model_json_schema(by_alias=True)
     document["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     document["title"] = "voicebot dialplan"
+    _close(document)
     return document
+
+
+def _close(value: Any) -> None:
+    """Names that fit no pattern are mistakes to editors, too."""
+    if isinstance(value, dict):
+        if "patternProperties" in value:
+            value.setdefault("additionalProperties", False)
+        for item in value.values():
+            _close(item)
+    elif isinstance(value, list):
+        for item in value:
+            _close(item)

@@ -18,6 +18,7 @@ from voicebot.dialogue.flow import (
     waits,
 )
 from voicebot.dialogue.schema import PlanKeys
+from voicebot.dialogue.source import Key
 
 _DELIBERATE = {"menu", "step", "end"}
 """Edges that the plan's own course takes; ladders and universals are emergency exits."""
@@ -37,6 +38,7 @@ def check(checker: Checker, keys: PlanKeys) -> None:
         if edge.target and edge.target not in keys.forms:
             hint = did_you_mean(edge.target, keys.forms) or f"; forms are {', '.join(keys.forms)}"
             checker.report(edge.key, f"'{edge.key[-1]}': unknown form '{edge.target}'{hint}")
+    _check_next(checker, keys)
     if not keys.forms or (keys.start is not None and keys.start not in keys.forms):
         return
     first = {keys.start or next(iter(keys.forms))}
@@ -63,7 +65,18 @@ def check(checker: Checker, keys: PlanKeys) -> None:
             )
     _check_endless(checker, keys, reached, ways)
     _check_instant_loops(checker, keys)
+    _check_failing_loops(checker, keys)
     _check_silent_loops(checker, keys, ways)
+
+
+def _check_next(checker: Checker, keys: PlanKeys) -> None:
+    """What follows a form must be there also where only "cancel" leads to it."""
+    given: list[tuple[Key, str | None]] = [(("next",), keys.next)]
+    given += [(("forms", name, "next"), form.next) for name, form in keys.forms.items()]
+    for key, follower in given:
+        if follower is not None and follower not in keys.forms:
+            hint = did_you_mean(follower, keys.forms) or f"; forms are {', '.join(keys.forms)}"
+            checker.report(key, f"'next': unknown form '{follower}'{hint}")
 
 
 def outcomes(keys: PlanKeys) -> set[str]:
@@ -143,6 +156,32 @@ def _check_instant_loops(checker: Checker, keys: PlanKeys) -> None:
         if onward.get(seen[-1]) == name and name == min(seen, key=list(keys.forms).index):
             path = " -> ".join([*seen, name])
             checker.report(("forms", name), f"loop that waits for nobody: {path}")
+
+
+def _check_failing_loops(checker: Checker, keys: PlanKeys) -> None:
+    """A service that fails is called again at once, and again, and nobody hears anything."""
+    onward: dict[str, tuple[Key, str]] = {}
+    for name, form in keys.forms.items():
+        at: Key = ("forms", name)
+        steps = [((*at, "enter", n), step) for n, step in enumerate(form.enter or ())]
+        if not waits(form):
+            steps += [((*at, "filled", n), step) for n, step in enumerate(form.filled or ())]
+        for key, step in steps:
+            ways = [way.goto for way in step.error or () if way.when is None and way.leaves]
+            if step.when is None and step.call is not None and ways and ways[0] is not None:
+                onward.setdefault(name, ((*key, "error"), ways[0]))
+    for name, (key, target) in onward.items():
+        seen = [name]
+        while target in onward and target not in seen:
+            seen.append(target)
+            target = onward[target][1]
+        if target == name and name == min(seen, key=list(keys.forms).index):
+            checker.report(
+                key,
+                "loop that waits for nobody while the service fails: "
+                f"{' -> '.join([*seen, name])}; go to a form that asks the caller something first",
+                is_warning=True,
+            )
 
 
 def _check_silent_loops(checker: Checker, keys: PlanKeys, ways: list[Edge]) -> None:

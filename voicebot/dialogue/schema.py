@@ -27,7 +27,6 @@ from voicebot.dialogue.schema_forms import (
     Review,
 )
 from voicebot.dialogue.schema_prompts import (
-    LANGUAGE_PATTERN,
     DisconnectAs,
     Exit,
     Keys,
@@ -43,7 +42,15 @@ from voicebot.dialogue.schema_prompts import (
 )
 from voicebot.dialogue.schema_settings import Confirm, Dtmf, Inherited, TimeoutKeys
 from voicebot.dialogue.schema_steps import Step, Steps, Voicemail
-from voicebot.dialogue.short_forms import DtmfKey, Patience, Phrases, Silence, Text
+from voicebot.dialogue.short_forms import (
+    LANGUAGE_PATTERN,
+    DtmfKey,
+    Patience,
+    Phrases,
+    Silence,
+    Text,
+    Whole,
+)
 from voicebot.events import SlotType
 
 __all__ = [
@@ -103,7 +110,7 @@ class Service(Keys):
     timeout: Patience | None = Field(
         None, description="how long it may take; default: the server's setting"
     )
-    retries: int | None = Field(
+    retries: Whole | None = Field(
         None, ge=0, le=5, description="further attempts of a webhook; default 1"
     )
     backoff: Silence | None = Field(
@@ -131,14 +138,16 @@ class Hours(Keys):
     weekly: Annotated[
         dict[str, list[tuple[int, int]]],
         BeforeValidator(
-            short_forms.weekly, json_schema_input_type=dict[str, Text | list[Text] | None]
+            short_forms.weekly,
+            json_schema_input_type=dict[short_forms.WrittenDays, short_forms.WrittenHours],
         ),
     ] = Field({}, description="days and their hours")
     holidays: Annotated[
         dict[str, list[tuple[int, int]]],
         BeforeValidator(
             short_forms.holidays,
-            json_schema_input_type=list[Text] | dict[str, Text | list[Text] | None],
+            json_schema_input_type=list[short_forms.WrittenHoliday]
+            | dict[short_forms.WrittenHoliday, short_forms.WrittenHours],
         ),
     ] = Field({}, description="dates, closed or with hours of their own")
     closed: Name | None = Field(None, description="form to begin with when closed")

@@ -18,7 +18,7 @@ from voicebot.dialogue.schema_prompts import (
 )
 from voicebot.dialogue.schema_settings import Inherited
 from voicebot.dialogue.schema_steps import Steps, Values
-from voicebot.dialogue.short_forms import DtmfKey, Patience, Phrases, Text
+from voicebot.dialogue.short_forms import DtmfKey, Flag, Patience, Phrases, Text, Whole
 from voicebot.events import SlotType
 
 
@@ -36,7 +36,7 @@ Choices = Annotated[
     dict[Text, ChoiceKeys],
     BeforeValidator(
         short_forms.choices,
-        json_schema_input_type=list[Text | int]
+        json_schema_input_type=list[Text | int | float]
         | dict[Text, Text | list[Text] | ChoiceKeys | Translated | None],
     ),
 ]
@@ -45,8 +45,8 @@ Choices = Annotated[
 class Length(Keys):
     """How many digits or letters."""
 
-    min: int = Field(1, ge=1, le=40, description="at least")
-    max: int = Field(40, ge=1, le=40, description="at most")
+    min: Whole = Field(1, ge=1, le=40, description="at least")
+    max: Whole = Field(40, ge=1, le=40, description="at most")
 
 
 class FieldKeys(Inherited):
@@ -65,7 +65,7 @@ class FieldKeys(Inherited):
     phrases: Phrases | None = Field(
         None, description="what callers call it at a review, beside its name: the starting account"
     )
-    optional: bool = Field(False, description="taken when heard, never asked for")
+    optional: Flag = Field(False, description="taken when heard, never asked for")
     when: str | None = Field(None, description="condition under which the field is asked for")
     prompt: Prompt | None = Field(None, description="the question")
     reprompt: Prompt | None = Field(None, description="the question, asked again; default: prompt")
@@ -124,8 +124,8 @@ class Llm(Keys):
     goto: Annotated[
         list[Name], BeforeValidator(short_forms.listed, json_schema_input_type=Name | list[Name])
     ] = Field([], description="forms that it may go on with; no others")
-    turns: int = Field(6, ge=1, le=30, description="answers of the caller at most; default 6")
-    steps: int = Field(4, ge=1, le=10, description="replies of the model to each; default 4")
+    turns: Whole = Field(6, ge=1, le=30, description="answers of the caller at most; default 6")
+    steps: Whole = Field(4, ge=1, le=10, description="replies of the model to each; default 4")
     timeout: Patience = Field(8000, description="how long a reply may take; default 8s")
     else_: Steps | None = Field(
         None, alias="else", description="what is done without a model, or when it fails"
@@ -140,7 +140,7 @@ class FormKeys(Inherited):
     examples: Phrases | None = Field(
         None, description="sentences like those callers say to get here, to learn from"
     )
-    anywhere: bool = Field(
+    anywhere: Flag = Field(
         False, description="may be asked for within any other form, to which it returns"
     )
     resume: Prompt | None = Field(
@@ -154,7 +154,7 @@ class FormKeys(Inherited):
         None, description="the menu's question, or an open question before the fields"
     )
     reprompt: Prompt | None = Field(None, description="the same, asked again")
-    menu: list[Annotated[MenuEntry, wrapped("goto", MenuEntry)]] | None = Field(
+    menu: list[Annotated[MenuEntry, wrapped("goto", MenuEntry, Name)]] | None = Field(
         None, description="forms the caller may choose from"
     )
     fields: dict[Variable, FieldKeys] = Field({}, description="slots to fill, in order")

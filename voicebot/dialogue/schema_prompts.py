@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Union
 
 from pydantic import (
     BaseModel,
@@ -14,11 +14,18 @@ from pydantic import (
 )
 
 from voicebot.dialogue import short_forms
-from voicebot.dialogue.short_forms import DtmfKey, Patience, Phrases, Text
+from voicebot.dialogue.short_forms import (
+    LANGUAGE_PATTERN,
+    DtmfKey,
+    Flag,
+    Patience,
+    Phrases,
+    Text,
+    Whole,
+)
 from voicebot.events import BargeInMode
 
 NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_-]*$"
-LANGUAGE_PATTERN = r"^[a-z]{2,3}(-[A-Za-z]{2,4})?$"
 MAX_LADDER = 10
 
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
@@ -49,14 +56,13 @@ Spoken = Annotated[
 # ---------------------------------------------------------------- short forms
 
 
-def wrapped(key: str, model: type[BaseModel], *, is_text: bool = False) -> BeforeValidator:
-    """`value` alone for `{key: value}`; `is_text`: it may be one for each language."""
+def wrapped(key: str, model: type[BaseModel], short: object = str) -> BeforeValidator:
+    """`value` alone for `{key: value}`; `short`: what such a value is in the file."""
 
     def wrap(value: object) -> object:
         return {key: short_forms.key_text(value)} if isinstance(value, str | int) else value
 
-    written = str | model | Translated if is_text else str | model
-    return BeforeValidator(wrap, json_schema_input_type=written)
+    return BeforeValidator(wrap, json_schema_input_type=Union[short, model])  # noqa: UP007
 
 
 # ---------------------------------------------------------------- prompts and exits
@@ -107,19 +113,19 @@ class TransferTo(Keys):
         "", description="URL of the music heard while waiting; default: the network's"
     )
     outcome: Name = Field("transferred", description="what the journal records")
-    goal: bool = Field(False, description="whether this ending is a success")
+    goal: Flag = Field(False, description="whether this ending is a success")
 
 
 class DisconnectAs(Keys):
     """Ends the call."""
 
     outcome: Name = Field("completed", description="what the journal records")
-    goal: bool = Field(False, description="whether this ending is a success")
+    goal: Flag = Field(False, description="whether this ending is a success")
 
 
 Goto = Annotated[Name, Field(description="form to go on with")]
 TransferKey = Annotated[TransferTo, wrapped("to", TransferTo)]
-DisconnectKey = Annotated[DisconnectAs, wrapped("outcome", DisconnectAs)]
+DisconnectKey = Annotated[DisconnectAs, wrapped("outcome", DisconnectAs, Name)]
 
 
 class Exit(Keys):
@@ -139,10 +145,10 @@ class Exit(Keys):
 class LadderEntry(Exit):
     """One rung: what happens at the count-th noinput or nomatch in a row."""
 
-    count: int | None = Field(
+    count: Whole | None = Field(
         None, ge=1, le=MAX_LADDER, description="from which time on; default: one after the other"
     )
-    reprompt: bool = Field(True, description="ask the question again after this prompt")
+    reprompt: Flag = Field(True, description="ask the question again after this prompt")
 
 
 Ladder = Annotated[
@@ -173,6 +179,6 @@ Universals = dict[
     Literal["operator", "help", "repeat", "goodbye", "go_back", "main_menu", "cancel"],
     Annotated[
         Universal | None,
-        BeforeValidator(_universal, json_schema_input_type=Universal | bool),
+        BeforeValidator(_universal, json_schema_input_type=Universal | bool | None),
     ],
 ]

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from voicebot.dialogue import short_forms
 from voicebot.dialogue.schema_prompts import BargeIn, Keys, Ladder, Prompt, Universals
-from voicebot.dialogue.short_forms import Patience, Phrases, Silence
+from voicebot.dialogue.short_forms import Flag, Patience, Phrases, Real, Silence, Whole
 
 LONGEST_SPEECH_MS = 25_000
 """The last 30 s of a call are kept: of a longer utterance the beginning would be lost."""
@@ -23,12 +23,12 @@ def _speech(ms: int) -> int:
 class Dtmf(Keys):
     """How keys are collected; VoiceXML's termchar, interdigittimeout and termtimeout."""
 
-    max: int | None = Field(None, ge=0, le=40, description="at most so many keys; 0: none at all")
-    min: int | None = Field(None, ge=1, le=40, description="at least so many keys")
+    max: Whole | None = Field(None, ge=0, le=40, description="at most so many keys; 0: none at all")
+    min: Whole | None = Field(None, ge=1, le=40, description="at least so many keys")
     terminator: Annotated[
         str | None,
         BeforeValidator(
-            short_forms.terminator, json_schema_input_type=str | int | Literal[False] | None
+            short_forms.terminator, json_schema_input_type=short_forms.WrittenTerminator | None
         ),
     ] = Field(
         None,
@@ -41,7 +41,7 @@ class Dtmf(Keys):
     term: Silence | None = Field(
         None, description="wait for the terminator after the last allowed key; default 0s"
     )
-    type_ahead: bool | None = Field(
+    type_ahead: Flag | None = Field(
         None, description="whether keys pressed before the question count; default true"
     )
 
@@ -69,16 +69,16 @@ class Confirm(Keys):
     mode: Literal["always", "never", "by_confidence"] | None = Field(
         None, description="always: ask; never; by_confidence (default): by the bounds below"
     )
-    nomatch_below: float | None = Field(
+    nomatch_below: Real | None = Field(
         None, ge=0, le=1, description="not taken at all, counts as nomatch; default 0.2"
     )
-    explicit_below: float | None = Field(
+    explicit_below: Real | None = Field(
         None, ge=0, le=1, description="asked for: 'savings, is that right?'; default 0.4"
     )
-    implicit_below: float | None = Field(
+    implicit_below: Real | None = Field(
         None, ge=0, le=1, description="mentioned before the next question; default 0.6"
     )
-    offers: int | None = Field(
+    offers: Whole | None = Field(
         None, ge=1, le=5, description="readings asked about before the question again; default 2"
     )
     prompt: Prompt | None = Field(None, description="the question; {{ value }} is what was heard")
@@ -86,7 +86,7 @@ class Confirm(Keys):
 
 MAX_WEIGHT = 10.0
 """What recognition takes at most."""
-Weight = Annotated[float, Field(ge=0, le=MAX_WEIGHT, allow_inf_nan=False)]
+Weight = Annotated[Real, Field(ge=0, le=MAX_WEIGHT, allow_inf_nan=False)]
 
 
 class Inherited(Keys):

@@ -17,7 +17,7 @@ from voicebot.dialogue.schema_prompts import (
     Translated,
     Variable,
 )
-from voicebot.dialogue.short_forms import Expression, Patience, Silence, Text
+from voicebot.dialogue.short_forms import Expression, Flag, Patience, Silence, Text
 
 
 class Voicemail(Keys):
@@ -28,9 +28,11 @@ class Voicemail(Keys):
     silence: Patience = Field(4000, description="silence that ends it; default 4s")
     terminator: Annotated[
         str,
-        BeforeValidator(short_forms.terminator, json_schema_input_type=str | int | Literal[False]),
+        BeforeValidator(
+            short_forms.terminator, json_schema_input_type=short_forms.WrittenTerminator
+        ),
     ] = Field("#", pattern=r"^[0-9*#A-D]?$", description="key that ends it; default #; false: none")
-    tone: bool = Field(True, description="whether a beep says when to speak")
+    tone: Flag = Field(True, description="whether a beep says when to speak")
 
 
 Values = Annotated[
@@ -64,7 +66,7 @@ class Step(Keys):
         ),
     ] = Field(None, description="fields and variables to empty; fields are asked again")
     language: str | None = Field(None, description="language to go on in")
-    record: bool | None = Field(None, description="recording on or off")
+    record: Flag | None = Field(None, description="recording on or off")
     goal: Name | None = Field(None, description="a goal reached, even if the caller then hangs up")
     call: Name | None = Field(None, description="service to call")
     task: Name | None = Field(None, description="task to note for people, with the values 'with'")

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import BeforeValidator, Field, Strict, StringConstraints
 
 LONGEST_MS = 600_000
 """No caller is waited for longer than ten minutes; who writes so means milliseconds."""
 
+Flag = Annotated[bool, Strict()]
+Whole = Annotated[int, Strict()]
+Real = Annotated[float, Strict()]
+"""As YAML writes them: "yes" and "1" are words."""
 Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 
 
@@ -109,6 +113,10 @@ def number_text(value: object) -> object:
 def choices(value: object) -> object:
     """A list or short mapping as choices."""
     if isinstance(value, list):
+        for item in value:
+            if isinstance(item, bool) or not isinstance(item, str | int | float):
+                what = f"{str(item).lower()} in quotes" if isinstance(item, bool) else "words"
+                raise ValueError(f"a list of choices holds words and numbers; write {what}")
         value = {str(item): None for item in value}
     if isinstance(value, dict):
         return {key: _choice(item) for key, item in value.items()}
@@ -167,6 +175,7 @@ def reply(value: object) -> object:
 
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _RANGE = re.compile(r"(\d{1,2}):(\d{2}) ?- ?(\d{1,2}):(\d{2})")
+_HOLIDAY = re.compile(r"(\d{4}-)?\d{2}-\d{2}")
 MINUTES = 24 * 60
 
 
@@ -184,14 +193,18 @@ def weekly(value: object) -> object:
     if not isinstance(value, dict):
         return value
     found: dict[str, list[tuple[int, int]]] = {}
+    spans: dict[str, int] = {}  # days that the entry of each day names
     for name, ranges in value.items():
         first, _, last = str(name).partition("-")
         if first not in DAYS or (last or first) not in DAYS:
             raise ValueError(f"{name!r} is no day; write monday, or monday-friday")
         start, end = DAYS.index(first), DAYS.index(last or first)
         days = range(start, end + 1) if start <= end else [*range(start, 7), *range(end + 1)]
-        for day in days:
-            found[DAYS[day]] = _ranges(ranges)
+        for day in (DAYS[day] for day in days):
+            if spans.get(day) == len(days):
+                raise ValueError(f"{day} stands twice; name it once")
+            if spans.get(day, 8) > len(days):  # "friday" comes before "monday-friday"
+                found[day], spans[day] = _ranges(ranges), len(days)
     return found
 
 
@@ -203,6 +216,8 @@ def holidays(value: object) -> object:
         return value
     for day in value:
         try:
+            if _HOLIDAY.fullmatch(str(day)) is None:
+                raise ValueError
             date.fromisoformat(str(day) if len(str(day)) > 5 else f"2024-{day}")
         except ValueError:
             raise ValueError(
@@ -242,22 +257,30 @@ def _ranges(value: object) -> list[tuple[int, int]]:
     return found
 
 
+_DAY = f"({'|'.join(DAYS)})"
+_Hours = Annotated[str, Field(pattern=f"^(closed|{_RANGE.pattern})$")]
+WrittenHours = _Hours | list[_Hours] | Literal[False] | None
+WrittenDays = Annotated[str, StringConstraints(pattern=f"^{_DAY}(-{_DAY})?$")]
+WrittenHoliday = Annotated[str, StringConstraints(pattern=f"^{_HOLIDAY.pattern}$")]
+"""Days, hours and holidays as they stand in the file."""
 _Written = Annotated[str, Field(pattern=r"^\d+(\.\d+)? ?(ms|s)$")]
 Duration = Annotated[int, BeforeValidator(duration, json_schema_input_type=_Written)]
 """Milliseconds; written `2s` or `500ms`."""
 Silence = Annotated[int, BeforeValidator(silence, json_schema_input_type=_Written)]
 Patience = Annotated[int, BeforeValidator(patience, json_schema_input_type=_Written)]
-DtmfKey = Annotated[
-    str,
-    StringConstraints(pattern=r"^[0-9*#A-D]{1,4}$"),
-    BeforeValidator(key_text, json_schema_input_type=str | int),
-]
+_Keys = Annotated[str, StringConstraints(pattern=r"^[0-9*#A-D]{1,4}$")]
+_KeyNumber = Annotated[int, Field(ge=0, le=9999)]
+DtmfKey = Annotated[_Keys, BeforeValidator(key_text, json_schema_input_type=_Keys | _KeyNumber)]
+Terminator = Annotated[str, StringConstraints(pattern=r"^[0-9*#A-D]?$")]
+WrittenTerminator = Terminator | Annotated[int, Field(ge=0, le=9)] | Literal[False]
 Expression = Annotated[
     str, BeforeValidator(number_text, json_schema_input_type=str | int | float | bool)
 ]
+LANGUAGE_PATTERN = r"^[a-z]{2,3}(-[A-Za-z]{2,4})?$"
+_Language = Annotated[str, StringConstraints(pattern=LANGUAGE_PATTERN)]
 Phrases = Annotated[
     list[Text],
     BeforeValidator(
-        listed, json_schema_input_type=Text | list[Text] | dict[str, Text | list[Text]]
+        listed, json_schema_input_type=Text | list[Text] | dict[_Language, Text | list[Text]]
     ),
 ]

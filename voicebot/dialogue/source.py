@@ -176,6 +176,8 @@ def _yaml_problem(path: str, error: yaml.YAMLError, text: str) -> Problem:
         problem = "this line is not indented like those that it belongs to"
     elif "expected ',' or" in problem:
         problem = "a quote, comma or bracket is missing here, or in the line before"
+    elif "another document" in problem:
+        problem = "a second document begins here ('---'); a file holds one plan"
     elif "undefined alias" in problem:
         problem = f"{problem}; text that begins with '*' must stand in quotes"
     elif isinstance(error, yaml.reader.ReaderError):

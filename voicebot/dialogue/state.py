@@ -12,6 +12,8 @@ from voicebot.events import BargeInMode
 
 MAX_HISTORY = 20
 MAX_RECENT = 8
+MAX_BITS = 256
+"""Of a whole number from outside; what is larger counts nothing."""
 
 
 class _Record(BaseModel):
@@ -129,6 +131,7 @@ class State(_Record):
     pending: str = ""  # id of the service, message or model waited for
     called: Called | None = None  # the last service: asked again where the call goes on elsewhere
     asked: int = 0  # ids given out
+    alone: int = 0  # answers of services and models since the caller was waited for
     talk: list[tuple[Literal["caller", "bot", "tool"], str]] = []  # with the language model
     model_turns: int = 0
     model_steps: int = 0
@@ -175,6 +178,8 @@ def plain(value: object, depth: int = 0) -> JsonValue:
     """Any value as JSON; what JSON does not know, as text."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    if isinstance(value, int) and value.bit_length() > MAX_BITS:
+        return None  # Python writes no such number
     if value is None or isinstance(value, str | bool | int):
         return value
     if isinstance(value, dict) and depth < 8:

@@ -8,6 +8,8 @@ from voicebot.dialogue.source import Key, Source
 
 DEFAULT = "en"
 LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z]{2,4})?")
+_NAMES = frozenset({"choices", "variables", "set", "with", "assign", "return", "headers"})
+"""Mappings of names that stand for no texts of languages."""
 
 
 def localised(source: Source, language: str | None = None) -> object:
@@ -36,7 +38,8 @@ def _localise(
         ]
     if not isinstance(value, dict):
         return value
-    if own in value and all(map(_is_text, value.values())) and all(map(LANGUAGE.fullmatch, value)):
+    is_text = all(map(_is_text, value.values())) and all(map(LANGUAGE.fullmatch, value))
+    if own in value and is_text and not _holds_names(key):
         for unknown in sorted(set(value) - languages):
             source.report(key, f"unknown language '{unknown}'; declare it under 'languages:'")
         if chosen not in value:
@@ -50,6 +53,11 @@ def _localise(
         else _localise(source, (*key, name), item, languages, own, chosen)
         for name, item in value.items()
     }
+
+
+def _holds_names(key: Key) -> bool:
+    """Whether a mapping's keys are the author's own: "en" is a choice then, or a variable."""
+    return (key and key[-1] in _NAMES) or (len(key) == 2 and key[0] == "lists")
 
 
 def _is_text(value: object) -> bool:
