@@ -161,6 +161,17 @@ class RecogniserSettings(_Room):
         return _header_safe(token)
 
 
+class HearingSettings(_Room):
+    """Where calls are heard; what they hear is the same."""
+
+    device: str = Field(
+        "cpu",
+        pattern=r"^(cpu|cuda(:\d+)?)$",
+        description="computes echo, voice activity and in-band keys: `cpu`, or `cuda` (`cuda:N`) "
+        "for more calls than cores can hear",
+    )
+
+
 class TurnsSettings(_Room):
     """Hearing and turn-taking."""
 
@@ -223,6 +234,7 @@ class Settings(BaseSettings):
     dialogue: DialogueSettings = DialogueSettings()
     asr: AsrSettings = AsrSettings()
     recogniser: RecogniserSettings = RecogniserSettings()
+    hearing: HearingSettings = HearingSettings()
     turns: TurnsSettings = TurnsSettings()
     speech: SpeechSettings = SpeechSettings()
     store: StoreSettings = StoreSettings()

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from devices import no_tf32
+from devices import Watched, no_tf32
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from voicebot.asr.fastconformer_device import FastConformerLanes, placed
@@ -137,31 +137,6 @@ def test_no_memory_for_a_lane_is_a_refusal(model, monkeypatch):
         0, LaneChunk(np.zeros((1, SHAPE.samples), np.int16), np.array([True]), np.array([-1]))
     )
     assert lanes.collect(0).failed == ()
-
-
-class Watched(TorchDispatchMode):
-    """Notes whatever a graph cannot record: values asked for, shapes that depend on them, memory
-    of the host."""
-
-    ASK = ("_local_scalar_dense", "item", "nonzero", "masked_select", "unique", "equal")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: set[str] = set()
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        with self:  # what an operation is made of: in inference mode it comes as one
-            told = func.decompose(*args, **(kwargs or {}))
-        if told is not NotImplemented:
-            return told
-        name = func.name()
-        told = func(*args, **(kwargs or {}))
-        if any(word in name.replace("not_equal", "") for word in self.ASK):
-            self.found.add(name)
-        for value in (*args, *(kwargs or {}).values(), told):
-            if isinstance(value, torch.Tensor) and value.device.type == "cpu":
-                self.found.add(f"{name} on the host")
-        return told
 
 
 @pytest.mark.parametrize("durations", [(), (0, 1, 2, 4)])

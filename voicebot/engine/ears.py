@@ -37,23 +37,36 @@ def make_runner(
     hot_word: Spotter | None = None,
     judges_by_sound: bool = False,
     has_inband_keys: bool = False,
+    device: str = "cpu",
+    on_device_lost: Callable[[str], object] = lambda why: None,
 ) -> Runner:
     """All that hears, for `slots` calls; ModelUnavailable where a model is missing.
 
     `hot_word`: see `make_spotter`. `judges_by_sound`: another service recognises, which does not
-    tell whether a caller has finished; Smart Turn does.
+    tell whether a caller has finished; Smart Turn does. `device`: where all but recognition is
+    computed; UserMistake, CapacityError or DeviceLost where it cannot be. Should it be lost later,
+    the CPU goes on, and `on_device_lost` is told why in the thread that hears.
     """
-    return Runner(
+    vad, canceller, near_end = SileroVad(slots), EchoCanceller(slots), NearEndDetector(slots)
+    keys = DtmfDetector(slots) if has_inband_keys else None
+    runner = Runner(
         slots,
-        SileroVad(slots),
+        vad,
         recogniser,
-        canceller=EchoCanceller(slots),
-        near_end=NearEndDetector(slots),
-        keys=DtmfDetector(slots) if has_inband_keys else None,
+        canceller=canceller,
+        near_end=near_end,
+        keys=keys,
         hot_word=hot_word,
         end_of_turn=EndOfTurn() if recogniser is not None else None,
         smart_turn=SmartTurn() if judges_by_sound else None,
     )
+    if device != "cpu":
+        from voicebot.engine.hearing_device.build import make_hearing
+        from voicebot.engine.hearing_device.hearing import Rooms
+
+        rooms = Rooms(vad, canceller, near_end, keys)
+        runner.hearing = make_hearing(slots, device, rooms, on_lost=on_device_lost)
+    return runner
 
 
 def make_spotter(models: Sequence[Path] = (), features: Path | None = None) -> Spotter:

@@ -47,6 +47,11 @@ class Metrics:
         self._failures = _counter(
             registry, "engine_failures", "computations that failed for one call", "stage"
         )
+        self._hearing_lost = Gauge(
+            "voicebot_hearing_device_lost",
+            "1 once the CPU hears in place of hearing.device",
+            registry=registry,
+        )
         self._services = _counter(registry, "services", "call-outs", "name", "outcome")
         self._late_chunks = _counter(registry, "late_chunks", "20 ms chunks late or dropped")
         self._call_seconds = _histogram(registry, "call_seconds", "length of calls", _CALL)
@@ -148,6 +153,10 @@ class Metrics:
     def late_chunk(self) -> None:
         """A chunk waited longer than it may, or was dropped."""
         self._late_chunks.inc()
+
+    def hearing_device_lost(self) -> None:
+        """Calls are heard on the CPU from now on."""
+        self._hearing_lost.set(1)
 
 
 class _Labels:

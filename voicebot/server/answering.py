@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -19,7 +20,7 @@ from voicebot.dialogue.plan import Plan, load_plan
 from voicebot.engine.ears import make_runner, make_spotter
 from voicebot.engine.runner import Runner
 from voicebot.engine.spotting import Spotter
-from voicebot.errors import SettingsError
+from voicebot.errors import CapacityError, DeviceLost, SettingsError
 from voicebot.monitoring.logs import bind_call, configure_logging
 from voicebot.monitoring.metrics import Metrics
 from voicebot.pipeline.language_model import LanguageModel
@@ -105,7 +106,9 @@ class Answering:
             spotter = make_spotter(
                 settings.turns.hot_word_models, settings.asr.cache_dir / models.FOLDER
             )
-            runner = await asyncio.to_thread(_make_runner, settings, recogniser, spotter)
+            runner = await asyncio.to_thread(
+                _make_runner, settings, recogniser, spotter, self._hear_on_cpu
+            )
             engine = await stack.enter_async_context(
                 open_engine(settings, runner, recogniser, self.metrics)
             )
@@ -130,6 +133,11 @@ class Answering:
             )
             log.info("ready", plan=plan.name)
             yield
+
+    def _hear_on_cpu(self, why: str) -> None:
+        """The device of `hearing.device` was lost, or never had."""
+        log.error("the CPU hears from now on: the device is lost", why=why)
+        self.metrics.hearing_device_lost()
 
     async def run_call(
         self, socket: MediaSocket, stream: MediaStream, admitted: AdmittedCall
@@ -200,15 +208,25 @@ async def _finish(observer: CallObserver, writing: asyncio.Task[None]) -> None:
     await writing
 
 
-def _make_runner(settings: Settings, recogniser: Recogniser | None, spotter: Spotter) -> Runner:
-    has_service = settings.asr.service not in OWN_SERVICES
-    return make_runner(
+def _make_runner(
+    settings: Settings,
+    recogniser: Recogniser | None,
+    spotter: Spotter,
+    on_device_lost: Callable[[str], object],
+) -> Runner:
+    make = partial(
+        make_runner,
         settings.server.max_calls,
         recogniser,
         hot_word=spotter,
-        judges_by_sound=has_service,
+        judges_by_sound=settings.asr.service not in OWN_SERVICES,
         has_inband_keys=settings.turns.inband_dtmf,
     )
+    try:
+        return make(device=settings.hearing.device, on_device_lost=on_device_lost)
+    except (CapacityError, DeviceLost) as error:
+        on_device_lost(str(error))
+        return make()
 
 
 def _load_stt(settings: Settings) -> Factory | None:

@@ -118,14 +118,19 @@ def _hearing(settings: Settings) -> str:
     from voicebot.engine.runner import Chunk
 
     make_spotter(settings.turns.hot_word_models, settings.asr.cache_dir / models.FOLDER)
-    runner = make_runner(1, None, judges_by_sound=settings.asr.service not in OWN_SERVICES)
+    by_sound, device = settings.asr.service not in OWN_SERVICES, settings.hearing.device
+    runner = make_runner(1, None, judges_by_sound=by_sound, device=device)
     noise = np.random.default_rng(0).integers(0, 256, (100, CHUNK_SAMPLES), np.uint8)
     began = time.perf_counter()
     for number, chunk in enumerate(noise):
         near, far = chunk.tobytes(), noise[number - 1].tobytes()
         runner.hear([Chunk(0, number * CHUNK_SAMPLES, near, far)])
     took_ms = (time.perf_counter() - began) * 1000 / 2
-    return f"echo, speech and keys of one call alone: {took_ms:.0f} ms a second while the bot talks"
+    where = "" if device == "cpu" else f" on {device}"
+    return (
+        f"echo, speech and keys of one call alone{where}: "
+        f"{took_ms:.0f} ms a second while the bot talks"
+    )
 
 
 def _voice(settings: Settings) -> str:
