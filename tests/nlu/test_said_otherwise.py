@@ -1,9 +1,11 @@
 """Values as callers say them: words left out, hesitations, all of it twice, from one to another."""
 
-import pytest
-from nlu_expectations import asking, heard, slots, value
+from dataclasses import replace
 
-from voicebot.events import Expectation, SlotSpec, SlotType
+import pytest
+from nlu_expectations import UNIVERSALS, asking, heard, slots, value
+
+from voicebot.events import CONFIRM_SLOT, Expectation, SlotSpec, SlotType
 
 pytestmark = pytest.mark.unit
 AMOUNT, DATE, DIGITS, LETTERS, NUMBER = (
@@ -127,3 +129,88 @@ def test_two_digits_are_a_year_only_where_a_date_is_asked_for() -> None:
     spec = asking(AMOUNT).slots[0]
     both = Expectation(focus="slot", slots=(spec, SlotSpec("when", DATE)))
     assert slots("december fifth thirty", both) == {"when": "2026-12-05", "slot": "30.00"}
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("twenty five", None),
+        ("two at night", "02:00"),
+        ("twelve at night", "00:00"),
+        ("eleven at night", "23:00"),
+        ("fourteen hundred", "14:00"),
+        ("oh nine hundred hours", "09:00"),
+        ("0930", "09:30"),
+        ("9.30", "09:30"),
+        ("seven uh thirty", "07:30"),
+    ],
+)
+def test_times(text: str, meant: str | None) -> None:
+    assert value(text, SlotType.TIME) == meant
+
+
+@pytest.mark.parametrize(
+    ("text", "at_a_field", "at_a_confirmation"),
+    [
+        ("I'm good thanks", "no", "yes"),
+        ("no we're all set", "no", "no"),
+        ("nothing else", "no", None),
+        ("that'll be all thank you", "no", None),
+        ("I'm good with that", "yes", "yes"),
+        ("that's the one", "yes", "yes"),
+        ("no doubt", "yes", "yes"),
+        ("no yeah", "yes", "yes"),
+        ("yeah no", "no", "no"),
+        ("I suppose", "yes", "yes"),
+        ("I guess not", "no", "no"),
+        ("probably not", "no", "no"),
+        ("not bad", None, None),
+        ("yes and no", None, None),
+        ("I'd like that", "yes", "yes"),
+    ],
+)
+def test_yes_and_no(text: str, at_a_field: str | None, at_a_confirmation: str | None) -> None:
+    """ "I'm good" declines what is offered; after "is that right?" it does not."""
+    assert value(text, SlotType.YES_NO) == at_a_field
+    confirming = Expectation(
+        focus=CONFIRM_SLOT, slots=(SlotSpec(CONFIRM_SLOT, SlotType.YES_NO),), universals=UNIVERSALS
+    )
+    assert slots(text, confirming).get(CONFIRM_SLOT) == at_a_confirmation
+
+
+@pytest.mark.parametrize(
+    ("text", "slot", "meant"),
+    [
+        ("treinta y un euros", AMOUNT, "31.00"),
+        ("treinta y una mil", NUMBER, "31000"),
+        ("medio millón de euros", AMOUNT, "500000.00"),
+        ("un millón y medio", NUMBER, "1500000"),
+        ("doscientos eh cincuenta dólares", AMOUNT, "250.00"),
+        ("tres ceros siete", DIGITS, "0007"),
+        ("doble ele a ene o", LETTERS, "LLANO"),
+        ("cuarto para las cuatro", SlotType.TIME, "15:45"),
+        ("un cuarto para la una", SlotType.TIME, "12:45"),
+        ("diez minutos para las cuatro", SlotType.TIME, "15:50"),
+        ("el martes de la semana que viene", DATE, "2026-11-24"),
+        ("cuatro de julio del ochenta y cuatro", DATE, "1984-07-04"),
+        ("cuatro siete ochenta y cuatro", DATE, "1984-07-04"),
+        ("el treinta y uno de noviembre", DATE, None),
+        ("del lunes al miércoles", DATE, None),
+        ("el sábado a las nueve", DATE, "2026-11-21"),
+        ("seis o creo que siete", NUMBER, None),
+        ("no hay problema", SlotType.YES_NO, "yes"),
+        ("eso es todo gracias", SlotType.YES_NO, "no"),
+        ("estoy bien gracias", SlotType.YES_NO, "no"),
+        ("sí y no", SlotType.YES_NO, None),
+    ],
+)
+def test_spanish(text: str, slot: SlotType, meant: str | None) -> None:
+    spanish = replace(asking(slot), language="es", universals=())
+    assert slots(text, spanish).get("slot") == meant
+
+
+def test_a_table_for_five_at_eight() -> None:
+    people, hour = SlotSpec("personas", NUMBER), SlotSpec("hora", SlotType.TIME)
+    table = Expectation(focus="personas", slots=(people, hour), language="es")
+    said = slots("una mesa de cinco para las ocho", table)
+    assert said == {"personas": "5", "hora": "08:00"}

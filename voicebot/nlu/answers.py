@@ -12,6 +12,7 @@ _YES_ES = (
     "señorita|gracias|claro|exacto|correcto|así es|eso es|está bien|es correcto|de acuerdo]",
     "(por supuesto|desde luego|de acuerdo|conforme|adelante|confirmo|confirmado|hágalo|hazlo)",
     "(es|eso es|está|está todo|todo) (correcto|cierto|bien|verdad|exacto)",
+    "[sí] (no hay problema|sin problema|sin problemas|supongo|órale|ándale)",
     "(muy bien|me parece bien|me parece|creo que sí|supongo que sí|eso mismo|ya lo creo)",
 )
 _NO_ES = (
@@ -23,12 +24,35 @@ _NO_ES = (
     "(incorrecto|equivocado|está mal|es incorrecto|está equivocado|falso|es falso)",
     "(claro que no|por supuesto que no|desde luego que no|creo que no|mejor no|todavía no)",
 )
-_YES_EN = ("[yes|yeah|yep|sure] no (problem|worries)",)
+_YES_EN = (
+    "[yes|yeah|yep|sure] no (problem|worries)",
+    "(no doubt [about it]|without [a] doubt|no yeah|totally|naturally|precisely|that's the one)",
+    "[yes] i'd (like|love) that",
+    "[yes] (that would|that will|that'd|that'll) be (great|good|nice|fine|lovely|perfect|it)",
+    "i (suppose|guess)",
+    "i'm (good|fine|okay) with (it|that|this)",
+)
+_NO_EN = ("(probably|i guess|i suppose|i think|i hope|hardly|maybe|better|rather|perhaps) not",)
+_ENOUGH_EN = (
+    "[no] (i'm|i am|we're|we are) (good|fine|okay|ok|all right|all set|set|done) "
+    "[thanks|thank you|for now]",
+    "[no] nothing [else|more|further] [for now|for today] [thanks|thank you]",
+    "[no] (that will|that would|that'd|that'll) be (all|everything) [thanks|thank you]",
+    "[no] (that's|that is) (all|everything) [i need|i needed] [for now|for today]",
+    "[no] (that's|that is) it (thanks|thank you|for now|for today)",
+)
 _UNSURE_EN = (
     "i (don't|do not) [really] (mind|care)",
     "(it|that) (doesn't|does not) [really] matter [to me]",
     "either [one|way] [is fine|works]",
     "(whatever|whichever)",
+    "(kind|sort) of",
+    "not (bad|too bad)",
+)
+_ENOUGH_ES = (
+    "[no] (estoy|estamos) bien [gracias|así]",
+    "[no] (nada|nada más|ninguna otra cosa) [por ahora] [gracias]",
+    "[no] (eso|con eso) es todo [por ahora] [gracias]",
 )
 _UNSURE_ES = (
     "(me da igual|me da lo mismo|da igual|no me importa|lo que sea)",
@@ -37,11 +61,19 @@ _UNSURE_ES = (
 )
 Patterns = tuple[str, ...]
 ANSWERS: dict[str, tuple[Patterns, Patterns, Patterns]] = {
-    "en": ((*YES, *_YES_EN), NO, (*UNSURE, *_UNSURE_EN)),
+    "en": ((*YES, *_YES_EN), (*NO, *_NO_EN), (*UNSURE, *_UNSURE_EN)),
     "es": (_YES_ES, _NO_ES, _UNSURE_ES),
 }
+
+ENOUGH = {"en": _ENOUGH_EN, "es": _ENOUGH_ES}
 
 
 def answers(language: str) -> tuple[Patterns, Patterns, Patterns]:
     """The patterns of yes, of no, and of neither in a language such as es-MX (default: English)."""
     return ANSWERS.get(re.split(r"[-_]", language.lower())[0], ANSWERS["en"])
+
+
+def declining(language: str) -> Patterns:
+    """How callers decline what a plan asks them: "nothing else", "I'm good", which after "is that
+    right?" is no no."""
+    return ENOUGH.get(re.split(r"[-_]", language.lower())[0], _ENOUGH_EN)

@@ -272,3 +272,5 @@ def places(tokens: Sequence[Token], count: int) -> Iterator[tuple[int, int, int]
             yield count - 1, start, end
         elif token.text == "former" and count >= 1:
             yield 0, start, end
+        elif token.text == "middle" and count % 2:
+            yield count // 2, start, end

@@ -12,39 +12,11 @@ from collections.abc import Sequence
 
 from voicebot.nlu.month_days import DAYS, MONTHS
 from voicebot.nlu.spanish_letters import ENYE, spelled
+from voicebot.nlu.spanish_numbers import MAJOR, amount, cardinal, word_at
 from voicebot.nlu.text import Token, tokenize
-from voicebot.nlu.words import word_list
+from voicebot.nlu.words import word_set
 
-_SMALL = word_list(
-    "cero uno dos tres cuatro cinco seis siete ocho nueve diez once doce trece "
-    "catorce quince dieciseis diecisiete dieciocho diecinueve veinte veintiuno "
-    "veintidos veintitres veinticuatro veinticinco veintiseis veintisiete "
-    "veintiocho veintinueve"
-)
-_SMALL_VALUES = {word: n for n, word in enumerate(_SMALL)} | {"veintiun": 21, "veintiuna": 21}
-_TENS = {
-    word: n * 10
-    for n, word in enumerate(
-        word_list("veinte treinta cuarenta cincuenta sesenta setenta ochenta noventa"),
-        start=2,
-    )
-}
-_HUNDREDS = {
-    f"{word}{end}": n * 100
-    for n, word in enumerate(
-        word_list(
-            "doscient trescient cuatrocient quinient seiscient setecient ochocient novecient"
-        ),
-        start=2,
-    )
-    for end in ("os", "as")
-}
-_HUNDREDS["ciento"] = 100
-_MAJOR = {
-    "dolar": "dollar", "dolares": "dollars", "euro": "euro", "euros": "euros", "libra": "pound",
-    "libras": "pounds", "peso": "dollar", "pesos": "dollars",
-}  # fmt: skip
-_WORDS = _MAJOR | {
+_WORDS = MAJOR | {
     "centavo": "cent", "centavos": "cents", "centimo": "cent", "centimos": "cents",
     "lunes": "monday", "martes": "tuesday", "miercoles": "wednesday", "jueves": "thursday",
     "viernes": "friday", "sabado": "saturday", "domingo": "sunday",
@@ -67,7 +39,9 @@ _WORDS = _MAJOR | {
     "sexto": "sixth", "sexta": "sixth", "septimo": "seventh", "septima": "seventh",
     "octavo": "eighth", "octava": "eighth", "noveno": "ninth", "novena": "ninth",
     "decimo": "tenth", "decima": "tenth", "opcion": "option", "numero": "number", "mas": "plus",
-    "guion": "dash", "marque": "press", "oprima": "press", "presione": "press",
+    "guion": "dash", "ceros": "zeros", "unos": "ones", "doses": "twos", "treses": "threes",
+    "cuatros": "fours", "cincos": "fives", "seises": "sixes", "sietes": "sevens",
+    "ochos": "eights", "nueves": "nines", "marque": "press", "oprima": "press", "presione": "press",
 }  # fmt: skip
 _PHRASES: dict[tuple[str, ...], tuple[str, ...]] = {
     ("pasado", "manana"): ("overmorrow",),
@@ -101,7 +75,10 @@ _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:\.\d{3})+(?![\d.])")
 _DECIMAL = re.compile(r"(?<![\d,])(\d+),(\d{1,2})(?![\d,])")
 _DAY_MONTH = re.compile(r"(?<![\d/])(\d{1,2})/(\d{1,2})(?=/\d{2}|(?![\d/]))")
 _ENYE = re.compile(r"\be(?:ñ|n\u0303)e\b|\b(?:ñ|n\u0303)\b", re.IGNORECASE)
-MAX_NUMBER = 10**12
+
+
+_HESITATIONS = word_set("eh em ehm mm mmm uh um")
+"""Within a number as between words ("doscientos, eh, cincuenta")."""
 
 
 def is_spanish(language: str) -> bool:
@@ -116,7 +93,7 @@ def tokenize_spanish(text: str, *, spelling: bool = False) -> tuple[Token, ...]:
     plain = _DAY_MONTH.sub(r"\2/\1", plain)  # the day comes first
     if spelling:
         return spelled(tokenize(_ENYE.sub(f" {ENYE} ", plain)))
-    tokens = tokenize(plain)
+    tokens = [token for token in tokenize(plain) if token.text not in _HESITATIONS]
     out: list[Token] = []
     at = 0
     while at < len(tokens):
@@ -131,7 +108,7 @@ def _read(tokens: Sequence[Token], at: int) -> tuple[list[Token], int]:
         english = _PHRASES.get(tuple(token.text for token in tokens[at : at + length]))
         if english is not None:
             return _as(tokens[at : at + length], english), at + length
-    found = _time(tokens, at) or _day(tokens, at) or _amount(tokens, at)
+    found = _time(tokens, at) or _day(tokens, at) or amount(tokens, at)
     if found is not None:
         text, kind, end = found
         return [_joined(tokens[at:end], text, kind)], end
@@ -150,84 +127,6 @@ def _joined(tokens: Sequence[Token], text: str, kind: str) -> Token:
     raw = " ".join(token.raw for token in tokens)
     words = tuple(word for token in tokens for word in token.words)
     return Token(raw, text, kind, words, tokens[-1].breaks_after)
-
-
-# ---------------------------------------------------------------- numbers
-
-
-def _word(tokens: Sequence[Token], at: int) -> str:
-    """The word at `at`; none behind a pause, which ends every number."""
-    is_there = 0 <= at < len(tokens) and not (at and tokens[at - 1].breaks_after)
-    return tokens[at].text if is_there else ""
-
-
-def cardinal(tokens: Sequence[Token], at: int) -> tuple[int, int] | None:
-    """(value, end) of the longest Spanish cardinal in words, or of a numeral before "mil"."""
-    total, limit, end = 0, MAX_NUMBER, at
-    while True:
-        group = _group(tokens, end) if end == at else _group_behind(tokens, end)
-        after = group[1] if group else end
-        word = _word(tokens, after) if after > at else tokens[at].text
-        scale = {"mil": 1000, "millon": 10**6, "millones": 10**6}.get(word, 1)
-        if scale >= limit or (group is None and scale != 1000):
-            break
-        if group is not None and group[0] == 0 and (end > at or scale > 1):
-            break
-        total += (group[0] if group else 1) * scale
-        end, limit = after + (scale > 1), scale
-        if scale == 1:
-            break
-    return (total, end) if end > at else None
-
-
-def _group_behind(tokens: Sequence[Token], at: int) -> tuple[int, int] | None:
-    return _group(tokens, at) if _word(tokens, at) else None
-
-
-def _group(tokens: Sequence[Token], at: int) -> tuple[int, int] | None:
-    """A number below a thousand."""
-    if at >= len(tokens):
-        return None
-    word, following = tokens[at].text, _word(tokens, at + 1)
-    if word == "cien":
-        return 100, at + 1
-    if word in {"un", "una"}:
-        return (1, at + 1) if following in {"millon", "mil"} else None
-    if tokens[at].kind == "number":
-        is_scaled = following in {"mil", "millon", "millones"} and word.isdigit()
-        return (int(word), at + 1) if is_scaled and int(word) < 1000 else None
-    if word in _HUNDREDS:
-        rest = _below_hundred(tokens, at + 1) if following else None
-        return (_HUNDREDS[word] + rest[0], rest[1]) if rest else (_HUNDREDS[word], at + 1)
-    return _below_hundred(tokens, at)
-
-
-def _below_hundred(tokens: Sequence[Token], at: int) -> tuple[int, int] | None:
-    word = tokens[at].text if at < len(tokens) else ""
-    if word in _TENS:
-        unit = _SMALL_VALUES.get(_word(tokens, at + 2), 0)
-        if _word(tokens, at + 1) == "y" and 0 < unit < 10:
-            return _TENS[word] + unit, at + 3
-        return _TENS[word], at + 1
-    return (_SMALL_VALUES[word], at + 1) if word in _SMALL_VALUES else None
-
-
-def _amount(tokens: Sequence[Token], at: int) -> tuple[str, str, int] | None:
-    """A number with what belongs to it: "quince con cincuenta", "dos punto cinco", "un millón de"
-    before a currency."""
-    found = cardinal(tokens, at)
-    if found is None:
-        return None
-    value, end = found
-    joint = _word(tokens, end)
-    part = cardinal(tokens, end + 1) if end + 1 < len(tokens) else None
-    if joint == "con" and part is not None and 0 < part[0] < 100:
-        return f"{value}.{part[0]:02d}", "number", part[1]
-    if joint in {"punto", "coma"} and part is not None and part[0] < 1000:
-        return f"{value}.{part[0]}", "number", part[1]
-    if joint == "de" and value % 10**6 == 0 and value and _word(tokens, end + 1) in _MAJOR:
-        end += 1
-    return str(value), "number", end
 
 
 # ---------------------------------------------------------------- days and times
@@ -249,10 +148,10 @@ def _day(tokens: Sequence[Token], at: int) -> tuple[str, str, int] | None:
     found = (int(tokens[at].text[:3]), at + 1) if is_numeral else cardinal(tokens, at)
     if found is None or not 1 <= found[0] <= 31:
         return None
-    behind = _word(tokens, found[1])
-    has_month = behind in {"de", "del"} and _word(tokens, found[1] + 1) in _MONTHS
+    behind = word_at(tokens, found[1])
+    has_month = behind in {"de", "del"} and word_at(tokens, found[1] + 1) in _MONTHS
     if is_dated:
-        is_hour = found[0] <= CLOCK or _word(tokens, found[1] + 1) == "la"
+        is_hour = found[0] <= CLOCK or word_at(tokens, found[1] + 1) == "la"
         is_day = has_month or (not is_hour and behind in {"", "de", "del", "a"})
     else:
         is_day = behind in {"", "de", "del"}
@@ -262,6 +161,8 @@ def _day(tokens: Sequence[Token], at: int) -> tuple[str, str, int] | None:
 def _time(tokens: Sequence[Token], at: int) -> tuple[str, str, int] | None:
     """ "tres y media", "las tres y veinte", "cuatro menos cuarto"."""
     before = tokens[at - 1].text if at else ""
+    if (until := _until(tokens, at, before)) is not None:
+        return until
     if tokens[at].text == "una" and before == "la":
         hour, end = 1, at + 1
     elif tokens[at].kind == "number" and tokens[at].text.isdigit():
@@ -271,10 +172,10 @@ def _time(tokens: Sequence[Token], at: int) -> tuple[str, str, int] | None:
         if found is None:
             return None
         hour, end = found
-    joint = _word(tokens, end)
+    joint = word_at(tokens, end)
     if not 1 <= hour <= 24 or joint not in {"y", "menos"}:
         return None
-    named = {"media": 30, "cuarto": 15}.get(_word(tokens, end + 1))
+    named = {"media": 30, "cuarto": 15}.get(word_at(tokens, end + 1))
     part = (named, end + 2) if named else _minutes(tokens, end + 1)
     if part is None or (named is None and before not in {"la", "las"}):
         return None
@@ -284,9 +185,31 @@ def _time(tokens: Sequence[Token], at: int) -> tuple[str, str, int] | None:
     return f"{hour % 24}:{minute:02d}", "time", part[1]
 
 
-def _minutes(tokens: Sequence[Token], at: int) -> tuple[int, int] | None:
+_TO_THE_HOUR = {"cuarto": 15, "cinco": 5, "diez": 10, "veinte": 20, "veinticinco": 25}
+_OF_PEOPLE = frozenset(("de", "para", "somos", "seremos"))
+
+
+def _until(tokens: Sequence[Token], at: int, before: str) -> tuple[str, str, int] | None:
+    """ "cuarto para las cuatro", "diez para la una"; "mesa de diez para las cuatro" is none."""
+    begin = at + 1 if tokens[at].text == "un" else at
+    minutes = _TO_THE_HOUR.get(word_at(tokens, begin) if begin > at else tokens[at].text)
+    end = begin + 2 if word_at(tokens, begin + 1) == "minutos" else begin + 1
+    is_until = word_at(tokens, end) == "para" and word_at(tokens, end + 1) in {"la", "las"}
+    if minutes is None or not is_until or before in _OF_PEOPLE:
+        return None
+    is_one = word_at(tokens, end + 2) == "una"
+    found = (1, end + 3) if is_one else _number(tokens, end + 2)
+    if found is None or not 1 <= found[0] <= 12:
+        return None
+    return f"{(found[0] - 2) % 12 + 1}:{60 - minutes:02d}", "time", found[1]
+
+
+def _number(tokens: Sequence[Token], at: int) -> tuple[int, int] | None:
     if at < len(tokens) and tokens[at].kind == "number" and tokens[at].text.isdigit():
-        found: tuple[int, int] | None = (int(tokens[at].text[:3]), at + 1)
-    else:
-        found = cardinal(tokens, at) if at < len(tokens) else None
+        return int(tokens[at].text[:3]), at + 1
+    return cardinal(tokens, at) if at < len(tokens) else None
+
+
+def _minutes(tokens: Sequence[Token], at: int) -> tuple[int, int] | None:
+    found = _number(tokens, at)
     return found if found is not None and 1 <= found[0] < 60 else None

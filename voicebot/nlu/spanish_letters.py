@@ -29,7 +29,7 @@ def spelled(tokens: Sequence[Token]) -> tuple[Token, ...]:
         made = tokens[at:end]
         raw = " ".join(token.raw for token in made)
         words = tuple(word for token in made for word in token.words)
-        text = letter or tokens[at].text
+        text = letter or ("double" if tokens[at].text == "doble" else tokens[at].text)
         out.append(Token(raw, text, made[-1].kind, words, made[-1].breaks_after))
         at = end
     return tuple(out)

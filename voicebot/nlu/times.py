@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import time
 
-from voicebot.nlu.entities import Span
+from voicebot.nlu.entities import ZERO, Span
 from voicebot.nlu.numbers import UNITS, cardinal
 from voicebot.nlu.soon import soon
 from voicebot.nlu.text import Token, Words
 
 _MERIDIEM = frozenset(("am", "pm"))
 _HOURS = frozenset(range(1, 13))
-_PARTS = {"morning": "am", "afternoon": "pm", "evening": "pm", "night": "pm", "tonight": "pm"}
+_PARTS = {"morning": "am", "afternoon": "pm", "evening": "pm", "night": "night", "tonight": "pm"}
+_SMALL_HOURS = frozenset((12, 1, 2, 3, 4, 5))
+"""Hours that are those behind midnight where they are "at night"."""
 
 
 def times(tokens: Sequence[Token], now: time | None = None) -> Iterator[Span]:
@@ -33,7 +36,8 @@ def times(tokens: Sequence[Token], now: time | None = None) -> Iterator[Span]:
             continue
         found = _time(tokens, at)
         if found is None:
-            at += 1
+            number = cardinal(tokens, at)  # the five of "twenty five" is no hour
+            at = number[1] if number is not None else at + 1
             continue
         hour, minute, end, is_bare = found
         yield Span(at, end, f"{hour:02d}:{minute:02d}", is_bare)
@@ -51,6 +55,8 @@ def _time(tokens: Sequence[Token], at: int) -> tuple[int, int, int, bool] | None
         return None
     hour, minute, end, is_bare, is_24 = found
     meridiem, after = _meridiem(words, end)
+    if meridiem == "night":
+        meridiem = "am" if hour in _SMALL_HOURS else "pm"
     if meridiem and 1 <= hour <= 12:
         return hour % 12 + (12 if meridiem == "pm" else 0), minute, after, False
     if not is_24 and 1 <= hour <= 6:
@@ -119,10 +125,8 @@ def _clock(
         hour, minute = (int(p) for p in token.text.split(":"))
         is_24 = token.text[0] == "0" or hour > 12
         return (hour, minute, at + 1, False, is_24) if hour < 24 and minute < 60 else None
-    military = cardinal(tokens, at)
-    if military is not None and words[military[1]] == "hours" and 100 <= military[0] < 2400:
-        hour, minute = divmod(int(military[0]), 100)
-        return (hour, minute, military[1] + 1, False, True) if minute < 60 else None
+    if (military := _military(tokens, words, at)) is not None:
+        return military
     found = _hour(tokens, at)
     if found is None:
         return None
@@ -137,7 +141,32 @@ def _clock(
     second = cardinal(tokens, end) if end < len(tokens) and not token.breaks_after else None
     if second and 10 <= second[0] < 60 and second[0] == int(second[0]):
         return hour, int(second[0]), second[1], False, hour > 12
-    return hour, 0, end, True, hour > 12 or hour == 0
+    is_named = at > 0 and tokens[at - 1].raw.lower() in {"la", "las"}  # "las ocho"
+    return hour, 0, end, not is_named, hour > 12 or hour == 0
+
+
+_DIGITAL = re.compile(r"([01]\d|2[0-3])([0-5]\d)|(\d|1\d|2[0-3])\.([0-5]\d)")
+
+
+def _military(
+    tokens: Sequence[Token], words: Words, at: int
+) -> tuple[int, int, int, bool, bool] | None:
+    """ "fourteen hundred [hours]", "oh nine hundred", "0930", and the British 9.30."""
+    if tokens[at].kind == "number" and (written := _DIGITAL.fullmatch(tokens[at].text)):
+        hour, minute = (int(part) for part in written.groups() if part)
+        is_24 = written[1] is not None
+        end = at + 2 if words[at + 1] == "hours" else at + 1
+        return hour, minute, end, True, is_24
+    has_zero = words[at] in ZERO
+    found = cardinal(tokens, at + 1 if has_zero and at + 1 < len(tokens) else at)
+    if found is None or not 100 <= found[0] < 2400 or found[0] != int(found[0]):
+        return None
+    hour, minute = divmod(int(found[0]), 100)
+    is_named = words[found[1]] == "hours"
+    is_said = words[found[1] - 1] == "hundred" and (has_zero or hour >= 10)
+    if minute >= 60 or not (is_named or is_said):
+        return None
+    return hour, minute, found[1] + is_named, not is_named, True
 
 
 def _hour(tokens: Sequence[Token], at: int) -> tuple[int, int] | None:
@@ -165,7 +194,7 @@ def _meridiem(words: Words, at: int) -> tuple[str | None, int]:
     if words[at] == "in" and words[at + 1] == "the" and words[at + 2] in _PARTS:
         return _PARTS[words[at + 2]], at + 3
     if words[at] == "at" and words[at + 1] == "night":
-        return "pm", at + 2
+        return "night", at + 2
     if words[at] in _PARTS:
         return _PARTS[words[at]], at + 1
     return None, at

@@ -12,6 +12,7 @@ from voicebot.nlu.words import word_set
 
 _ANSWERS = frozenset(("yes", "no", "si"))
 _BETWEENS = frozenset(("between", "entre"))
+_TOGETHER = ((), ("and",), ("y",))
 _FROM = frozenset(("de", "del", "desde"))
 _CHANGES = word_set("change switch move cambiar cambie cambia pasar pase mover mueva")
 """From one value to another: no range behind these."""
@@ -62,7 +63,7 @@ def without_alternatives(
                 may_range = links.range if slot in ranged else frozenset[str]()
                 if is_listed or _leaves_open(heard, first, between, links.either, may_range):
                     open_.setdefault(slot, set()).update(said)
-            if not between and _are_single(heard, first, second, sure, answers, pauses):
+            if between in _TOGETHER and _are_single(heard, first, second, sure, answers, pauses):
                 unclear |= set(said)
     return [c for c in candidates if not _is_open(c, open_, unclear, answers)]
 
