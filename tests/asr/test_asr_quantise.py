@@ -1,8 +1,16 @@
 import pytest
 import torch
 
+from voicebot.asr import quantise as quantise_module
 from voicebot.asr.moonshine import Moonshine
-from voicebot.asr.quantise import Int8Linear, equalise, products, quantise, rounded_rows
+from voicebot.asr.quantise import (
+    PACKED_OUTPUTS,
+    Int8Linear,
+    equalise,
+    products,
+    quantise,
+    rounded_rows,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -36,6 +44,16 @@ def test_a_row_does_not_depend_on_its_neighbours():
     rows = torch.randn(4, 64, generator=generator(1)) * torch.tensor([[1.0], [100.0], [0.0], [1]])
     torch.testing.assert_close(linear(rows)[:1], linear(rows[:1]))
     assert linear(rows)[2].abs().max() == 0
+
+
+@pytest.mark.skipif(not quantise_module.is_worthwhile(), reason="needs int8 dot products")
+def test_the_other_order_of_a_large_matrix_changes_no_number():
+    rows, scale = rounded_rows(torch.randn(PACKED_OUTPUTS, 24, generator=generator(3)))
+    bias = torch.randn(PACKED_OUTPUTS, generator=generator(4))
+    x = torch.randn(5, 24, generator=generator(5)) * torch.tensor([[1.0], [90], [0], [1], [0.01]])
+    for linear in (Int8Linear(rows, scale, bias), Int8Linear(rows, scale)):
+        for row, product in zip(x, linear(x), strict=True):
+            assert torch.equal(product, linear(row[None])[0])
 
 
 def test_equalising_keeps_what_the_network_computes(small_model):

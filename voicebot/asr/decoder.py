@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from voicebot.asr.automaton import Automaton
+from voicebot.asr.likeliest import top
 from voicebot.asr.moonshine import BEGIN, END, Decoder, Encoded
 
 TOKENS_PER_S = 8.0
@@ -352,8 +353,8 @@ def _best(
         for place, beam in enumerate(group.beams)
     ]
     if not steered:
-        best = log_probs.topk(count)
-        return best.values, best.indices, best.values
+        values, tokens = top(log_probs, count)
+        return values, tokens, values
     size = log_probs.shape[1]
     flat = log_probs.view(-1)
     at = torch.from_numpy(np.concatenate([row.ids + place * size for row, place in steered]))
@@ -364,11 +365,11 @@ def _best(
     at, extra, defaults = (x.to(log_probs.device) for x in (at, extra, defaults))
     before = flat[at]
     flat[at] = before + extra
-    top = log_probs.topk(min(size, max(count, CANDIDATES)))
+    values, candidates = top(log_probs, min(size, max(count, CANDIDATES)))
     flat[at] = before
-    scores = top.values + defaults.gather(1, _kinds(groups).to(at.device)[top.indices])
+    scores = values + defaults.gather(1, _kinds(groups).to(at.device)[candidates])
     chosen = scores.topk(count)
-    tokens = top.indices.gather(1, chosen.indices)
+    tokens = candidates.gather(1, chosen.indices)
     return chosen.values, tokens, log_probs.gather(1, tokens)
 
 

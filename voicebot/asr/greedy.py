@@ -11,12 +11,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import cast
 
 import torch
 from torch import Tensor
 
 from voicebot.asr.decoder import Decoded, loop_start
+from voicebot.asr.likeliest import likeliest
 from voicebot.asr.moonshine import BEGIN, END, Decoder, DecoderState, Encoded
 
 SURE = math.log(0.5)
@@ -92,12 +92,10 @@ def greedy(
             state.reorder(kept)
             state.keep(kept)
             live, last = [live[place] for place in going], last[kept]
-        log_probs = decoder(last, state)[:, -1].log_softmax(dim=-1)
-        best = log_probs.max(dim=-1)
-        pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
-        for row, pair in zip(live, pairs, strict=True):
-            row.take(*pair)
-        last = best.indices[:, None]
+        values, best = likeliest(decoder(last, state)[:, -1].log_softmax(dim=-1))
+        for row, token, log_prob in zip(live, best.tolist(), values.tolist(), strict=True):
+            row.take(token, log_prob)
+        last = best[:, None]
 
 
 def _verified(decoder: Decoder, state: DecoderState, rows: Sequence[_Row], longest: int) -> Tensor:
@@ -106,8 +104,9 @@ def _verified(decoder: Decoder, state: DecoderState, rows: Sequence[_Row], longe
         [[BEGIN, *row.draft, *[END] * (longest - len(row.draft))] for row in rows],
         device=state.cache.device,
     )
-    best = decoder(asked, state).log_softmax(dim=-1).max(dim=-1)
-    tokens, log_probs = best.indices.tolist(), best.values.tolist()
+    values, best = likeliest(decoder(asked, state).flatten(0, 1).log_softmax(dim=-1))
+    best = best.view(asked.shape)
+    tokens, log_probs = best.tolist(), values.view(asked.shape).tolist()
     holding = []
     for row, found, sure in zip(rows, tokens, log_probs, strict=True):
         held = 0
@@ -120,4 +119,4 @@ def _verified(decoder: Decoder, state: DecoderState, rows: Sequence[_Row], longe
     ends = torch.tensor(holding, device=asked.device)
     if longest:
         state.forget(longest - ends)
-    return cast(Tensor, best.indices).gather(1, ends[:, None])
+    return best.gather(1, ends[:, None])

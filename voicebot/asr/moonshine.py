@@ -9,7 +9,7 @@ Shapes: B utterances, R decoder rows, T frames or tokens, H heads, C width, D = 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -268,11 +268,12 @@ class DecoderState:
         """Store the new k and v [R, H, T, D]; return all of the layer's, [R, H, length + T, D]."""
         if self.capacity == 0:
             return k, v
-        end = self.length + k.shape[2]
-        keys, values = self.cache[layer, 0], self.cache[layer, 1]
-        keys[:, :, self.length : end] = k
-        values[:, :, self.length : end] = v
-        return keys[:, :, :end], values[:, :, :end]
+        keys, values = self.cache[layer].unbind()
+        tokens = k.shape[2]
+        keys.narrow(2, self.length, tokens).copy_(k)
+        values.narrow(2, self.length, tokens).copy_(v)
+        end = self.length + tokens
+        return keys.narrow(2, 0, end), values.narrow(2, 0, end)
 
     def causal_mask(self, tokens: int) -> Tensor | None:
         """[tokens, length + tokens]; None for a single token, which sees all before it.
@@ -316,6 +317,7 @@ class Decoder(nn.Module):
         self.layers = nn.ModuleList(DecoderLayer(dims) for _ in range(dims.decoder_layers))
         self.norm = nn.LayerNorm(dims.width, bias=False)
         self.head: nn.Module | None = None  # a faster stand-in for the output matrix
+        self.steps: Callable[[Tensor, DecoderState], Tensor] | None = None  # and for `forward`
 
     def start(self, encoded: Encoded, capacity: int, beams: int = 1) -> DecoderState:
         """Fresh state for the utterances of `encoded`, up to `capacity` tokens each."""
@@ -325,6 +327,8 @@ class Decoder(nn.Module):
 
     def forward(self, tokens: Tensor, state: DecoderState) -> Tensor:
         """tokens int64 [R, T], following those in `state` -> logits [R, T, vocabulary]."""
+        if self.steps is not None:
+            return self.steps(tokens, state)
         x = self.embedding(tokens)
         end = state.length + tokens.shape[1]
         rotation = state.rotations(self.dims, end)

@@ -8,6 +8,7 @@ matrix, as ONNX Runtime and torch's dynamic quantisation take, costs accuracy: s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import cast
 
 import torch
@@ -16,11 +17,14 @@ from torch.nn import functional as F
 
 from voicebot.asr.decoder import search, token_limit
 from voicebot.asr.moonshine import SAMPLE_RATE_HZ, DecoderLayer, EncoderLayer, Moonshine
+from voicebot.asr.steps import Steps
 
 LEVELS = 127
-FEW_ROWS, MANY_OUTPUTS = 4, 8192
-"""So few rows are multiplied with so large a matrix one by one: for two or more at once oneDNN
-first puts the matrix into another order, which takes longer than the product."""
+PACKED_OUTPUTS = 2048
+"""A matrix with so many is also kept in the order that oneDNN multiplies several rows with: putting
+it into that order takes longer than the product with a few. Calling for smaller ones costs more."""
+OFFSET = 128
+"""oneDNN takes whole numbers from 0 to 255 there, and this for 0."""
 MIGRATION = 0.55
 """Share of the spread that moves from activations to weights."""
 
@@ -44,29 +48,55 @@ class Int8Linear(nn.Module):
         self.register_buffer("scale", scale)
         self.register_buffer("bias", None if bias is None else bias.detach())
 
+        is_large = len(rows) >= PACKED_OUTPUTS and rows.device.type == "cpu"
+        packed = _Packed(rows, scale) if is_large and is_worthwhile() else None
+        # Attributes of modules are slow to find: sixty microseconds a step of the decoder.
+        self.multiply = partial(_multiply, self.columns, self.scale, self.bias, packed)
+
     def forward(self, x: Tensor) -> Tensor:
         """x [..., inputs] float32 -> [..., outputs] float32."""
-        rounded, scale = _rounded(x)
-        y = self._product(rounded).float().mul_(self.scale)
-        y = y.mul_(scale) if self.bias is None else torch.addcmul(self.bias, y, scale)
-        return y.view(*x.shape[:-1], -1)
-
-    def _product(self, rows: Tensor) -> Tensor:
-        """int8 [R, inputs] -> int32 [R, outputs]."""
-        if 1 < len(rows) <= FEW_ROWS and self.columns.shape[1] >= MANY_OUTPUTS:
-            return torch.cat([torch._int_mm(row, self.columns) for row in rows[:, None]])
-        return torch._int_mm(rows, self.columns)
+        return self.multiply(x.reshape(-1, x.shape[-1])).view(*x.shape[:-1], -1)
 
 
-def _rounded(x: Tensor) -> tuple[Tensor, Tensor]:
-    """x [..., inputs] -> int8 [R, inputs] and the scale [R, 1] of each row.
+def _multiply(
+    columns: Tensor, scale: Tensor, bias: Tensor | None, packed: _Packed | None, x: Tensor
+) -> Tensor:
+    """x [R, inputs] float32 -> [R, outputs] float32."""
+    rounded, scales = _rounded(x)
+    if packed is None or len(x) == 1:
+        y = torch._int_mm(rounded.to(torch.int8), columns).float().mul_(scale)
+    else:
+        y = packed(rounded)
+    return y.mul_(scales) if bias is None else torch.addcmul(bias, y, scales)
+
+
+class _Packed:
+    """The very values of `_int_mm`, times `scale`, by a copy of its matrix."""
+
+    def __init__(self, rows: Tensor, scale: Tensor) -> None:
+        self._matrix = torch.ops.onednn.qlinear_prepack(rows.contiguous(), None)
+        self._scale = scale
+        self._zeros = torch.zeros(len(rows), dtype=torch.int32)
+        self._multiply = torch.ops.onednn.qlinear_pointwise.default
+
+    def __call__(self, rounded: Tensor) -> Tensor:
+        """Whole numbers float32 [R, inputs], which are lost -> float32 [R, outputs]."""
+        rows = rounded.add_(OFFSET).to(torch.uint8)
+        weights = (self._matrix, self._scale, self._zeros, None)
+        return cast(
+            Tensor,
+            self._multiply(rows, 1.0, OFFSET, *weights, 1.0, 0, torch.float32, "none", [], ""),
+        )
+
+
+def _rounded(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """rows [R, inputs] -> whole numbers float32 [R, inputs] and the scale [R, 1] of each.
 
     As few calls as can be: for the single row of a decoding step they cost more than the product.
     """
-    rows = x.reshape(-1, x.shape[-1])
     peak = rows.abs().amax(dim=1, keepdim=True)  # vector_norm takes 20 times as long
     scale = peak.clamp_min_(1e-12).div_(LEVELS)
-    return (rows / scale).round_().to(torch.int8), scale
+    return (rows / scale).round_(), scale
 
 
 def products(x: Tensor, linears: Sequence[nn.Module], outputs: Sequence[slice]) -> list[Tensor]:
@@ -76,10 +106,11 @@ def products(x: Tensor, linears: Sequence[nn.Module], outputs: Sequence[slice]) 
     """
     if not all(isinstance(linear, Int8Linear) for linear in linears):
         return [linear(x)[..., part] for linear, part in zip(linears, outputs, strict=True)]
-    rounded, scale = _rounded(x)
+    rounded, scale = _rounded(x.reshape(-1, x.shape[-1]))
+    whole = rounded.to(torch.int8)
     found = []
     for linear, part in zip(cast(Sequence[Int8Linear], linears), outputs, strict=True):
-        y = torch._int_mm(rounded, linear.columns[:, part]).float()
+        y = torch._int_mm(whole, linear.columns[:, part]).float()
         found.append(y.mul_(linear.scale[part]).mul_(scale).view(*x.shape[:-1], -1))
     return found
 
@@ -191,6 +222,7 @@ def _with_rows(
     rows, scale = rounded("decoder.embedding.weight", embedding)
     model.decoder.head = Int8Linear(rows, scale)
     model.decoder.embedding = Int8Embedding(rows, scale)
+    model.decoder.steps = Steps(model.decoder)
     if torch.cpu._is_avx512_bf16_supported():
         model.encoder.conv2 = BfloatConv(cast(nn.Conv1d, model.encoder.conv2))
     return model
