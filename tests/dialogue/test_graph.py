@@ -53,3 +53,13 @@ def test_text_is_escaped(tmp_path: Path) -> None:
     root = ElementTree.fromstring(draw(load_plan(path)))
     assert root.findtext(f"{SVG}title") == "<&\"'>"
     assert "x < 5 and x > 1" in {text.text for text in root.iter(f"{SVG}text")}
+
+
+def test_control_characters_are_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "p.yaml"
+    path.write_text(
+        "forms:\n  a:\n    fields: {x: {type: text, prompt: 'X?'}}\n"
+        "    filled: [{when: \"x == 'b\\x07'\", disconnect: few}, {disconnect: many}]\n"
+    )
+    root = ElementTree.fromstring(draw(load_plan(path)))
+    assert "x == 'b'" in {text.text for text in root.iter(f"{SVG}text")}

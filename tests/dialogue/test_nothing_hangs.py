@@ -130,6 +130,47 @@ def test_values_that_cannot_be_written_move_nothing(tmp_path: Path, value: Any) 
     assert machine.state in {"main/n", "main"}
 
 
+FILLS = """\
+services: {look: {webhook: "https://example.org/l"}}
+forms:
+  main:
+    enter: {call: look, assign: it, error: []}
+    fields: {it: {type: TYPE, prompt: "Well?"}}
+    filled: {disconnect: done}
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "held"),
+    [
+        ("date", "2026-12-24", "2026-12-24"),
+        ("date", "12/24/2026", None),
+        ("time", "9:30", None),
+        ("yes_no", True, "yes"),
+        ("yes_no", "perhaps", None),
+        ("number", 12, "12"),
+        ("number", "a dozen", None),
+        ("amount", -2.5, "-2.5"),
+        ("amount", "1,200.00", None),
+        ("digits", "0042", "0042"),
+        ("text", {"a": 1}, None),
+    ],
+)
+def test_a_field_takes_no_value_from_outside_that_is_none(
+    tmp_path: Path, kind: str, value: object, held: str | None
+) -> None:
+    plan = plan_of(tmp_path, FILLS.replace("TYPE", kind))
+    call = Conversation(plan, {"look": lambda: {"it": value}})
+    assert call.machine.slots == ({} if held is None else {"it": held})
+    assert notes(call) == (["value refused"] if held is None else [])
+    assert call.said == (["Well?"] if held is None else [])
+
+
+def test_half_a_character_can_be_kept(tmp_path: Path) -> None:
+    call = Conversation(plan_of(tmp_path, FILLS.replace("TYPE", "number")), caller="\ud83d")
+    assert call.machine._state.call == {"caller": "?"}
+
+
 # ---------------------------------------------------------------- a model's words
 
 ADVICE = """\

@@ -154,6 +154,27 @@ async def test_what_is_no_text_is_told_and_not_spoken(
     assert f"value refused: {told}" in answer.notes
 
 
+AHEAD = """\
+forms:
+  main:
+    fields:
+      number: {type: digits, length: 3, prompt: "Which number?"}
+      sure: {type: yes_no, prompt: "Delete it?", dtmf: {type_ahead: false}}
+    filled: {disconnect: done}
+"""
+
+
+async def test_keys_ahead_of_a_question_that_wants_none_do_not_count(tmp_path: Path) -> None:
+    (tmp_path / "plan.yaml").write_text(AHEAD)
+    plan = load_plan(tmp_path / "plan.yaml")
+    call = TypedCall(plan, Services({}, tmp_path), NOW)
+    await call.start()
+    answer = await call.press("1231")
+    assert (answer.state, answer.slots) == ("main/sure", {"number": "123"})
+    assert answer.notes == ["keys 1 came before the question and do not count"]
+    assert (await call.press("2")).outcome == "done"
+
+
 async def test_times_count_from_the_time_of_the_call(tmp_path: Path) -> None:
     plan = load_plan(plan_with(tmp_path, "python: kitchen:other"))
     call = TypedCall(plan, Services(plan.services, tmp_path), NOW)
@@ -206,3 +227,14 @@ def test_chat_asks_the_configured_language_model(
     monkeypatch.setattr(sys, "stdin", io.StringIO("when do you open\n"))
     assert cli.main(["chat", str(plan)]) == 0
     assert heard in capsys.readouterr().out.splitlines()
+
+
+def test_bytes_that_are_no_text_can_be_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, kept = tmp_path / "ask.yaml", tmp_path / "call.json"
+    plan.write_text(MODEL_PLAN)
+    typed = io.TextIOWrapper(io.BytesIO(b"caf\xe9\n"), "utf-8", "surrogateescape")
+    monkeypatch.setattr(sys, "stdin", typed)  # as it is without a locale
+    assert cli.main(["chat", str(plan), "--save", str(kept)]) == 0
+    assert '["caller","caf?"]' in kept.read_text()

@@ -16,7 +16,7 @@ from voicebot.dialogue.asking import Asking, fits, problem_of
 from voicebot.dialogue.expectations import slot_spec
 from voicebot.dialogue.performer import Performer
 from voicebot.dialogue.schema import Llm
-from voicebot.dialogue.state import Frame, plain
+from voicebot.dialogue.state import Frame, plain, whole
 from voicebot.dialogue.taking import Taker
 from voicebot.dialogue.understanding import is_well_formed
 from voicebot.events import (
@@ -298,4 +298,4 @@ def _pairs(found: object) -> dict[str, str] | None:
 
 
 def _clean(text: str, longest: int) -> str:
-    return " ".join(_CONTROLS.sub(" ", text).split())[:longest]
+    return " ".join(_CONTROLS.sub(" ", whole(text)).split())[:longest]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from html import escape
 from typing import TYPE_CHECKING
 
 from voicebot.dialogue import inherit
@@ -23,6 +22,7 @@ from voicebot.dialogue.graph_calls import (
     count,
     row_bar,
     row_figures,
+    xml_text,
 )
 from voicebot.dialogue.graph_calls import notes as call_notes
 from voicebot.dialogue.schema import FieldKeys, FormKeys, PlanKeys
@@ -96,11 +96,11 @@ def draw(plan: Plan, ways: Iterable[CallWay] | None = None) -> str:
     body = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
         f'viewBox="0 0 {width:.0f} {height:.0f}">',
-        f"<title>{escape(plan.name)}</title><style>{_STYLE}{STYLE}</style>",
+        f"<title>{xml_text(plan.name)}</title><style>{_STYLE}{STYLE}</style>",
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" '
         'markerHeight="7" orient="auto"><path d="M0,0L8,4L0,8z" fill="#7f93a8"/></marker></defs>',
         '<rect width="100%" height="100%" fill="#fbfcfd"/>',
-        f'<text class="title" x="{MARGIN}" y="{MARGIN}">{escape(plan.name)}</text>',
+        f'<text class="title" x="{MARGIN}" y="{MARGIN}">{xml_text(plan.name)}</text>',
         *arrows,
         *(_box(node, calls) for node in nodes.values()),
         *(_text(note, MARGIN, top + ROW * row, "exit", 200) for row, note in enumerate(notes, 1)),
@@ -296,7 +296,7 @@ def _box(node: _Node, calls: Calls | None) -> str:
         )
     state = node.name.removeprefix("form ")
     parts = [
-        f'<g class="{node.css}" data-state="{escape(state)}">',
+        f'<g class="{node.css}" data-state="{xml_text(state)}">',
         f'<rect class="box" x="{x:.0f}" y="{y:.0f}" width="{width:.0f}" '
         f'height="{node.height:.0f}" rx="4"/>',
         f'<rect class="bar" x="{x:.0f}" y="{y:.0f}" width="{width:.0f}" height="{HEADER}" rx="4"/>',
@@ -309,7 +309,7 @@ def _box(node: _Node, calls: Calls | None) -> str:
         top = y + HEADER + ROW * index
         if row.kind == "field" and not row.target:
             parts.append(
-                f'<rect class="field" data-state="{escape(row.state)}" x="{x + 1:.0f}" '
+                f'<rect class="field" data-state="{xml_text(row.state)}" x="{x + 1:.0f}" '
                 f'y="{top + 1:.0f}" width="{width - 2:.0f}" height="{ROW - 2}"/>'
             )
         if calls is not None and row.state and not row.target:
@@ -321,6 +321,6 @@ def _box(node: _Node, calls: Calls | None) -> str:
 
 def _text(text: str, x: float, y: float, css: str = "", max_chars: int = MAX_CHARS) -> str:
     short = text if len(text) <= max_chars else f"{text[: max_chars - 1]}…"
-    title = f"<title>{escape(text)}</title>" if short != text else ""
+    title = f"<title>{xml_text(text)}</title>" if short != text else ""
     name = f' class="{css}"' if css else ""
-    return f'<text{name} x="{x:.0f}" y="{y:.0f}">{escape(short)}{title}</text>'
+    return f'<text{name} x="{x:.0f}" y="{y:.0f}">{xml_text(short)}{title}</text>'

@@ -7,6 +7,7 @@ them: they are found on the shortest way between those that do.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,13 @@ STYLE = """
 .used{fill:none;stroke:#2f6fb5;stroke-opacity:.55;stroke-linecap:round}
 .unused{stroke:#d3dae1;stroke-dasharray:2 4}.share{fill:#bcd6f2}
 """
+
+_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def xml_text(text: str) -> str:
+    """Text as it stands in XML, which has no control characters."""
+    return escape(_NO_XML.sub("", text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,10 +218,10 @@ def row_figures(calls: Calls, place: str, right: float, top: float, *, css: str 
         f"{place}: visited {figures.visits} times, {figures.turns} turns, nothing understood in "
         f"{figures.nomatch}, nothing heard in {figures.noinput}, left by {figures.left}"
     )
-    text = escape(" · ".join(parts))
+    text = xml_text(" · ".join(parts))
     return (
         f'<text class="calls{bad}{css}" x="{right - 62:.0f}" y="{top:.0f}" text-anchor="end">{text}'
-        f"<title>{escape(title)}</title></text>{gone}"
+        f"<title>{xml_text(title)}</title></text>{gone}"
     )
 
 

@@ -20,7 +20,7 @@ from voicebot.dialogue.interview import Interview
 from voicebot.dialogue.performer import Performer
 from voicebot.dialogue.saving import restored
 from voicebot.dialogue.schema import LadderEntry
-from voicebot.dialogue.state import Said, State, plain
+from voicebot.dialogue.state import Said, State, plain, whole
 from voicebot.dialogue.stepping import Stepper
 from voicebot.dialogue.taking import Taker
 from voicebot.dialogue.texts import Texts
@@ -202,7 +202,7 @@ class Machine:
         return self._state.at.place if self._state.at is not None else None
 
     def _start(self, event: CallStarted) -> None:
-        self._state.call = {str(key): str(value) for key, value in event.parameters.items()}
+        self._state.call = {whole(str(k)): whole(str(v)) for k, v in event.parameters.items()}
         start = self._performer.start
         if start != self._plan.start:
             self._performer.note("closed", {"at": self._performer.now.isoformat()})

@@ -23,6 +23,7 @@ from voicebot.dialogue.schema import (
 )
 from voicebot.dialogue.short_forms import DAYS
 from voicebot.dialogue.state import Filled, Frame, State, plain
+from voicebot.dialogue.understanding import is_well_formed
 from voicebot.events import (
     Action,
     BargeInMode,
@@ -31,6 +32,7 @@ from voicebot.events import (
     Play,
     Record,
     Say,
+    SlotSpec,
     SlotType,
     Transfer,
 )
@@ -304,17 +306,27 @@ class Performer:
         elif value is None:
             self.state.slots.pop(name, None)
         else:
-            text = str(value).lower() if isinstance(value, bool) else str(value)
-            self._assign_field(name, field, text)
+            self._assign_field(name, field, value)
 
-    def _assign_field(self, name: str, field: FieldKeys, text: str) -> None:
-        """A choice takes only its own values: others are on record, and the field stays empty."""
-        is_choice = inherit.slot_type(field) is SlotType.CHOICE
-        if is_choice and text not in inherit.choices(self.keys, field):
-            self.note("value refused", {"slot": name, "value": text[:200]})
-            self.state.slots.pop(name, None)
+    def _assign_field(self, name: str, field: FieldKeys, value: JsonValue) -> None:
+        """A field takes what callers could have given it, of whatever length: all else is on
+        record, and the field stays empty."""
+        kind = inherit.slot_type(field)
+        if isinstance(value, bool) and kind is SlotType.YES_NO:
+            value = "yes" if value else "no"
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        if kind is SlotType.CHOICE:
+            is_one = text in inherit.choices(self.keys, field)
         else:
+            is_one = is_well_formed(text, SlotSpec(name, kind)) and not isinstance(
+                value, dict | list
+            )
+        if is_one:
             self.state.slots[name] = Filled(value=text, is_confirmed=True)
+            return
+        self.state.slots.pop(name, None)
+        problem = f"{text[:100]!r} is no {kind.value.replace('_', '/')} for '{name}'"
+        self.note("value refused", {"slot": name, "value": text[:200], "problem": problem})
 
     def clear(self, name: str) -> None:
         """Empty a field or a variable; the field will be asked again."""

@@ -180,10 +180,17 @@ def plain(value: object, depth: int = 0) -> JsonValue:
         return value if math.isfinite(value) else None
     if isinstance(value, int) and value.bit_length() > MAX_BITS:
         return None  # Python writes no such number
-    if value is None or isinstance(value, str | bool | int):
+    if isinstance(value, str):
+        return whole(value)
+    if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, dict) and depth < 8:
-        return {str(key): plain(item, depth + 1) for key, item in value.items()}
+        return {whole(str(key)): plain(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple) and depth < 8:
         return [plain(item, depth + 1) for item in value]
-    return str(value)
+    return whole(str(value))
+
+
+def whole(text: str) -> str:
+    """Text without halves of surrogate pairs, which no file takes."""
+    return text.encode("utf-8", "replace").decode()

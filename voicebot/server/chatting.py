@@ -109,6 +109,8 @@ class _Chat:
             return None
         except UnicodeDecodeError:
             return ""
+        # Half a surrogate stands for a byte that is no text: no file takes it.
+        line = line.encode("utf-8", "replace").decode()
         if not self._is_typed and line:
             print(f"you   {line}")
         return line

@@ -158,6 +158,9 @@ class TypedCall:
             if rule is None:
                 answer.notes.append(f"keys {left} are ignored here")
                 break
+            if left != keys and not rule.has_type_ahead:
+                answer.notes.append(f"keys {left} came before the question and do not count")
+                break
             ends = left.find(rule.terminator, 1) if rule.terminator else -1
             size = min(rule.max_keys, ends if ends > 0 else len(left))
             typed, left = left[:size], left[size:]
