@@ -7,10 +7,10 @@ import pytest
 
 from voicebot.asr import written
 from voicebot.asr.automaton import FORBIDDEN, Automaton
-from voicebot.asr.biasing import MAX_KEPT, MAX_WEIGHT, Biasing, Weights
+from voicebot.asr.biasing import MAX_KEPT, Biasing, Weights
 from voicebot.asr.lexicon import Entry, Lexicon, Tokens
 from voicebot.asr.moonshine import END
-from voicebot.events import Choice, Expectation, IntentSpec, SlotSpec, SlotType
+from voicebot.events import MAX_WEIGHT, Choice, Expectation, IntentSpec, SlotSpec, SlotType
 
 pytestmark = pytest.mark.unit
 

@@ -17,15 +17,12 @@ from voicebot.asr import spoken, written
 from voicebot.asr.automaton import Automaton, Loop
 from voicebot.asr.lexicon import Entry, Lexicon, Tokens
 from voicebot.asr.moonshine import END
-from voicebot.events import CONFIRM_SLOT, Expectation, SlotSpec, SlotType
+from voicebot.events import CONFIRM_SLOT, MAX_WEIGHT, Expectation, SlotSpec, SlotType
 from voicebot.patterns import NO, TITLES, YES, expand_leniently, name_forms
 
 MAX_PHRASES, MAX_PATTERN_CHARS = 60_000, 1000
 """Expanded phrases of an Expectation, three times what a large directory has, and the length of one
 pattern; what exceeds them is recognised without help."""
-MAX_WEIGHT = 10.0
-"""How many times the usual bonus a phrase may have: 7 nats a word, more than an answer pays that
-nobody expects."""
 MAX_UNITS, MAX_WORDS = 40, 20
 """Digits or letters where the slot names no most, as many as are understood; words of a number, an
 amount, a date or a time."""

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from voicebot.dialogue import short_forms
 from voicebot.dialogue.schema_prompts import BargeIn, Keys, Ladder, Prompt, Universals
 from voicebot.dialogue.short_forms import Flag, Patience, Phrases, Real, Silence, Whole
+from voicebot.events import MAX_WEIGHT
 
 LONGEST_SPEECH_MS = 25_000
 """The last 30 s of a call are kept: of a longer utterance the beginning would be lost."""
@@ -84,8 +85,6 @@ class Confirm(Keys):
     prompt: Prompt | None = Field(None, description="the question; {{ value }} is what was heard")
 
 
-MAX_WEIGHT = 10.0
-"""What recognition takes at most."""
 Weight = Annotated[Real, Field(ge=0, le=MAX_WEIGHT, allow_inf_nan=False)]
 
 

@@ -20,6 +20,7 @@ from voicebot.events.actions import (
 )
 from voicebot.events.expectation import (
     CONFIRM_SLOT,
+    MAX_WEIGHT,
     BargeInMode,
     Choice,
     DigitRule,
@@ -76,6 +77,7 @@ from voicebot.events.understanding import (
 __all__ = [
     "CHUNK_SAMPLES",
     "CONFIRM_SLOT",
+    "MAX_WEIGHT",
     "SAMPLE_RATE_HZ",
     "Action",
     "Alternative",

@@ -34,6 +34,9 @@ class SlotType(StrEnum):
 CONFIRM_SLOT = "confirmed"
 """The slot that answers a yes/no question of the dialogue's own; yes and no fill it at any
 time, another yes/no slot only when it was asked for."""
+MAX_WEIGHT = 10.0
+"""How many times the usual help to recognition a phrase may have: 7 nats a word, more than an
+answer pays that nobody expects."""
 
 
 @dataclass(frozen=True, slots=True)
