@@ -23,6 +23,8 @@ PLURALS = {
 MOST_ALIKE = 6
 _SEPARATORS = word_set("dash hyphen then uh um and space point dot")
 MAX_READINGS = 12
+_USUAL = frozenset((10, 11))
+"""Digits of North American numbers, and of many others with their leading 0."""
 MAX_DIGITS = 40
 
 
@@ -147,6 +149,9 @@ def phones(tokens: Sequence[Token], shortest: int | None, longest: int | None) -
     """Telephone numbers: 7 to 15 digits (E.164) unless told otherwise; "plus" is dropped."""
     for run in digit_runs(tokens, lenient=True):
         value = fitting(run, shortest or 7, longest or 15)
+        if value is not None and not (shortest or longest):
+            usual = [one for one in run.readings if len(one) in _USUAL]
+            value = next(iter(usual), value)
         if value is not None:
             has_plus = run.start > 0 and tokens[run.start - 1].text in {"plus", "+"}
             yield Span(run.start - has_plus, run.end, value)

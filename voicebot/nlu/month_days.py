@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 
 from voicebot.nlu import holidays
-from voicebot.nlu.numbers import TENS, UNITS, cardinal, ordinal
+from voicebot.nlu.numbers import TENS, cardinal, ordinal
 from voicebot.nlu.text import Token, Words
 from voicebot.nlu.words import word_list
 from voicebot.nlu.years import full_year, short_year
@@ -31,12 +31,12 @@ def of_month(
     words = Words(tokens)
     if words[at] in MONTHS:
         begin = at + 2 if words[at + 1] == "the" else at + 1
-        day = _day(tokens, begin)
+        day = day_number(tokens, begin)
         if day is None:
             return None
         return _dated(tokens, day[1], today, MONTHS[words[at]], day[0], is_focus=is_focus)
     begin = at + 1 if words[at] == "the" else at
-    day = _day(tokens, begin)
+    day = day_number(tokens, begin)
     if day is None:
         return None
     end = day[1] + 1 if words[day[1]] == "of" else day[1]
@@ -147,7 +147,9 @@ def _months(words: Words, at: int, today: date) -> tuple[list[date], int] | None
     return [holidays.last_of_month(first) + timedelta(days=1) if is_next else first], end
 
 
-def _day(tokens: Sequence[Token], at: int) -> tuple[int, int] | None:
+def day_number(tokens: Sequence[Token], at: int) -> tuple[int, int] | None:
+    """(number, end) of a day of the month: "third", "three", the thirty of "thirty two thousand
+    seven"."""
     if at >= len(tokens):
         return None
     found = ordinal(tokens, at)
@@ -156,8 +158,9 @@ def _day(tokens: Sequence[Token], at: int) -> tuple[int, int] | None:
         if number is None or number[0] != int(number[0]):
             return None
         found = int(number[0]), number[1]
-        if found[0] > 31 and tokens[at].text in TENS | UNITS:  # "may five twenty twenty six"
-            return None
+        tens = TENS.get(tokens[at].text, 0)
+        if found[0] > 31 and tens and full_year(tokens, at + 1) is not None:
+            found = tens, at + 1
     return found if 1 <= found[0] <= 31 else None
 
 

@@ -7,8 +7,8 @@ from datetime import date
 
 from voicebot.nlu.digits import digit_runs
 from voicebot.nlu.entities import Span
-from voicebot.nlu.month_days import next_day
-from voicebot.nlu.numbers import cardinal, ordinal
+from voicebot.nlu.month_days import day_number, next_day
+from voicebot.nlu.numbers import ordinal
 from voicebot.nlu.text import Token
 from voicebot.nlu.words import word_set
 from voicebot.nlu.years import century_of, full_year, short_year
@@ -37,9 +37,10 @@ def numeric(tokens: Sequence[Token], today: date, *, day_first: bool) -> Span | 
     """A date where only numbers were said for one: eight digits, or month, day and year; without a
     year nothing else may have been said."""
     for run in digit_runs(tokens):
-        for value in run.readings:
-            if len(value) == 8 and (found := _of_digits(value, day_first=day_first)):
-                return Span(run.start, run.end, found.isoformat())
+        value = run.readings[0]
+        is_told = len(value) == 8 and len(run.readings) == 1
+        if is_told and (found := _of_digits(value, day_first=day_first)):
+            return Span(run.start, run.end, found.isoformat())
     for at in range(len(tokens)):
         found_here = _parts(tokens, at, today, day_first=day_first)
         if found_here is not None:
@@ -87,11 +88,8 @@ def _part(tokens: Sequence[Token], at: int) -> tuple[int, int] | None:
         return None
     if (place := ordinal(tokens, begin)) is not None:
         return place if begin == at else None
-    found = cardinal(tokens, begin)
-    if found is None or not 1 <= found[0] <= (31 if begin == at else 9):
-        return None
-    is_whole = found[0] == int(found[0])
-    return (int(found[0]), found[1]) if is_whole else None
+    found = day_number(tokens, begin)
+    return found if found is not None and (begin == at or found[0] <= 9) else None
 
 
 def _valid(year: int, month: int, day: int) -> date | None:

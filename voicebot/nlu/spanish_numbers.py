@@ -66,7 +66,12 @@ def cardinal(tokens: Sequence[Token], at: int) -> tuple[int, int] | None:
 
 
 def _group_behind(tokens: Sequence[Token], at: int) -> tuple[int, int] | None:
-    return _group(tokens, at) if word_at(tokens, at) else None
+    """Behind a scale, where "un" is a number: "mil un euros"."""
+    return (_group(tokens, at) or _one(tokens, at)) if word_at(tokens, at) else None
+
+
+def _one(tokens: Sequence[Token], at: int) -> tuple[int, int] | None:
+    return (1, at + 1) if word_at(tokens, at) in {"un", "una"} else None
 
 
 def _group(tokens: Sequence[Token], at: int) -> tuple[int, int] | None:
@@ -82,7 +87,7 @@ def _group(tokens: Sequence[Token], at: int) -> tuple[int, int] | None:
         is_scaled = following in {"mil", "millon", "millones"} and word.isdigit()
         return (int(word), at + 1) if is_scaled and int(word) < 1000 else None
     if word in _HUNDREDS:
-        rest = _below_hundred(tokens, at + 1) if following else None
+        rest = (_below_hundred(tokens, at + 1) or _one(tokens, at + 1)) if following else None
         return (_HUNDREDS[word] + rest[0], rest[1]) if rest else (_HUNDREDS[word], at + 1)
     return _below_hundred(tokens, at)
 
