@@ -1,4 +1,4 @@
-"""`voicebot bench asr`: how many calls this machine can recognise at once."""
+"""`voicebot bench asr`: how many calls this machine can recognise at once; `bench hearing`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import argparse
 import json
 import sys
 from typing import TYPE_CHECKING, Any
+
+from voicebot.server import commands_bench_hearing
 
 if TYPE_CHECKING:
     from voicebot.evaluation.bench import Bench
@@ -46,6 +48,7 @@ def add(commands: Any, command: Any) -> None:
     )
     asr.add_argument("--fixed", action="store_true", help="measure N streams and stop there")
     asr.add_argument("--json", action="store_true", help="print one JSON object")
+    commands_bench_hearing.add(kinds, _count, _seconds)
 
 
 def bench_asr(options: argparse.Namespace) -> int:
