@@ -15,13 +15,15 @@ LAYERS = [
     {"engine", "store", "monitoring"},
     {"telephony", "audio", "turns", "asr", "nlu", "dialogue", "speech"},
     # patterns: what dialogues write is read by understanding and recognition alike.
-    {"events", "errors", "config", "patterns"},
+    # compiled: loops of several rooms.
+    {"events", "errors", "config", "patterns", "compiled"},
 ]
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
 PURE_ROOMS = LAYERS[3]
 # Where each library may be imported (path prefixes under voicebot/), with the reason.
 MAY_IMPORT = {
     "pipecat": ["pipeline/", "server/call.py"],
+    "numba": ["compiled.py"],
     "asyncio": [
         "engine/engine.py",
         "pipeline/",

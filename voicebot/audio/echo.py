@@ -27,6 +27,7 @@ from voicebot.audio.kalman import PARTITIONS, KalmanFilter
 from voicebot.audio.realign import SEARCH, realign
 from voicebot.audio.reference import Reference
 from voicebot.audio.residual import Coupling, Explanation
+from voicebot.compiled import compiled
 from voicebot.events import CHUNK_SAMPLES, SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
@@ -135,23 +136,23 @@ class EchoCanceller:
         `far` is what was sent, where it is in time, zeros where nothing was. What is not a
         number counts as silence, what exceeds full scale as full scale.
         """
+        slots = np.ascontiguousarray(slots, np.int64)
         near, far = _finite(near), _finite(far)
         count = len(slots)
-        is_audible = np.abs(far).max(axis=1, initial=0.0) > AUDIBLE
-        silent = np.where(is_audible, 0, self._silent[slots] + 1)
-        self._silent[slots] = silent
-        is_awake = silent <= self._ring
-        is_active = silent <= self._last_block(slots)
+        is_awake, is_active = np.empty((2, count), np.bool_)
+        bounds = self._ring, self._max_blocks
+        state = self._silent, self._delay, self._explanation.is_trusted
+        _watch(slots, far, *state, *bounds, is_awake, is_active)
         clean, aligned = near.copy(), np.zeros_like(near)
         residual_db = np.full(count, -np.inf, np.float32)
         if is_awake.any():
-            filtered = self._remember(slots, near, far, np.flatnonzero(is_awake))
+            filtered = self._remember(slots, near, far, is_awake)
             active = np.flatnonzero(is_active)
             self._wake(slots[active])
             echo, residual = self._cancel(slots[active], filtered[active], far[active])
             clean[active] -= echo
-            residual = np.minimum(residual, np.mean(np.square(clean[active]), axis=1))
-            residual_db[active] = 10 * np.log10(np.maximum(residual, 1e-12))
+            left = np.einsum("nt,nt->n", clean[active], clean[active]) / np.float32(CHUNK_SAMPLES)
+            residual_db[active] = 10 * np.log10(np.maximum(np.minimum(residual, left), 1e-12))
             aligned[active] = self._aligned(slots[active])
             self._track(slots[active], filtered[active], far[active])
         self._was_active[slots] = is_active
@@ -162,25 +163,20 @@ class EchoCanceller:
 
     # ------------------------------------------------------------ what is kept
 
-    def _last_block(self, slots: Slots) -> NDArray[np.int64]:
-        """Blocks of silence after which nothing of the far end can come back."""
-        is_known = self._explanation.is_trusted[slots]
-        delay = np.where(is_known, self._delay[slots] // CHUNK_SAMPLES, self._max_blocks)
-        return delay + TAIL_BLOCKS
-
-    def _remember(self, slots: Slots, near: Signal, far: Signal, awake: Slots) -> Signal:
-        """Write the histories; the near end without offset, zeros where not `awake`."""
-        rows = slots[awake]
-        filtered = np.zeros_like(near)
-        means = near[awake].mean(axis=1)
-        fresh = self._silent[rows] == 0
-        fresh &= ~self._was_active[rows]
-        if fresh.any():
-            self._offset[rows[fresh]] = means[fresh]
-            self._reference.forget_near(rows[fresh])
-        self._offset[rows] += _OFFSET_SHARE * (means - self._offset[rows])
-        filtered[awake] = near[awake] - self._offset[rows, None]
-        self._reference.write(rows, filtered[awake], far[awake])
+    def _remember(
+        self, slots: Slots, near: Signal, far: Signal, is_awake: NDArray[np.bool_]
+    ) -> Signal:
+        """Write the histories; the near end without offset, zeros where not awake."""
+        filtered = np.empty_like(near)
+        is_fresh = np.empty(len(slots), np.bool_)
+        state = self._silent, self._was_active, self._offset
+        _centre(slots, near, is_awake, *state, filtered, is_fresh)
+        if is_fresh.any():
+            self._reference.forget_near(slots[is_fresh])
+        if is_awake.all():
+            self._reference.write(slots, filtered, far)
+        else:
+            self._reference.write(slots[is_awake], filtered[is_awake], far[is_awake])
         return filtered
 
     def _aligned(self, slots: Slots) -> Signal:
@@ -257,12 +253,8 @@ class EchoCanceller:
     def _fade(self, slots: Slots, near: Signal, echo: Signal, wanted: NDArray[np.bool_]) -> Signal:
         """`echo` faded in or out over a block where that changes; none at all in a block that it
         would make louder: the line may have gone silent."""
-        begin, end = self._gain[slots], wanted.astype(np.float32)
-        faded = np.asarray(echo * (begin[:, None] + (end - begin)[:, None] * _RAMP), np.float32)
-        left = near - faded
-        is_worse = np.einsum("nt,nt->n", left, left) > _WORSE * np.einsum("nt,nt->n", near, near)
-        faded[is_worse] = 0.0
-        self._gain[slots] = np.where(is_worse, 0.0, end)
+        faded = np.empty_like(near)
+        _fade(slots, near, echo, wanted, self._gain, faded)
         return faded
 
     def _recover(
@@ -347,12 +339,106 @@ class EchoCanceller:
         return True
 
 
-_RAMP = (np.arange(CHUNK_SAMPLES, dtype=np.float32) + 1) / CHUNK_SAMPLES
-
-
 def _finite(signal: Signal) -> Signal:
     """Within full scale, whatever came."""
-    signal = np.asarray(signal, np.float32)
-    if np.abs(signal).max(initial=0.0) <= 1.0:  # False for NaN
+    signal = np.ascontiguousarray(signal, np.float32)
+    if _is_finite(signal):
         return signal
     return np.clip(np.nan_to_num(signal, nan=0.0), -1.0, 1.0)
+
+
+@compiled("boolean(float32[:,::1])")
+def _is_finite(signal: Signal) -> bool:
+    """Whether it is a number within full scale everywhere."""
+    outside = 0
+    for row in range(signal.shape[0]):
+        for t in range(signal.shape[1]):
+            outside += not (abs(signal[row, t]) <= np.float32(1.0))  # true for NaN
+    return outside == 0
+
+
+@compiled(
+    "void(int64[::1], float32[:,::1], int64[::1], int64[::1], boolean[::1], int64, int64,"
+    "boolean[::1], boolean[::1])"
+)
+def _watch(
+    slots: Slots,
+    far: Signal,
+    silent: NDArray[np.int64],
+    delay: NDArray[np.int64],
+    is_known: NDArray[np.bool_],
+    ring: int,
+    max_blocks: int,
+    is_awake: NDArray[np.bool_],
+    is_active: NDArray[np.bool_],
+) -> None:
+    """Blocks since the far end was audible; whether it is kept at all, and may still come back."""
+    for row in range(len(slots)):
+        slot = slots[row]
+        loudest = np.float32(0.0)
+        for t in range(far.shape[1]):
+            loudest = max(loudest, abs(far[row, t]))
+        silent[slot] = 0 if loudest > AUDIBLE else silent[slot] + 1
+        last = delay[slot] // CHUNK_SAMPLES if is_known[slot] else max_blocks
+        is_awake[row] = silent[slot] <= ring
+        is_active[row] = silent[slot] <= last + TAIL_BLOCKS
+
+
+@compiled(
+    "void(int64[::1], float32[:,::1], boolean[::1], int64[::1], boolean[::1], float32[::1],"
+    "float32[:,::1], boolean[::1])"
+)
+def _centre(
+    slots: Slots,
+    near: Signal,
+    is_awake: NDArray[np.bool_],
+    silent: NDArray[np.int64],
+    was_active: NDArray[np.bool_],
+    offset: Signal,
+    filtered: Signal,
+    is_fresh: NDArray[np.bool_],
+) -> None:
+    """The near end without its offset, which a prompt that begins (`is_fresh`) begins anew."""
+    for row in range(len(slots)):
+        slot = slots[row]
+        is_fresh[row] = is_awake[row] and silent[slot] == 0 and not was_active[slot]
+        if not is_awake[row]:
+            filtered[row] = 0.0
+            continue
+        mean = np.float32(0.0)
+        for t in range(near.shape[1]):
+            mean += near[row, t]
+        mean /= np.float32(near.shape[1])
+        if is_fresh[row]:
+            offset[slot] = mean
+        offset[slot] += _OFFSET_SHARE * (mean - offset[slot])
+        for t in range(near.shape[1]):
+            filtered[row, t] = near[row, t] - offset[slot]
+
+
+@compiled(
+    "void(int64[::1], float32[:,::1], float32[:,::1], boolean[::1], float32[::1], float32[:,::1])"
+)
+def _fade(
+    slots: Slots,
+    near: Signal,
+    echo: Signal,
+    is_wanted: NDArray[np.bool_],
+    gain: Signal,
+    faded: Signal,
+) -> None:
+    """See EchoCanceller._fade; `faded` is what it returns."""
+    for row in range(len(slots)):
+        slot = slots[row]
+        begin, end = gain[slot], np.float32(is_wanted[row])
+        step = (end - begin) / np.float32(CHUNK_SAMPLES)
+        before = after = np.float32(0.0)
+        for t in range(CHUNK_SAMPLES):
+            faded[row, t] = echo[row, t] * (begin + step * np.float32(t + 1))
+            left = near[row, t] - faded[row, t]
+            before += near[row, t] * near[row, t]
+            after += left * left
+        is_worse = after > _WORSE * before
+        gain[slot] = np.float32(0.0) if is_worse else end
+        if is_worse:
+            faded[row] = 0.0

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from voicebot.audio.pcm import to_float, to_int16
+from voicebot.audio.pcm import to_float
+from voicebot.compiled import compiled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,7 +41,7 @@ class History:
 
     def write(self, slots: Slots, counts: NDArray[np.int64], signal: NDArray[np.float32]) -> None:
         """Put float32[n, block] where block number `counts` (int64[n]) belongs."""
-        self._rings[slots, counts % self.blocks] = to_int16(signal)
+        _write(slots, counts, np.ascontiguousarray(signal), self._rings)
 
     def read(self, slots: Slots, ends: NDArray[np.int64], length: int) -> NDArray[np.float32]:
         """float32[n, length], the samples before sample `ends` (int64[n]) of each slot.
@@ -66,3 +67,18 @@ class History:
     def ring(self, slots: Slots) -> NDArray[np.float32]:
         """float32[n, blocks, block] as stored: block number c at c % blocks."""
         return to_float(self._rings[slots])
+
+
+@compiled("void(int64[::1], int64[::1], float32[:,::1], int16[:,:,::1])")
+def _write(
+    slots: Slots,
+    counts: NDArray[np.int64],
+    signal: NDArray[np.float32],
+    rings: NDArray[np.int16],
+) -> None:
+    """See History.write; rounded and clipped as pcm.to_int16 does."""
+    for row in range(len(slots)):
+        into = rings[slots[row], counts[row] % rings.shape[1]]
+        for t in range(len(into)):
+            sample = np.rint(signal[row, t] * np.float32(32768.0))
+            into[t] = np.int16(min(max(sample, np.float32(-32768.0)), np.float32(32767.0)))

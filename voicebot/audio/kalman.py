@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import fft  # on many rows of float32 several times faster than numpy's (LOG.md)
 
+from voicebot.compiled import compiled
 from voicebot.events import CHUNK_SAMPLES
 
 if TYPE_CHECKING:
@@ -105,9 +106,7 @@ class KalmanFilter:
         self._doubt = np.zeros((slots, PARTITIONS, BINS), np.float32)  # state covariance
         self._near = np.zeros((slots, BINS), np.float32)
         self._age = np.zeros(slots, np.int64)  # blocks since `start`
-        shape = (_GROUP, PARTITIONS, BINS)
-        self._scratch: list[NDArray[Any]] = [np.zeros(shape, np.complex64) for _ in range(3)]
-        self._power = np.zeros(shape, np.float32)
+        self._gradient = np.zeros((_GROUP, PARTITIONS, BINS), np.complex64)
         self._taps: NDArray[Any] = np.zeros((_GROUP, PARTITIONS, FFT), np.float32)
 
     @property
@@ -140,11 +139,13 @@ class KalmanFilter:
         it; the predicted echo. Leaves the filter ready for the next block."""
         before = far.shape[1] - near.shape[1]
         self.load(slots, far[:, :before])
+        heard = far[:, before - CHUNK_SAMPLES :].reshape(len(slots), -1, CHUNK_SAMPLES)
+        spectra = _spectra(heard[:, :-1], heard[:, 1:])
         echo = np.empty_like(near)
-        for at in range(0, near.shape[1], CHUNK_SAMPLES):
-            now = slice(at, at + CHUNK_SAMPLES)
-            frames = far[:, before + at - CHUNK_SAMPLES : before + at + CHUNK_SAMPLES]
-            echo[:, now], _ = self.process(slots, near[:, now], frames)
+        learning = np.ones(len(slots), np.float32)
+        for block in range(spectra.shape[1]):
+            now = slice(block * CHUNK_SAMPLES, (block + 1) * CHUNK_SAMPLES)
+            echo[:, now], _ = self._advance(slots, near[:, now], spectra[:, block], learning)
         return echo
 
     def predict(self, slot: int, far: Signal) -> Signal:
@@ -195,80 +196,149 @@ class KalmanFilter:
         Rows where `adapts` is False (bool[n]) predict only. The far end is delayed further by
         `late`, float32[n], -0.5..0.5 samples.
         """
-        echo = np.empty_like(near)
-        residual = np.empty(len(slots), np.float32)
         learning = np.ones(len(slots), np.float32) if adapts is None else adapts.astype(np.float32)
         spectra = np.asarray(fft.rfft(far), np.complex64)
         if late is not None:
             spectra *= _RAMPS.take(
                 np.rint(late * _RAMP_STEPS).astype(np.intp) % _RAMP_STEPS, axis=0
             )
-        for start in range(0, len(slots), _GROUP):
-            group = slice(start, start + _GROUP)
-            echo[group], residual[group] = self._step(
-                slots[group], near[group], spectra[group], learning[group, None]
-            )
-        return echo, residual
+        return self._advance(slots, near, spectra, learning)
+
+    def _advance(
+        self, slots: Slots, near: Signal, spectra: Spectrum, learning: Signal
+    ) -> tuple[Signal, Signal]:
+        if len(slots) <= _GROUP:
+            return self._step(slots, near, spectra, learning)
+        groups = [slice(at, at + _GROUP) for at in range(0, len(slots), _GROUP)]
+        done = [self._step(slots[g], near[g], spectra[g], learning[g]) for g in groups]
+        echo, residual = zip(*done, strict=True)
+        return np.concatenate(echo), np.concatenate(residual)
 
     def _step(
         self, slots: Slots, near: Signal, far: Spectrum, learning: Signal
     ) -> tuple[Signal, Signal]:
         rows = len(slots)
-        spectra, work, path = (scratch[:rows] for scratch in self._scratch)
-        power = self._power[:rows]
-        self._advance(slots, far, spectra)
-        np.take(self._path, slots, axis=0, out=path, mode="clip")
-        predicted = _second_half(np.multiply(spectra, path, out=work).sum(axis=1))
-        error = near - predicted
-        error_spectrum = _spectra(np.zeros_like(error), error)
-
-        doubt = self._doubt[slots]
-        np.square(spectra.real, out=power)
-        power += np.square(spectra.imag)
-        power *= doubt
-        uncertain = power.sum(axis=1) @ _LEAKAGE
-        near_power = self._near[slots]
-        near_power += learning * (1 - NEAR_LEAK) * (_power(error_spectrum) - near_power)
-        np.maximum(near_power, NEAR_FLOOR, out=near_power)
-        self._near[slots] = near_power
-        inverse = learning / (uncertain + self._near_share(slots) * near_power)
+        sums = np.empty((rows, BINS), np.complex64)
+        power = np.empty((rows, BINS), np.float32)
+        far = np.ascontiguousarray(far)
+        _predict(slots, far, self._head, self._far, self._path, self._doubt, sums, power)
+        predicted = _second_half(sums)
+        error = np.zeros((rows, FFT), np.float32)
+        error[:, CHUNK_SAMPLES:] = near - predicted
+        spectrum = np.asarray(fft.rfft(error))
+        uncertain = power @ _LEAKAGE
 
         # The gradient K E, constrained to the first half in time.
-        np.conjugate(spectra, out=spectra)
-        spectra *= (error_spectrum * inverse)[:, None]
-        spectra *= doubt
-        taps = self._taps[:rows]
-        np.fft.irfft(spectra, FFT, out=taps)
-        path += fft.rfft(taps[..., :CHUNK_SAMPLES], FFT)  # zeros behind
-        self._path[slots] = path
-
-        power *= (-_HALF * inverse)[:, None]
-        power += 1.0
-        np.maximum(power, 0.0, out=power)
-        doubt *= power
-        doubt *= np.float32(TRANSITION**2)
-        np.square(path.real, out=power)
-        power += np.square(path.imag)
-        power *= np.float32(1 - TRANSITION**2)
-        doubt += power
-        self._doubt[slots] = doubt
+        gradient, taps = self._gradient[:rows], self._taps[:rows]
+        state = self._head, self._far, self._doubt, self._near, self._age
+        _learn(slots, learning, spectrum, uncertain, *state, power, gradient)
+        np.fft.irfft(gradient, FFT, out=taps)
+        moved = np.asarray(fft.rfft(taps[..., :CHUNK_SAMPLES], FFT))  # zeros behind
+        _move(slots, power, moved, self._head, self._far, self._path, self._doubt)
         return predicted, uncertain.sum(axis=1) * np.float32(2.0 / FFT / CHUNK_SAMPLES)
 
-    def _near_share(self, slots: Slots) -> Signal:
-        """By age, float32[n, 1]."""
-        self._age[slots] += 1
-        young, mature = NEAR_SHARES
-        progress = np.minimum(self._age[slots, None] / np.float32(MATURE_BLOCKS), 1.0)
-        return np.asarray(young + (mature - young) * progress, np.float32)
 
-    def _advance(self, slots: Slots, far: Spectrum, spectra: Spectrum) -> None:
-        """Take in a far-end block; put all by age in complex64[n, PARTITIONS, BINS]."""
-        head = (self._head[slots] + 1) % PARTITIONS
-        self._head[slots] = head
-        self._far[slots, head] = far
-        order = (head[:, None] - np.arange(PARTITIONS)) % PARTITIONS
-        order += (slots * PARTITIONS)[:, None]
-        self._far.reshape(-1, BINS).take(order, axis=0, out=spectra, mode="clip")
+@compiled(
+    "void(int64[::1], complex64[:,::1], int64[::1], complex64[:,:,::1], complex64[:,:,::1],"
+    "float32[:,:,::1], complex64[:,::1], float32[:,::1])"
+)
+def _predict(
+    slots: Slots,
+    spectra: Spectrum,
+    heads: NDArray[np.int64],
+    far: Spectrum,
+    path: Spectrum,
+    doubt: Signal,
+    echo: Spectrum,
+    uncertain: Signal,
+) -> None:
+    """Take in a far-end block; the predicted echo's spectrum and the power of what of it is
+    uncertain, both [n, BINS]."""
+    for row in range(len(slots)):
+        slot = slots[row]
+        head = (heads[slot] + 1) % PARTITIONS
+        heads[slot] = head
+        for k in range(BINS):
+            far[slot, head, k] = spectra[row, k]
+            echo[row, k] = 0.0
+            uncertain[row, k] = 0.0
+        for p in range(PARTITIONS):
+            block = (head - p) % PARTITIONS
+            for k in range(BINS):
+                x = far[slot, block, k]
+                echo[row, k] += x * path[slot, p, k]
+                power = x.real * x.real + x.imag * x.imag
+                uncertain[row, k] += power * doubt[slot, p, k]
+
+
+@compiled(
+    "void(int64[::1], float32[::1], complex64[:,::1], float32[:,::1], int64[::1],"
+    "complex64[:,:,::1], float32[:,:,::1], float32[:,::1], int64[::1], float32[:,::1],"
+    "complex64[:,:,::1])"
+)
+def _learn(
+    slots: Slots,
+    learning: Signal,
+    error: Spectrum,
+    uncertain: Signal,
+    heads: NDArray[np.int64],
+    far: Spectrum,
+    doubt: Signal,
+    near: Signal,
+    ages: NDArray[np.int64],
+    inverse: Signal,
+    gradient: Spectrum,
+) -> None:
+    """The near end's power is learnt; `inverse` [n, BINS], and the gradient of the path, by age."""
+    young, mature = np.float32(NEAR_SHARES[0]), np.float32(NEAR_SHARES[1])
+    for row in range(len(slots)):
+        slot = slots[row]
+        ages[slot] += 1
+        progress = min(np.float32(ages[slot]) / np.float32(MATURE_BLOCKS), np.float32(1.0))
+        share = young + (mature - young) * progress
+        step = learning[row] * np.float32(1 - NEAR_LEAK)
+        for k in range(BINS):
+            e = error[row, k]
+            power = near[slot, k] + step * (e.real * e.real + e.imag * e.imag - near[slot, k])
+            near[slot, k] = max(power, NEAR_FLOOR)
+            inverse[row, k] = learning[row] / (uncertain[row, k] + share * near[slot, k])
+        for p in range(PARTITIONS):
+            block = (heads[slot] - p) % PARTITIONS
+            for k in range(BINS):
+                gain = doubt[slot, p, k] * inverse[row, k]
+                x, e = far[slot, block, k], error[row, k]
+                real = x.real * e.real + x.imag * e.imag
+                imag = x.real * e.imag - x.imag * e.real
+                gradient[row, p, k] = complex(gain * real, gain * imag)
+
+
+@compiled(
+    "void(int64[::1], float32[:,::1], complex64[:,:,::1], int64[::1], complex64[:,:,::1],"
+    "complex64[:,:,::1], float32[:,:,::1])"
+)
+def _move(
+    slots: Slots,
+    inverse: Signal,
+    moved: Spectrum,
+    heads: NDArray[np.int64],
+    far: Spectrum,
+    path: Spectrum,
+    doubt: Signal,
+) -> None:
+    """The path moves; what is uncertain of it shrinks by what was learnt, and grows with time."""
+    stays = np.float32(TRANSITION**2)
+    for row in range(len(slots)):
+        slot = slots[row]
+        for p in range(PARTITIONS):
+            block = (heads[slot] - p) % PARTITIONS
+            for k in range(BINS):
+                x, before = far[slot, block, k], doubt[slot, p, k]
+                learnt = (x.real * x.real + x.imag * x.imag) * before * _HALF * inverse[row, k]
+                w = path[slot, p, k] + moved[row, p, k]
+                path[slot, p, k] = w
+                left = before * max(np.float32(1.0) - learnt, np.float32(0.0)) * stays
+                now = w.real * w.real + w.imag * w.imag
+                doubt[slot, p, k] = left + now * (np.float32(1.0) - stays)
 
 
 def _spectra(before: Signal, blocks: Signal) -> Spectrum:
@@ -278,7 +348,7 @@ def _spectra(before: Signal, blocks: Signal) -> Spectrum:
 
 def _second_half(spectra: Spectrum) -> Signal:
     """The half of each block in which the convolution is not circular, float32[n, 160]."""
-    return np.asarray(np.fft.irfft(spectra, FFT), np.float32)[:, CHUNK_SAMPLES:]
+    return np.ascontiguousarray(np.fft.irfft(spectra, FFT)[:, CHUNK_SAMPLES:], np.float32)
 
 
 def _power(spectra: Spectrum) -> NDArray[np.float32]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from voicebot.audio.history import History
+from voicebot.compiled import compiled
 from voicebot.events import CHUNK_SAMPLES
 
 if TYPE_CHECKING:
@@ -103,16 +104,10 @@ class Reference:
         The rate follows the lag of the predicted echo where `is_clear` (bool[n]) that the near
         end is echo for the most part.
         """
-        slope = 0.5 * (echo[:, 2:] - echo[:, :-2])
-        left = near[:, 1:-1] - echo[:, 1:-1]
-        product = _LEAK * self._product[slots] + np.einsum("nt,nt->n", left, slope)
-        energy = _LEAK * self._energy[slots] + np.einsum("nt,nt->n", slope, slope)
-        self._product[slots], self._energy[slots] = product, energy
-        lag = np.where(is_clear, -product / (energy + np.float32(1e-9)), 0.0)
-        lag = lag.clip(-_MAX_LAG, _MAX_LAG)
-        rate = (self.rate[slots] + _RATE_SHARE * lag).clip(-MAX_RATE, MAX_RATE)
-        self.rate[slots] = rate
-        return self._advance(slots, rate + _LAG_SHARE * lag)
+        moved = np.empty(len(slots), np.int64)
+        state = self.rate, self.fraction, self.shift, self._product, self._energy
+        _drift(slots, near, echo, is_clear, *state, moved)
+        return moved
 
     def coast(self, slots: Slots, blocks: NDArray[np.int64]) -> NDArray[np.int64]:
         """Move on by so many blocks (int64[n]) in which nothing was read; whole samples moved."""
@@ -126,3 +121,42 @@ class Reference:
         np.maximum(moved, -self.shift[slots], out=moved)  # the future is not known
         self.shift[slots] += moved
         return moved
+
+
+@compiled(
+    "void(int64[::1], float32[:,::1], float32[:,::1], boolean[::1], float32[::1], float32[::1],"
+    "int64[::1], float32[::1], float32[::1], int64[::1])"
+)
+def _drift(
+    slots: Slots,
+    near: Signal,
+    echo: Signal,
+    is_clear: Flags,
+    rates: Signal,
+    fractions: Signal,
+    shifts: NDArray[np.int64],
+    products: Signal,
+    energies: Signal,
+    moved: NDArray[np.int64],
+) -> None:
+    """See Reference.drift; `moved` is what it returns."""
+    for row in range(len(slots)):
+        slot = slots[row]
+        product = energy = np.float32(0.0)
+        for t in range(1, near.shape[1] - 1):
+            slope = np.float32(0.5) * (echo[row, t + 1] - echo[row, t - 1])
+            product += (near[row, t] - echo[row, t]) * slope
+            energy += slope * slope
+        products[slot] = _LEAK * products[slot] + product
+        energies[slot] = _LEAK * energies[slot] + energy
+        lag = np.float32(0.0)
+        if is_clear[row]:
+            lag = -products[slot] / (energies[slot] + np.float32(1e-9))
+            lag = min(max(lag, -_MAX_LAG), _MAX_LAG)
+        rate = min(max(rates[slot] + _RATE_SHARE * lag, -MAX_RATE), MAX_RATE)
+        rates[slot] = rate
+        fraction = fractions[slot] + rate + _LAG_SHARE * lag
+        whole = np.rint(fraction)
+        fractions[slot] = fraction - whole
+        moved[row] = max(np.int64(whole), -shifts[slot])  # the future is not known
+        shifts[slot] += moved[row]

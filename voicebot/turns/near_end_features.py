@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import fft
 
+from voicebot.compiled import compiled
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -45,34 +47,27 @@ _PAUSE = 8  # windows without reference after which it begins anew
 _OLD = 64
 
 
-def _band_matrix() -> NDArray[np.float32]:
-    """float32[129, BANDS]: sums the power of a windowed spectrum's bins, 0 dB = full-scale sine."""
-    hz = np.arange(WINDOW_SAMPLES // 2 + 1) * 8000 / WINDOW_SAMPLES
-    edges = np.asarray(_EDGES_HZ)
-    inside = (hz[:, None] >= edges[:-1]) & (hz[:, None] < edges[1:])
-    return np.asarray(inside * _WINDOW_GAIN, dtype=np.float32)
-
-
 _TAPER = np.sin(np.pi * (np.arange(WINDOW_SAMPLES) + 0.5) / WINDOW_SAMPLES).astype(np.float32)
-_WINDOW_GAIN = 4.0 / (float(np.sum(_TAPER**2)) * WINDOW_SAMPLES)
+_WINDOW_GAIN = 4.0 / (float(np.sum(_TAPER**2)) * WINDOW_SAMPLES)  # 0 dB: a full-scale sine
 
 
-def _decibel(power: NDArray[np.float32]) -> NDArray[np.float32]:
-    decibel: NDArray[np.float32] = 10 * np.log10(power + _POWER_FLOOR)
-    return decibel
+_BINS = np.searchsorted(np.arange(WINDOW_SAMPLES // 2 + 1) * 8000 / WINDOW_SAMPLES, _EDGES_HZ)
+"""Of a windowed spectrum, where each band begins; and where the last ends."""
 
 
 class NearEndFeatures:
     """What tells the caller from the echo, for many calls at once; a slot each."""
 
     def __init__(self, slots: int) -> None:
-        self._bands = _band_matrix()
         self._tail = np.empty((slots, BANDS), np.float32)  # decaying peak of the reference, dBFS
         self._leak = np.empty((slots, BANDS), np.float32)  # echo left, relative to the tail, dB
         self._floor = np.empty((slots, BANDS), np.float32)  # the line's own noise, dBFS
         self._peak = np.empty(slots, np.float32)  # decaying peak of what came in, dBFS
         self._age = np.empty((slots, 2), np.float32)  # windows of the reference: on, silent
-        self._match = _Match(slots)
+        self._mean = np.empty((slots, 2, BANDS), np.float32)  # of clean and far, dBFS
+        self._far = np.empty((slots, LATER_LAGS, BANDS), np.float32)  # newest first
+        self._clean = np.empty((slots, EARLIER_LAGS + 1, BANDS), np.float32)
+        self._sums = np.empty((slots, 3, LATER_LAGS + EARLIER_LAGS), np.float32)
         self.reset(slice(None))
 
     def reset(self, slot: int | slice) -> None:
@@ -82,7 +77,9 @@ class NearEndFeatures:
         self._floor[slot] = _FLOOR_DB
         self._peak[slot] = _FLOOR_DB
         self._age[slot] = 0.0
-        self._match.reset(slot)
+        self._mean[slot, 0], self._mean[slot, 1] = np.float32(-50.0), np.float32(-40.0)
+        self._far[slot] = self._clean[slot] = 0.0
+        self._sums[slot] = 0.0
 
     def compute(
         self,
@@ -104,132 +101,186 @@ class NearEndFeatures:
         and since it fell silent.
         """
         n = len(slots)
-        spectra = fft.rfft(np.concatenate((near, clean, far)) * _TAPER, axis=1)
-        near_s, clean_s, far_s = spectra[:n], spectra[n : 2 * n], spectra[2 * n :]
-        echo_s = near_s - clean_s
-        power = np.concatenate((near_s, clean_s, echo_s, far_s))
-        power = np.square(power.real) + np.square(power.imag)
-        cross = near_s.real * echo_s.real + near_s.imag * echo_s.imag
-        bands = np.concatenate((power, cross)).astype(np.float32) @ self._bands
-        near_p, _, echo_p, _, cross_p = bands.reshape(5, n, BANDS)
-        correlation = cross_p / np.sqrt(near_p * echo_p + _POWER_FLOOR**2)
-        levels = _decibel(bands[: 4 * n])
-        near_db, clean_db, echo_db, far_db = levels.reshape(4, n, BANDS)
-        tail = self._advance_tail(slots, far_db)
-        expected = self._advance_leak(slots, clean_db, tail)
-        floor = self._advance_floor(slots, clean_db)
-        totals = _decibel(bands[: 4 * n].sum(axis=1)).reshape(4, n)
-        match = self._match.advance(slots, clean_db, far_db)
-        scalars = self._scalars(slots, totals, speech, residual_db, is_locked)
-        columns = (near_db, clean_db, echo_db, far_db, tail)
-        features = np.concatenate(
-            (*columns, clean_db - expected, clean_db - floor, correlation, match, scalars), axis=1
-        )
-        sound: NDArray[np.float32] = np.nan_to_num(
-            features, nan=0.0, posinf=0.0, neginf=float(_FLOOR_DB)
-        )
-        return sound
-
-    def _advance_tail(
-        self, slots: NDArray[np.intp], far_db: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
-        tail: NDArray[np.float32] = np.maximum(far_db, self._tail[slots] - _REVERB_DB)
-        self._tail[slots] = tail
-        return tail
-
-    def _advance_leak(
-        self, slots: NDArray[np.intp], clean_db: NDArray[np.float32], tail: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
-        """The echo to be expected in clean, dBFS; a slow percentile, so that talk passes it by."""
-        leak = self._leak[slots]
-        expected: NDArray[np.float32] = tail + leak
-        step = np.where(clean_db > expected, _LEAK_UP_DB, -_LEAK_DOWN_DB)
-        self._leak[slots] = np.clip(leak + np.where(tail > _LOUD_DB, step, 0), -60, 20)
-        return expected
-
-    def _advance_floor(
-        self, slots: NDArray[np.intp], clean_db: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
-        """A slow minimum: falls fast, rises 1.6 dB a second."""
-        floor = self._floor[slots]
-        gap = clean_db - floor
-        risen: NDArray[np.float32] = floor + np.where(
-            gap < 0, _FLOOR_DOWN * gap, np.minimum(gap, _FLOOR_UP_DB)
-        )
-        self._floor[slots] = risen
-        return risen
-
-    def _advance_age(
-        self, slots: NDArray[np.intp], far_db: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
-        """float32[n, 2]: windows since the reference began after a pause, and of silence."""
-        on, silent = self._age[slots].T
-        is_silent = far_db < _SILENT_DB
-        silent = np.where(is_silent, np.minimum(silent + 1, _OLD), 0)
-        on = np.where(silent >= _PAUSE, 0, np.minimum(on + ((on > 0) | ~is_silent), _OLD))
-        age = np.stack((on, silent), axis=1).astype(np.float32)
-        self._age[slots] = age
-        return age
-
-    def _scalars(
-        self,
-        slots: NDArray[np.intp],
-        totals: NDArray[np.float32],
-        speech: NDArray[np.float32],
-        residual_db: NDArray[np.float32],
-        is_locked: NDArray[np.bool_],
-    ) -> NDArray[np.float32]:
-        near_db, clean_db, _, far_db = totals
-        likely = np.clip(speech, 1e-3, 1 - 1e-3)
-        residual = np.clip(residual_db, _FLOOR_DB, 0)
-        peak = self._peak[slots]
-        self._peak[slots] = np.maximum(near_db, peak - np.float32(0.25))
-        columns = [speech, np.log(likely / (1 - likely)), residual, clean_db - residual]
-        columns += [is_locked, near_db, clean_db, far_db, near_db - peak]
-        columns += list(self._advance_age(slots, far_db).T)
-        return np.stack(columns, axis=1).astype(np.float32)
+        spectra = np.asarray(fft.rfft(np.concatenate((near, clean, far)) * _TAPER, axis=1))
+        features = np.empty((n, FEATURES), np.float32)
+        state = self._tail, self._leak, self._floor, self._peak, self._age
+        match = self._mean, self._far, self._clean, self._sums
+        slots = np.ascontiguousarray(slots, np.int64)
+        scalars = np.empty((n, 3), np.float32)
+        scalars[:, 0], scalars[:, 1], scalars[:, 2] = speech, residual_db, is_locked
+        _describe(slots, spectra, scalars, *state, *match, features)
+        return features
 
 
-class _Match:
+@compiled("float32(float32)")
+def _decibel(power: np.float32) -> np.float32:
+    return np.float32(np.float32(10) * np.log10(power + _POWER_FLOOR))
+
+
+@compiled(
+    "void(complex64[::1], complex64[::1], complex64[::1], float32[:,::1])",
+)
+def _sum_bands(
+    near: NDArray[np.complex64],
+    clean: NDArray[np.complex64],
+    far: NDArray[np.complex64],
+    bands: NDArray[np.float32],
+) -> None:
+    """Power in each band of near, clean, near - clean (the echo) and far, and what near and the
+    echo have in common."""
+    for band in range(BANDS):
+        sums = np.zeros(5, np.float32)
+        for k in range(_BINS[band], _BINS[band + 1]):
+            x, y, z = near[k], clean[k], far[k]
+            real, imag = x.real - y.real, x.imag - y.imag
+            sums[0] += x.real * x.real + x.imag * x.imag
+            sums[1] += y.real * y.real + y.imag * y.imag
+            sums[2] += real * real + imag * imag
+            sums[3] += z.real * z.real + z.imag * z.imag
+            sums[4] += x.real * real + x.imag * imag
+        for part in range(5):
+            bands[part, band] = sums[part] * np.float32(_WINDOW_GAIN)
+
+
+@compiled("UniTuple(float32, 4)(float32[:,::1], float32[:,::1], float32[::1])")
+def _levels(
+    bands: NDArray[np.float32], level: NDArray[np.float32], out: NDArray[np.float32]
+) -> tuple[np.float32, np.float32, np.float32, np.float32]:
+    """Levels of the first four in dB, into `out` too; those of all bands together."""
+    totals = np.zeros(4, np.float32)
+    for part in range(4):
+        for band in range(BANDS):
+            totals[part] += bands[part, band]
+            level[part, band] = _decibel(bands[part, band])
+            out[part * BANDS + band] = level[part, band]
+    return (_decibel(totals[0]), _decibel(totals[1]), _decibel(totals[2]), _decibel(totals[3]))
+
+
+@compiled("void(float32[:,::1], float32[::1], float32[::1], float32[::1], float32[::1])")
+def _expect(
+    level: NDArray[np.float32],
+    tail: NDArray[np.float32],
+    leak: NDArray[np.float32],
+    floor: NDArray[np.float32],
+    out: NDArray[np.float32],
+) -> None:
+    """The reference's tail; clean above the echo to be expected, and above the line's noise.
+
+    How much leaks is a slow percentile, so that talk passes it by; the noise a slow minimum,
+    which falls fast and rises by 1.6 dB a second.
+    """
+    for band in range(BANDS):
+        clean = level[1, band]
+        tail[band] = max(level[3, band], tail[band] - _REVERB_DB)
+        expected = tail[band] + leak[band]
+        if tail[band] > _LOUD_DB:
+            leak[band] += _LEAK_UP_DB if clean > expected else -_LEAK_DOWN_DB
+        leak[band] = min(max(leak[band], np.float32(-60)), np.float32(20))
+        gap = clean - floor[band]
+        floor[band] += _FLOOR_DOWN * gap if gap < 0 else min(gap, _FLOOR_UP_DB)
+        out[4 * BANDS + band] = tail[band]
+        out[5 * BANDS + band] = clean - expected
+        out[6 * BANDS + band] = clean - floor[band]
+
+
+@compiled("void(float32, float32[::1])")
+def _grow(far_db: np.float32, age: NDArray[np.float32]) -> None:
+    """Windows since the reference began after a pause, and of silence."""
+    is_silent = far_db < _SILENT_DB
+    age[1] = min(age[1] + 1, _OLD) if is_silent else 0
+    if age[1] >= _PAUSE:
+        age[0] = 0
+    elif age[0] > 0 or not is_silent:
+        age[0] = min(age[0] + 1, _OLD)
+
+
+@compiled(
+    "void(float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1],"
+    "float32[::1])"
+)
+def _match(
+    level: NDArray[np.float32],
+    mean: NDArray[np.float32],
+    fars: NDArray[np.float32],
+    cleans: NDArray[np.float32],
+    sums: NDArray[np.float32],
+    out: NDArray[np.float32],
+) -> None:
     """Correlation of clean with far over all bands and the last 160 ms, at each lag.
 
     Both as deviation in dB from the band's slow mean. At an earlier lag it is the clean of some
     windows ago that is compared with far now, for the reference is not known ahead.
     """
+    fars[1:] = fars[:-1].copy()
+    cleans[1:] = cleans[:-1].copy()
+    for band in range(BANDS):
+        for into, part, of in ((cleans, 1, 0), (fars, 3, 1)):
+            db = level[part, band]
+            deviation = max(db, _SOUND_DB) - mean[of, band]
+            into[0, band] = min(max(deviation, -_RANGE_DB), _RANGE_DB)
+            if db > _SOUND_DB:
+                mean[of, band] += _MEAN_LEAK * (db - mean[of, band])
+    for lag in range(LATER_LAGS + EARLIER_LAGS):
+        later, earlier = (lag, 0) if lag < LATER_LAGS else (0, lag - LATER_LAGS + 1)
+        product = of_clean = of_far = np.float32(0)
+        for band in range(BANDS):
+            clean, far = cleans[earlier, band], fars[later, band]
+            product += clean * far
+            of_clean += clean * clean
+            of_far += far * far
+        sums[0, lag] = _MATCH_LEAK * sums[0, lag] + product
+        sums[1, lag] = _MATCH_LEAK * sums[1, lag] + of_clean
+        sums[2, lag] = _MATCH_LEAK * sums[2, lag] + of_far
+        out[lag] = sums[0, lag] / np.sqrt(sums[1, lag] * sums[2, lag] + np.float32(1))
 
-    def __init__(self, slots: int) -> None:
-        self._mean = np.zeros((2, slots, BANDS), np.float32)
-        self._far = np.zeros((slots, LATER_LAGS, BANDS), np.float32)  # newest first
-        self._clean = np.zeros((slots, EARLIER_LAGS + 1, BANDS), np.float32)
-        self._sums = np.zeros((3, slots, LATER_LAGS + EARLIER_LAGS), np.float32)
 
-    def reset(self, slot: int | slice) -> None:
-        """Forget the call in `slot`."""
-        self._mean[0, slot], self._mean[1, slot] = np.float32(-50.0), np.float32(-40.0)
-        self._far[slot] = self._clean[slot] = 0.0
-        self._sums[:, slot] = 0.0
-
-    def advance(
-        self, slots: NDArray[np.intp], clean_db: NDArray[np.float32], far_db: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
-        """float32[n, LATER_LAGS + EARLIER_LAGS] of the next window."""
-        levels = np.stack((clean_db, far_db))
-        mean = self._mean[:, slots]
-        clean, far = np.clip(np.maximum(levels, _SOUND_DB) - mean, -_RANGE_DB, _RANGE_DB)
-        leak = np.where(levels > _SOUND_DB, _MEAN_LEAK, 0)
-        self._mean[:, slots] = mean + leak * (levels - mean)
-        self._far[slots, 1:] = self._far[slots, :-1]
-        self._clean[slots, 1:] = self._clean[slots, :-1]
-        self._far[slots, 0], self._clean[slots, 0] = far, clean
-        fars, cleans = self._far[slots], self._clean[slots]
-        energy = np.sum(fars * fars, axis=2), np.sum(cleans * cleans, axis=2)
-        later, earlier = (len(slots), LATER_LAGS), (len(slots), EARLIER_LAGS)
-        now = (
-            np.hstack(((fars @ clean[:, :, None])[:, :, 0], (cleans @ far[:, :, None])[:, 1:, 0])),
-            np.hstack((np.broadcast_to(energy[1][:, :1], later), energy[1][:, 1:])),
-            np.hstack((energy[0], np.broadcast_to(energy[0][:, :1], earlier))),
-        )
-        sums = _MATCH_LEAK * self._sums[:, slots] + np.stack(now)
-        self._sums[:, slots] = sums
-        matched: NDArray[np.float32] = sums[0] / np.sqrt(sums[1] * sums[2] + 1)
-        return matched
+@compiled(
+    "void(int64[::1], complex64[:,::1], float32[:,::1], float32[:,::1], float32[:,::1],"
+    "float32[:,::1], float32[::1], float32[:,::1], float32[:,:,::1], float32[:,:,::1],"
+    "float32[:,:,::1], float32[:,:,::1], float32[:,::1])"
+)
+def _describe(
+    slots: NDArray[np.int64],
+    spectra: NDArray[np.complex64],
+    scalars: NDArray[np.float32],
+    tails: NDArray[np.float32],
+    leaks: NDArray[np.float32],
+    floors: NDArray[np.float32],
+    peaks: NDArray[np.float32],
+    ages: NDArray[np.float32],
+    means: NDArray[np.float32],
+    fars: NDArray[np.float32],
+    cleans: NDArray[np.float32],
+    sums: NDArray[np.float32],
+    features: NDArray[np.float32],
+) -> None:
+    """See NearEndFeatures.compute: `features` from `spectra` of near, clean and far, [3 n, 129],
+    and `scalars`, [n, 3]: speech, residual_db, is_locked."""
+    n = len(slots)
+    bands = np.empty((5, BANDS), np.float32)
+    level = np.empty((4, BANDS), np.float32)
+    for row in range(n):
+        slot = slots[row]
+        out = features[row]
+        _sum_bands(spectra[row], spectra[n + row], spectra[2 * n + row], bands)
+        totals = _levels(bands, level, out)
+        _expect(level, tails[slot], leaks[slot], floors[slot], out)
+        for band in range(BANDS):
+            scale = np.sqrt(bands[0, band] * bands[2, band] + _POWER_FLOOR * _POWER_FLOOR)
+            out[7 * BANDS + band] = bands[4, band] / scale
+        _match(level, means[slot], fars[slot], cleans[slot], sums[slot], out[8 * BANDS :])
+        last = out[8 * BANDS + LATER_LAGS + EARLIER_LAGS :]
+        speech, residual, locked = scalars[row, 0], scalars[row, 1], scalars[row, 2]
+        likely = min(max(speech, np.float32(1e-3)), np.float32(1 - 1e-3))
+        residual = min(max(residual, _FLOOR_DB), np.float32(0))
+        last[0], last[1] = speech, np.log(likely / (np.float32(1) - likely))
+        last[2], last[3], last[4] = residual, totals[1] - residual, locked
+        last[5], last[6], last[7] = totals[0], totals[1], totals[3]
+        last[8] = totals[0] - peaks[slot]
+        peaks[slot] = max(totals[0], peaks[slot] - np.float32(0.25))
+        _grow(totals[3], ages[slot])
+        last[9], last[10] = ages[slot, 0], ages[slot, 1]
+        for index in range(FEATURES):
+            value = out[index]
+            if not np.isfinite(value):
+                out[index] = _FLOOR_DB if value < 0 else np.float32(0)
