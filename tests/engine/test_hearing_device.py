@@ -247,6 +247,24 @@ def test_a_device_that_fails_costs_no_call_and_no_audio() -> None:
     assert all(heard[at : at + BLOCK].any() for at in (0, BLOCK, 2 * BLOCK))
 
 
+def test_a_device_that_never_answers_is_lost() -> None:
+    class Running:
+        asked = 0
+
+        def query(self) -> bool:
+            self.asked += 1
+            return False
+
+    slept: list[float] = []
+    line = Line(1, torch.device("cpu"))
+    machine = Machine(line, clock=lambda: sum(slept), sleep=slept.append)
+    machine.streams.is_cuda = True
+    mark = Running()
+    with pytest.raises(DeviceLost, match="longer than 2 s"):
+        machine._wait(mark)
+    assert mark.asked == len(slept) + 1
+
+
 def test_numbers_that_break_harm_no_neighbour_and_mend() -> None:
     recorded = [calls(3.0)[0]] * 2
     hearing = on_device(2, "cpu")

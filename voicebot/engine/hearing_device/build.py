@@ -22,7 +22,7 @@ def make_machine(slots: int, name: str, *, has_keys: bool = False, where: str = 
     device = device_named(name, where)
     try:
         line = Line(slots, device, has_keys=has_keys)
-        return Machine(line, clock=time.perf_counter)
+        return Machine(line, clock=time.perf_counter, sleep=time.sleep)
     except (RuntimeError, MemoryError) as error:
         if not is_full(error):
             raise DeviceLost(f"{where}: {name} fails ({str(error).splitlines()[0]})") from error

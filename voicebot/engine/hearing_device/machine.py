@@ -19,10 +19,15 @@ from torch import Tensor
 from voicebot.asr.device_streams import Streams
 from voicebot.engine.hearing_device.echo_parts import FOLLOW, LOCK, REHEARSE, START
 from voicebot.engine.hearing_device.line import Line
+from voicebot.errors import DeviceLost
 
 BUCKETS = (64, 256, 1024, 4096)
 """Batch sizes to prepare, as far as there are so many slots."""
 WARM_UPS = 3
+LOOK_S = 0.0002
+"""How often a step that runs is looked at."""
+HUNG_S = 2.0
+"""No step of a sound device takes so long."""
 STAGES = ("copies in", "mu-law", "echo", "keys", "vad", "near end", "copies out")
 Places = NDArray[np.int64]
 
@@ -56,11 +61,14 @@ class Machine:
         *,
         buckets: Sequence[int] = BUCKETS,
         clock: Callable[[], float] = lambda: 0.0,
+        sleep: Callable[[float], object] = lambda seconds: None,
     ) -> None:
         """Records all stages; whatever the device reports, lack of memory too, is raised.
 
-        `clock`: seconds, for the times of stages where the device has no clock of its own.
+        `clock`: seconds, for the times of stages where the device has no clock of its own, and
+        to notice one that answers no more; `sleep` passes the time until it answers.
         """
+        self._clock, self._sleep = clock, sleep
         self.line, self._slots = line, line.state.scratch
         sizes = {*(size for size in buckets if size < self._slots), self._slots}
         self.buckets = sorted(sizes)
@@ -135,13 +143,24 @@ class Machine:
         with torch.inference_mode():
             blocks, windows = self._fill(step)
             self._submit(blocks, windows)
-            self.streams.wait(self._marks[-1][1])
+            self._wait(self._marks[-1][1])
             self._afterwards(step.blocks[0])
         found = {name: tensor.numpy() for name, tensor in self._outputs.items()}
         count = step.blocks.shape[1]
         return Heard(
             found["clean"][:count], found["told"][: step.windows.shape[1]], found["tones"][:count]
         )
+
+    def _wait(self, mark: Any) -> None:
+        """Until the device has come there; DeviceLost where it never does. What it reports is
+        raised: every call depends on the thread that waits here."""
+        if not self.streams.is_cuda:
+            return
+        began = self._clock()
+        while not mark.query():
+            if self._clock() - began > HUNG_S:
+                raise DeviceLost(f"a step has taken longer than {HUNG_S:g} s")
+            self._sleep(LOOK_S)
 
     def stage_times(self) -> dict[str, float]:
         """Seconds of each stage of the last step, once it has been waited for."""

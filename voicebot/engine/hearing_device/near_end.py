@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor
 
@@ -14,6 +16,14 @@ _BANDS, _LATER, _EARLIER = room.BANDS, room.LATER_LAGS, room.EARLIER_LAGS
 
 def _decibel(power: Tensor) -> Tensor:
     return 10 * torch.log10(power + float(room._POWER_FLOOR))
+
+
+def _band_sums() -> Tensor:
+    """float32[129, BANDS]: sums the power of a windowed spectrum's bins, 0 dB a full-scale sine."""
+    sums = torch.zeros(room.WINDOW_SAMPLES // 2 + 1, _BANDS)
+    for band, (first, end) in enumerate(pairwise(room._BINS.tolist())):
+        sums[first:end, band] = room._WINDOW_GAIN
+    return sums
 
 
 class NearEnd:
@@ -62,7 +72,7 @@ class Features:
 
     def __init__(self, state: SlotState) -> None:
         floor = float(room._FLOOR_DB)
-        self._bands = constant(room._band_matrix(), state.device)
+        self._bands = _band_sums().to(state.device)
         self._taper = constant(room._TAPER, state.device)
         self._tail = state.add(_BANDS, fill=floor)
         self._leak = state.add(_BANDS, fill=float(room._START_LEAK_DB))
