@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from voicebot.dialogue import defaults, expressions, inherit, texts
+from voicebot.dialogue import defaults, expressions, inherit
 from voicebot.dialogue.expectations import Place
 from voicebot.dialogue.performer import Performer, steps_at
 from voicebot.dialogue.schema import Service, Step, Voicemail
@@ -147,9 +147,7 @@ class Asking:
         if operator is None:
             performer.fail()
         else:
-            performer.play(
-                operator.prompt or texts.of(performer.keys.language).last_words["operator"]
-            )
+            performer.play(inherit.operator_words(performer.keys, operator))
             performer.leave(operator, with_prompt=False)
 
 

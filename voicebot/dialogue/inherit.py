@@ -112,7 +112,7 @@ def last_rung(
     operator = universals(keys, place).get("operator")
     if operator is not None and operator.leaves:
         entry = LadderEntry(
-            prompt=operator.prompt or texts.of(keys.language).last_words["operator"],
+            prompt=operator_words(keys, operator),
             goto=operator.goto,
             transfer=operator.transfer,
             disconnect=operator.disconnect,
@@ -122,6 +122,14 @@ def last_rung(
         entry = LadderEntry.model_validate(words)
     # Not given to the model, which allows authors fewer rungs than they may write unnumbered.
     return entry.model_copy(update={"count": count})
+
+
+def operator_words(keys: PlanKeys, operator: Universal) -> list[PromptPart] | None:
+    """What is said on the way to the operator. A form that is gone to speaks for itself: there may
+    be nobody to connect the caller with."""
+    is_person = operator.transfer is not None
+    default = texts.of(keys.language).last_words["operator"] if is_person else None
+    return operator.prompt or default
 
 
 @remembered

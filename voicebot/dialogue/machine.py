@@ -24,7 +24,7 @@ from voicebot.dialogue.state import Said, State, plain, whole
 from voicebot.dialogue.stepping import Stepper
 from voicebot.dialogue.taking import Taker
 from voicebot.dialogue.texts import Texts
-from voicebot.dialogue.understanding import Heard, declined, understand, why_refused
+from voicebot.dialogue.understanding import Heard, declined, repaired, understand, why_refused
 from voicebot.dialogue.universals import Universals
 from voicebot.dialogue.wishes import Wishes
 from voicebot.events import (
@@ -297,6 +297,8 @@ class Machine:
         if heard.is_nothing:
             self._refuse(place, waits_for, event, heard)
             return
+        fields = self._performer.form.fields
+        heard = repaired(heard, place, {n: v for n, v in self.slots.items() if n in fields})
         self._state.mode = "run"
         if self._taker.take(place, heard, by_key=event.by == "dtmf"):
             self._state.misses = 0

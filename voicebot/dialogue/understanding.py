@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from typing import Literal
 
-from voicebot.dialogue import inherit, leaving, naming
+from voicebot.dialogue import defaults, inherit, leaving, naming
 from voicebot.dialogue.expectations import Place, intent_name, offered_forms
 from voicebot.dialogue.schema import PlanKeys
 from voicebot.events import CONFIRM_SLOT, Expectation, Interpretation, SlotSpec, SlotType, SlotValue
@@ -39,6 +39,7 @@ _CARRIERS = frozenset(
     )
 )
 """Words beside a value that make no request of it."""
+_MEANT = frozenset({"mean", "meant", "digo", "decía", "decir"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,8 @@ def understand(
     form = _form(keys, place, interpretation, values) if is_sure or values else None
     if form != place.form and _asks_yes_no(expectation) and _is_bare(interpretation):
         form = None  # "the airport" is no answer to "shall I block it?", and no wish either
+    if form is None and _is_repair(expectation, interpretation, answers or _asked(place, values)):
+        form = _meant(keys, place, values)
     return Heard(
         values,
         tuple(slot for slot in interpretation.denied if slot.name in specs),
@@ -96,6 +99,17 @@ def understand(
         _named(keys, place, interpretation) if is_sure else (),
         naming.has_contrast(interpretation.text),
     )
+
+
+def repaired(heard: Heard, place: Place, held: Mapping[str, str]) -> Heard:
+    """ "No, the credit card" to "shall I block your debit card?" corrects what was asked with: its
+    "no" belongs to that, and the question comes again. `held`: what the form's slots hold."""
+    others = [one for one in heard.values if one.name != place.field]
+    is_corrected = any(held.get(one.name, one.value) != one.value for one in others)
+    is_no = [one.value for one in heard.values if one.name == place.field] == ["no"]
+    if place.kind != "field" or not (is_no and is_corrected):
+        return heard
+    return replace(heard, values=tuple(others))
 
 
 def _named(keys: PlanKeys, place: Place, interpretation: Interpretation) -> tuple[str, ...]:
@@ -157,6 +171,24 @@ def why_refused(
 def _asks_yes_no(expectation: Expectation) -> bool:
     focus = next((slot for slot in expectation.slots if slot.name == expectation.focus), None)
     return focus is not None and focus.type is SlotType.YES_NO
+
+
+def _asked(place: Place, values: Iterable[SlotValue]) -> list[str]:
+    return [slot.value for slot in values if slot.name == place.field]
+
+
+def _is_repair(expectation: Expectation, said: Interpretation, answers: list[str]) -> bool:
+    """Whether a "no" is about what was told before: "no, I mean checking" to "anything else?"."""
+    is_no = _asks_yes_no(expectation) and answers[-1:] == ["no"]
+    return is_no and not _MEANT.isdisjoint(_words(said.text))
+
+
+def _meant(keys: PlanKeys, place: Place, values: Iterable[SlotValue]) -> str | None:
+    """The one other form to which the values that were surely heard belong."""
+    sure = {one.name for one in values if one.confidence >= defaults.OVERWRITE_BELOW}
+    sure -= {place.field}
+    fitting = [n for n in offered_forms(keys, place) if sure and sure <= set(keys.forms[n].fields)]
+    return fitting[0] if len(fitting) == 1 else None
 
 
 def _is_bare(interpretation: Interpretation) -> bool:

@@ -28,9 +28,9 @@ class Universals:
         if name == "goodbye" and not universal.leaves:
             self._performer.play(universal.prompt)
             self._performer.disconnect(defaults.GOODBYE_OUTCOME)
-        elif name == "operator" and not universal.prompt:
-            self._performer.play(texts.of(self._performer.keys.language).last_words["operator"])
-            self._performer.leave(universal)
+        elif name == "operator":
+            self._performer.play(inherit.operator_words(self._performer.keys, universal))
+            self._performer.leave(universal, with_prompt=False)
         elif universal.leaves:
             self._performer.leave(universal)
         elif name == "repeat":
