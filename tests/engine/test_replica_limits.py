@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from voicebot.audio import mulaw
 from voicebot.engine.kept_audio import ReplicaRunner
 from voicebot.engine.replica_load import FAILING, FAILING_S, ReplicaLoad
-from voicebot.engine.runner import Chunk, Runner, VadResult
+from voicebot.engine.runner import Chunk, VadResult
 from voicebot.engine.scheduler import Job, JobKind
 from voicebot.engine.wire import Ask, Audio, Close, Closed, Expect, Open, Reason, State
 from voicebot.engine.wire_session import KEPT_EXPECTATIONS, Session
-from voicebot.events import Expectation
+from voicebot.events import Expectation, Hypothesis
 from voicebot.server.cluster_plan import IDLE_S, Health, Scaling
 
 pytestmark = pytest.mark.unit
@@ -180,17 +184,40 @@ def test_audio_of_many_calls_is_kept_whatever_its_length_and_place() -> None:
     assert (runner.span(1, 0, 2000) == said).all()
 
 
-def test_a_large_batch_is_prepared_on_several_cores_as_on_one(
-    monkeypatch: pytest.MonkeyPatch,
+class Understanding:
+    """A recogniser that takes spans as they are, and hears a word of doubtful sureness in each."""
+
+    def __init__(self) -> None:
+        self.spans: list[NDArray[np.int16]] = []
+        self.judged: list[bool] = []
+
+    def understand(
+        self, spans: Sequence[NDArray[np.int16]], *, judge: object = None
+    ) -> list[Hypothesis]:
+        self.spans += spans
+        self.judged.append(judge is not None)
+        return [Hypothesis("mm", confidence=0.3, end_probability=0.5) for _ in spans]
+
+
+@pytest.mark.parametrize("cores", [1, 4])
+def test_spans_go_to_a_device_as_they_are_and_hums_are_no_words(
+    cores: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("voicebot.engine.kept_audio.os.cpu_count", lambda: 4)
-    runner = ReplicaRunner(40, None)  # type: ignore[arg-type]
-    noise = np.random.default_rng(0).normal(0, 3000, 4000).astype(np.int16)
+    monkeypatch.setattr("voicebot.engine.kept_audio.os.cpu_count", lambda: cores)
+    recogniser = Understanding()
+    ended = SimpleNamespace(probabilities=max)
+    runner = ReplicaRunner(40, recogniser, end_of_turn=ended)  # type: ignore[arg-type]
+    at = np.arange(8000) / 8000
+    hum = (6000 * np.sin(2 * np.pi * 140 * at) * (1 + 0.2 * np.sin(5 * at))).astype(np.int16)
+    noise = np.random.default_rng(0).normal(0, 3000, 8000)
+    words = (noise * np.repeat(np.tile([1.0, 0.1], 10), 400)).astype(np.int16)
     for slot in range(40):
-        runner.write(slot, 0, mulaw.encode(noise))
-    jobs = [Job(slot, 0, 0, JobKind.PARTIAL, 3 * slot, 2000 + 41 * slot) for slot in range(40)]
-    alone = Runner._audio(runner, jobs)
-    together = runner._audio(jobs)
-    assert [len(samples) for samples in together] == [len(samples) for samples in alone]
-    assert all((a == b).all() for a, b in zip(alone, together, strict=True))
-    assert runner._helpers is not None
+        runner.write(slot, 0, mulaw.encode(words if slot % 2 else hum))
+    jobs = [Job(slot, 0, 0, JobKind.PARTIAL, slot, 8000) for slot in range(40)]
+    heard = runner.recognise(jobs)
+    assert [one.text for one in heard] == ["", "mm"] * 20
+    assert [(one.start_at, one.end_at) for one in heard] == [(slot, 8000) for slot in range(40)]
+    assert all(one.end_probability == 0.5 for one in heard)
+    assert all((runner.span(n, n, 8000) == span).all() for n, span in enumerate(recogniser.spans))
+    runner.recognise([Job(0, 0, 0, JobKind.SPECULATIVE, 0, 8000)])
+    assert recogniser.judged == [False, True]

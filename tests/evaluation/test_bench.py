@@ -15,6 +15,7 @@ from voicebot.evaluation import bench, bench_models, bench_pace
 from voicebot.evaluation.bench import Bench
 from voicebot.evaluation.bench_pace import Measured
 from voicebot.evaluation.bench_roofline import Device, Work, fastconformer_work
+from voicebot.evaluation.bench_utterances import UtteranceTrial
 
 pytestmark = pytest.mark.unit
 
@@ -146,7 +147,7 @@ def test_callers_of_the_telephone_model_speak_two_fifths_of_the_time(monkeypatch
         next(seconds)
         heard.extend(len(samples) for samples in batch)
 
-    trial = bench_pace.UtteranceTrial(transcribe, 0.32, max_batch=8, clock=clock)
+    trial = UtteranceTrial(transcribe, 0.32, max_batch=8, clock=clock)
     measured = trial(20, 12.0)
     assert not measured.is_hopeless
     partials = len(measured.chunks) * 0.32 / 20 / 11
@@ -162,7 +163,7 @@ def test_chunks_that_newer_ones_replaced_count_as_late(monkeypatch):
     def slow(batch, tokens: int) -> None:
         clock.sleep(0.05 * len(batch))  # twice as long as there is time for
 
-    trial = bench_pace.UtteranceTrial(slow, 0.32, max_batch=8, clock=clock)
+    trial = UtteranceTrial(slow, 0.32, max_batch=8, clock=clock)
     measured = trial(32, 12.0)
     assert measured.shed > 100
     machine = scripted(10)
@@ -176,7 +177,7 @@ def test_how_batches_are_put_together_does_not_bound_thousands_of_callers(monkey
     """A device that takes no time, and one whose every step costs 5 ms, whoever is in it."""
     clock = Instant()
     monkeypatch.setattr(bench_pace.time, "sleep", clock.sleep)
-    trial = bench_pace.UtteranceTrial(
+    trial = UtteranceTrial(
         lambda batch, tokens: clock.sleep(step_s + 1.6e-5 * len(batch) * (step_s > 0)),
         0.16,
         max_batch=2048,
@@ -327,14 +328,38 @@ def test_a_device_is_measured_with_all_that_is_served(monkeypatch):
     served: list[list[int]] = []
 
     class Watched(DeviceRecogniser):
-        def transcribe(self, batch, **options):
-            served.append([len(samples) for samples in batch])
-            return super().transcribe(batch, **options)
+        def understand(self, spans, **options):
+            served.append([len(samples) for samples in spans])
+            return super().understand(spans, **options)
 
     small = Watched.on(network, words, torch.device("cpu"))
     monkeypatch.setattr(small, "warm_up", lambda: None)
     monkeypatch.setattr("voicebot.asr.telephone_device.DeviceRecogniser", lambda *_, **__: small)
     machine = bench._in_batches(torch.device("cpu"), DEVICE, 160, 0.4, lambda _: None)
     texts = machine.trial._transcribe([np.zeros(n, np.int16) for n in (800, 16000, 40000)], 9)
-    assert served == [[1600, 32000, 80000]]
+    assert served == [[800, 16000, 40000]]
     assert len(texts) == 3
+    measured = machine.trial(2, 1.0)
+    assert measured.steps >= 2
+    assert len(served) > measured.steps
+    assert {"copies", "encoder", "decoder"} == set(measured.stage_s)
+    assert 0 < measured.busy_s <= measured.wall_s
+
+
+def test_batches_are_under_way_together_and_faults_of_threads_are_raised():
+    from threading import Barrier
+
+    together = Barrier(3, timeout=20)  # the third batch is taken while two wait for it
+    begun = itertools.count()
+
+    def transcribe(batch, tokens: int) -> None:
+        if next(begun) < 3:
+            together.wait()
+            return
+        raise ValueError("of a thread")
+
+    trial = UtteranceTrial(transcribe, 0.02, max_batch=1, workers=3)
+    with pytest.raises(ValueError, match="of a thread"):
+        trial(16, 30.0)
+    assert together.n_waiting == 0
+    assert not together.broken

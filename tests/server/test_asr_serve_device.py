@@ -421,7 +421,7 @@ async def test_batches_that_fail_for_the_device_lose_it(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("CUDA error: device lost")
 
-    monkeypatch.setattr(recogniser, "_encode", broken)
+    monkeypatch.setattr(recogniser.lanes, "run", broken)
     monkeypatch.setattr(recogniser, "is_alive", lambda: False)
     engine = replica.engine
     assert isinstance(engine, AcceleratedEngine)

@@ -38,7 +38,10 @@ class Streams:
         """The present end of that stream's work."""
         if not self.is_cuda:
             return self._clock()
-        event: Any = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+        # Whoever waits for it sleeps: other threads have work for the core.
+        event: Any = torch.cuda.Event(  # type: ignore[no-untyped-call]
+            enable_timing=True, blocking=True
+        )
         event.record(self._streams[name])
         return event
 
@@ -72,18 +75,16 @@ class Streams:
 
         Other threads may go on using the device. `pool`: of a graph captured before, None for the
         first: graphs that never run at the same time share the memory of their intermediates.
+        All that the device was given before must be done (`settle`). Not by torch.cuda.graph,
+        which stops to collect garbage and gives cached memory back, for each of hundreds.
         """
         graph = torch.cuda.CUDAGraph()
-        with (
-            torch.cuda.device(self.device),
-            torch.cuda.graph(
-                graph,
-                pool=pool,
-                stream=self._streams["compute"],
-                capture_error_mode="thread_local",
-            ),
-        ):
-            yield graph
+        with torch.cuda.device(self.device), torch.cuda.stream(self._streams["compute"]):
+            graph.capture_begin(pool, "thread_local")
+            try:
+                yield graph
+            finally:  # also of one that broke off: else the stream goes on recording
+                graph.capture_end()
 
     def settle(self) -> None:
         """Until the device has done all it was given."""
@@ -114,6 +115,15 @@ def device_named(name: str, where: str) -> torch.device:
     if (device.index or 0) >= torch.cuda.device_count():
         raise UserMistake(f"{where}: there is no device {name} on this machine; take --device cpu")
     return torch.device("cuda", device.index or 0)
+
+
+def choose_kernels(device: torch.device) -> None:
+    """For the whole process: products of float32 with ten bits of mantissa, and attention by
+    kernels that take any shape at once (cuDNN's makes a plan for each, a fraction of a second)."""
+    if device.type == "cuda":
+        torch.backends.cuda.matmul.allow_tf32 = True
+        torch.backends.cudnn.allow_tf32 = True
+        torch.backends.cuda.enable_cudnn_sdp(False)
 
 
 def use_threads(count: int) -> None:

@@ -1,35 +1,51 @@
 """The telephone model on a device, as the engine calls it: large batches, decoded greedily.
 
-What is prepared and judged on the host is the same as on a CPU (`recogniser`); the network and its
-search lie on the device. What the dialogue expects does not steer the search here, and words have
-no times: beams and automata ask the host for every token.
+Spans of calls go the short way (`understand`): brought to the model's rate, prepared, encoded and
+decoded on the device, put into words all together. Other audio is prepared and judged on the
+host as on a CPU (`recogniser`). What the dialogue expects does not steer the search here, and words
+have no times: beams and automata ask the host for every token.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
+import soxr
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from voicebot.asr import checkpoint
 from voicebot.asr.automaton import Automaton
 from voicebot.asr.batches import Frames
 from voicebot.asr.decoder import Decoded
-from voicebot.asr.device_streams import is_full
+from voicebot.asr.device_streams import choose_kernels, is_full
 from voicebot.asr.moonshine import SAMPLE_RATE_HZ, Encoded, Moonshine
 from voicebot.asr.moonshine_device import decode
+from voicebot.asr.moonshine_packed import PackedMoonshine
 from voicebot.asr.recogniser import JudgeEnd, Recogniser, token_limits
 from voicebot.asr.stream import Draft
+from voicebot.asr.telephone_lanes import LONGEST, Heard, TelephoneLanes
+from voicebot.asr.telephone_sound import INPUT_HZ
+from voicebot.asr.telephone_text import Speller
 from voicebot.asr.utterance import Samples
 from voicebot.asr.vocabulary import Vocabulary
 from voicebot.events import Expectation, Hypothesis
 
-WARM_UP_SHAPES = {"cuda": ((8, 256), (4, 512), (2, 512)), "cpu": ((2, 2),)}
-"""Seconds and utterances."""
+MOST = {"cuda": 2048, "cpu": 8}
+"""Utterances of a batch, if there is memory for so many."""
+LANES = 3
+"""Batches under way at once: one on the device, one being prepared, one being put into words."""
+WARM_UP_SHAPES = {"cuda": ((8, 64), (2, 64)), "cpu": ((2, 2),)}
+"""Seconds and utterances of what does not go through lanes: hot words, and what is too long."""
+_INT16 = np.float32(1 / 32768)
+Span = TypeVar("Span", NDArray[np.int16], Samples)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,33 +56,74 @@ class _OnDevice(Encoded):
 
 
 class DeviceRecogniser(Recogniser):
-    """A Recogniser whose network lies on a device. Call it from one thread at a time."""
+    """A Recogniser whose network lies on a device. `understand` may be called from as many threads
+    as there are `lanes`; everything else from one at a time."""
 
     def __init__(
-        self, cache_dir: Path | str, device: torch.device, *, model: Path | None = None
+        self,
+        cache_dir: Path | str,
+        device: torch.device,
+        *,
+        model: Path | None = None,
+        most: int | None = None,
+        clock: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        """`model`: a checkpoint in place of the shipped one."""
+        """`model`: a checkpoint in place of the shipped one. `most`: utterances of a batch.
+
+        `clock`: seconds, for the times of stages where the device has no clock of its own.
+        """
         stored, self.cache_problem = checkpoint.load(cache_dir, model)
-        self._place(checkpoint.build(stored.weights()), Vocabulary(stored.tokens), device)
+        network = checkpoint.build(stored.weights())
+        self._place(network, Vocabulary(stored.tokens), device, most=most, clock=clock)
 
     @classmethod
     def on(
-        cls, network: Moonshine, vocabulary: Vocabulary, device: torch.device
+        cls,
+        network: Moonshine,
+        vocabulary: Vocabulary,
+        device: torch.device,
+        *,
+        most: int | None = None,
+        dtype: torch.dtype | None = None,
     ) -> DeviceRecogniser:
-        """Of a network in memory."""
+        """Of a network in memory. `dtype`: in which `understand` computes; bfloat16 on a GPU."""
         recogniser = cls.__new__(cls)
         recogniser.cache_problem = None
-        recogniser._place(network, vocabulary, device)
+        recogniser._place(network, vocabulary, device, most=most, dtype=dtype)
         return recogniser
 
-    def _place(self, network: Moonshine, vocabulary: Vocabulary, device: torch.device) -> None:
-        if device.type == "cuda":  # float32 in storage, as its rotary positions need it
-            torch.backends.cuda.matmul.allow_tf32 = True
-            torch.backends.cudnn.allow_tf32 = True
+    def _place(
+        self,
+        network: Moonshine,
+        vocabulary: Vocabulary,
+        device: torch.device,
+        *,
+        most: int | None = None,
+        dtype: torch.dtype | None = None,
+        clock: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        choose_kernels(device)
         self.device = device
         self.shortages = 0
+        self.stage_s: dict[str, float] = {}
+        self.batches = 0
         self._wants_frames = False
+        self._counting = threading.Lock()
+        self._alone = threading.RLock()
         self._setup(network.to(device).eval().requires_grad_(False), vocabulary)
+        is_cuda = device.type == "cuda"
+        packed = PackedMoonshine(
+            self.model, dtype or (torch.bfloat16 if is_cuda else torch.float32)
+        )
+        self.lanes = TelephoneLanes(
+            packed, most=most or MOST[device.type], lanes=LANES, clock=clock
+        )
+        self._speller = Speller(vocabulary)
+
+    @property
+    def most(self) -> int:
+        """Utterances of a batch: what there proved to be memory for."""
+        return self.lanes.most
 
     def is_alive(self) -> bool:
         """Whether the device still computes."""
@@ -74,6 +131,62 @@ class DeviceRecogniser(Recogniser):
             return int(torch.ones(1, device=self.device).add_(1)) == 2
         except Exception:
             return False
+
+    def understand(
+        self, spans: Sequence[NDArray[np.int16]], *, judge: JudgeEnd | None = None
+    ) -> list[Hypothesis]:
+        """One reading of each span of a call, int16 at 8 kHz; `judge` as in `transcribe`."""
+        found = [Hypothesis("")] * len(spans)
+        long = [index for index, span in enumerate(spans) if len(span) > LONGEST]
+        if long:
+            floats = [spans[index].astype(np.float32) * _INT16 for index in long]
+            wide = [soxr.resample(samples, INPUT_HZ, SAMPLE_RATE_HZ) for samples in floats]
+            for index, heard in zip(long, self.transcribe(wide, judge=judge), strict=True):
+                found[index] = heard
+        rest = [index for index, span in enumerate(spans) if 0 < len(span) <= LONGEST]
+        while rest:
+            room = self.lanes.room(max(len(spans[index]) for index in rest))
+            part, rest = rest[:room], rest[room:]
+            told = self._halved(partial(self._heard, judge), [spans[i] for i in part])
+            for index, heard in zip(part, told, strict=True):
+                found[index] = heard
+        return found
+
+    def _heard(
+        self, judge: JudgeEnd | None, spans: Sequence[NDArray[np.int16]]
+    ) -> list[Hypothesis]:
+        heard = self.lanes.run(spans, wants_frames=judge is not None)
+        self._count(heard)
+        told = self._speller.hypotheses(heard)
+        (audible,) = heard.is_audible.nonzero()
+        if judge is None or not len(audible):
+            return told
+        rows = audible.tolist()
+        ended = judge([heard.frames[row] for row in rows], [2 * len(spans[row]) for row in rows])
+        for row, probability in zip(rows, ended, strict=True):
+            told[row] = replace(told[row], end_probability=probability)
+        return told
+
+    def _count(self, heard: Heard) -> None:
+        with self._counting:
+            self.batches += 1
+            for name, seconds in heard.stage_s.items():
+                self.stage_s[name] = self.stage_s.get(name, 0.0) + seconds
+
+    def _halved(
+        self, work: Callable[[Sequence[Span]], list[Hypothesis]], batch: Sequence[Span]
+    ) -> list[Hypothesis]:
+        """All of the batch at once; where memory is short, its halves."""
+        try:
+            return work(batch)
+        except (RuntimeError, MemoryError) as error:
+            if not is_full(error) or len(batch) == 1:
+                raise
+        self.shortages += 1
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        half: int = len(batch) // 2
+        return [*self._halved(work, batch[:half]), *self._halved(work, batch[half:])]
 
     def transcribe(
         self,
@@ -86,20 +199,14 @@ class DeviceRecogniser(Recogniser):
         drafts: Sequence[Draft | None] | None = None,
     ) -> list[Hypothesis]:
         """See Recogniser; one reading of each. Where memory is short, halves of the batch."""
-        self._wants_frames = judge is not None
-        try:
-            return super().transcribe(batch, max_tokens=max_tokens, judge=judge)
-        except (RuntimeError, MemoryError) as error:
-            if not is_full(error) or len(batch) == 1:
-                raise
-        self.shortages += 1
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-        half = len(batch) // 2
-        return [
-            *self.transcribe(batch[:half], max_tokens=max_tokens, judge=judge),
-            *self.transcribe(batch[half:], max_tokens=max_tokens, judge=judge),
-        ]
+        read = super().transcribe
+
+        def transcribed(some: Sequence[Samples]) -> list[Hypothesis]:
+            return read(some, max_tokens=max_tokens, judge=judge)
+
+        with self._alone:
+            self._wants_frames = judge is not None
+            return self._halved(transcribed, batch)
 
     def _encode(self, pieces: list[Samples]) -> Encoded:
         """All pieces in one batch."""
@@ -130,11 +237,13 @@ class DeviceRecogniser(Recogniser):
 
     def encode(self, batch: Sequence[Samples]) -> list[Frames]:
         """See Recogniser."""
-        self._wants_frames = True
-        return super().encode(batch)
+        with self._alone:
+            self._wants_frames = True
+            return super().encode(batch)
 
     def warm_up(self) -> None:
-        """The largest batches, so that no caller waits for memory."""
+        """Take the memory and record the graphs of all shapes: no caller waits for them."""
+        self.lanes.warm_up()
         noise = np.random.default_rng(0).normal(0, 0.05, 8 * SAMPLE_RATE_HZ).astype(np.float32)
         for seconds, size in WARM_UP_SHAPES[self.device.type]:
             self.transcribe([noise[: seconds * SAMPLE_RATE_HZ]] * size, max_tokens=8)

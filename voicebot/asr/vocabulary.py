@@ -22,6 +22,10 @@ class Vocabulary:
         """What the tokens spell, control tokens left out."""
         return " ".join(word for word, _ in self.words(ids))
 
+    def is_silent(self, token: int) -> bool:
+        """Whether it is a control token, which spells nothing."""
+        return _SILENT.fullmatch(self.tokens[token]) is not None
+
     def words(self, ids: Sequence[int]) -> list[tuple[str, list[int]]]:
         """(word, indices into `ids` of its tokens), words without text left out."""
         spans: list[tuple[bytearray, list[int]]] = []

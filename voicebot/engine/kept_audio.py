@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import sys
+import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
 from voicebot.audio import mulaw
 from voicebot.audio.offset import Offset
 from voicebot.engine.hearing import WINDOW, Chunk, Hearing, Result, VadResult
+from voicebot.engine.hums import are_steady
 from voicebot.engine.rings import Rows, Samples
-from voicebot.engine.runner import EndOfTurn, Runner
-from voicebot.engine.scheduler import Job
+from voicebot.engine.runner import HUM_BEGUN_MS, HUM_CONFIDENCE, HUM_MS, EndOfTurn, Runner
+from voicebot.engine.scheduler import Job, JobKind
+from voicebot.events import Hypothesis
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,8 +29,30 @@ if TYPE_CHECKING:
 
 
 ALONE = 32
-"""Utterances in a batch that one core prepares alone."""
+"""Utterances in a batch that one core looks at alone."""
 HELPERS = 8
+Judge = Callable[[Sequence["NDArray[np.float32]"], Sequence[int]], Sequence[float | None]]
+
+
+SWITCH_S = 0.0005
+"""How long a thread may keep the interpreter from one whose batch the device has finished. Python's
+own 5 ms, at each of a batch's dozen steps on the host, would keep the device waiting."""
+
+
+def take_turns() -> None:
+    """For the whole process, before several threads recognise."""
+    sys.setswitchinterval(SWITCH_S)
+
+
+@runtime_checkable
+class Understands(Protocol):
+    """A recogniser that takes spans of calls as they are, from several threads at once: see
+    asr.telephone_device.DeviceRecogniser."""
+
+    def understand(
+        self, spans: Sequence[Samples], *, judge: Judge | None = None
+    ) -> list[Hypothesis]:
+        """One reading of each span, int16 at 8 kHz."""
 
 
 class _Deaf:
@@ -103,15 +130,54 @@ class ReplicaRunner(Runner):
         """See Runner."""
         super().__init__(1, _Deaf(), recogniser, hot_word=hot_word, end_of_turn=end_of_turn)
         self.hearing = KeptAudio(slots)
-        self._helpers: ThreadPoolExecutor | None = None
-
-    def _audio(self, jobs: Sequence[Job]) -> list[NDArray[np.float32]]:
-        """See Runner; of a device's batches on several cores, for resampling holds no lock."""
+        self._device = recogniser if isinstance(recogniser, Understands) else None
+        self._alone = threading.Lock()  # around what one thread at a time may do
         threads = min(HELPERS, (os.cpu_count() or 2) - 1)
-        if len(jobs) < ALONE or threads < 2:
-            return super()._audio(jobs)
-        if self._helpers is None:
-            self._helpers = ThreadPoolExecutor(threads, "voicebot-resample")
-        parts = [jobs[index::threads] for index in range(threads)]
-        found = [iter(part) for part in self._helpers.map(super()._audio, parts)]
-        return [next(found[index % threads]) for index in range(len(jobs))]
+        self._helpers = ThreadPoolExecutor(threads, "voicebot-help") if threads > 1 else None
+
+    def recognise(self, jobs: Sequence[Job], *, nbest: int = 3) -> list[Hypothesis]:
+        """See Runner; of a device also from several threads at once. Nothing that was read before
+        is used again there."""
+        if self._device is None or jobs[0].kind is JobKind.HOTWORD:
+            with self._alone:
+                return super().recognise(jobs, nbest=nbest)
+        is_judged = jobs[0].kind is JobKind.SPECULATIVE
+        judge = self._end_of_turn.probabilities if self._end_of_turn and is_judged else None
+        spans = [self.span(job.slot, job.start_at, job.end_at) for job in jobs]
+        heard = self._device.understand(spans, judge=judge)
+        for index in self._hummed(jobs, spans, heard):
+            heard[index] = Hypothesis("", end_probability=heard[index].end_probability)
+        return [
+            replace(hypothesis, start_at=job.start_at, end_at=job.end_at)
+            for job, hypothesis in zip(jobs, heard, strict=True)
+        ]
+
+    def _hummed(
+        self, jobs: Sequence[Job], spans: Sequence[Samples], heard: Sequence[Hypothesis]
+    ) -> list[int]:
+        """Where words were invented in a steady hum; see Runner."""
+        doubted = [
+            index
+            for index, hypothesis in enumerate(heard)
+            if hypothesis.text and hypothesis.confidence < HUM_CONFIDENCE
+        ]
+
+        def steady(part: Sequence[int]) -> NDArray[np.bool_]:
+            kinds = [jobs[index].kind for index in part]
+            least = [HUM_BEGUN_MS if kind is JobKind.PARTIAL else HUM_MS for kind in kinds]
+            return are_steady([spans[index] for index in part], least)
+
+        if not doubted:
+            return []
+        found = self._helped(steady, doubted)
+        return [index for index, is_hum in zip(doubted, found, strict=True) if is_hum]
+
+    def _helped(
+        self, work: Callable[[Sequence[int]], NDArray[np.bool_]], items: Sequence[int]
+    ) -> NDArray[np.bool_]:
+        """On several cores, where there are many: most of it holds no lock."""
+        if self._helpers is None or len(items) < ALONE:
+            return work(items)
+        size = -(-len(items) // HELPERS)
+        parts = [items[begin : begin + size] for begin in range(0, len(items), size)]
+        return np.concatenate(list(self._helpers.map(work, parts)))

@@ -7,7 +7,7 @@ then by halving what is left.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,7 +31,6 @@ from voicebot.evaluation.bench_pace import (
     Measured,
     StreamingTrial,
     Trial,
-    UtteranceTrial,
 )
 from voicebot.evaluation.bench_roofline import (
     Device,
@@ -40,6 +39,7 @@ from voicebot.evaluation.bench_roofline import (
     fastconformer_work,
     telephone_work,
 )
+from voicebot.evaluation.bench_utterances import UtteranceTrial
 
 TELEPHONE_HZ = 8000
 GROWTH = 2.0
@@ -50,7 +50,8 @@ LEFT_OUT = 0.01
 FINAL_MS = 500
 """What finals should take at most, 99 of 100 of them; told where they take longer."""
 LANE_ROWS = {"cuda": 256, "cpu": 32}
-TELEPHONE_BATCH = {"cuda": 2048, "cpu": 8}
+SERVED_BATCH = 8
+"""Utterances of the telephone model that a server computes at once on a CPU."""
 TELEPHONE_RING_S = 20.0
 """Audio kept of a call of the telephone model: its longest utterance."""
 
@@ -70,6 +71,8 @@ class Bench:
     trials: list[Measured] = field(default_factory=list)
     memory_of: Callable[[int], Memory] | None = None
     """Of so many streams, or of as many as there is room for already."""
+    notes: Sequence[str] = ()
+    """What is not as it should be on this device."""
 
     def memory(self) -> Memory:
         """Now, after the trials so far: the largest took the most."""
@@ -167,7 +170,7 @@ def prepare(
     if device.type == "cpu":
         use_threads(threads)
     tell("measuring the device")
-    described = describe(device, is_tf32=model == bench_models.TELEPHONE)
+    described = describe(device)
     if model == bench_models.TELEPHONE:
         if not 20 <= chunk_ms <= 2000:
             raise UserMistake(f"bench: a chunk of {chunk_ms} ms is not between 20 and 2000 ms")
@@ -240,7 +243,7 @@ def _as_served(
         chunk_ms,
         trial,
         work,
-        round(TELEPHONE_BATCH["cpu"] / activity),
+        round(SERVED_BATCH / activity),
         RING_S * TELEPHONE_HZ * 2,
         is_cpu=True,
         memory_of=lambda streams: Memory(
@@ -257,14 +260,16 @@ def _in_batches(
     tell: Callable[[str], object],
 ) -> Bench:
     """The shipped weights in large greedy batches, with all that asr-serve does around them."""
-    from voicebot.asr.telephone_device import DeviceRecogniser
+    from voicebot.asr.telephone_device import LANES, DeviceRecogniser
+    from voicebot.engine.kept_audio import take_turns
     from voicebot.evaluation.bench_served import ServedBatches
 
     tell("loading the telephone model")
-    recogniser = DeviceRecogniser(Path(), device, model=SHIPPED)
+    recogniser = DeviceRecogniser(Path(), device, model=SHIPPED, clock=time.perf_counter)
     tell("warming up")
     recogniser.warm_up()
-    network, most = recogniser.model, TELEPHONE_BATCH[device.type]
+    take_turns()
+    network, most, item = recogniser.model, recogniser.most, 2 if device.type == "cuda" else 4
     weights = sum(parameter.numel() for parameter in network.parameters())
     ring = int(TELEPHONE_RING_S * TELEPHONE_HZ * 2)  # in the host's memory
     return Bench(
@@ -276,20 +281,30 @@ def _in_batches(
             chunk_ms / 1000,
             max_batch=most,
             activity=activity,
+            workers=LANES,
+            stages=lambda: recogniser.stage_s,
         ),
-        _telephone_work(weights, chunk_ms, activity),
+        _telephone_work(weights, chunk_ms, activity, item_bytes=item),
         round(most / activity),
         ring,
         device.type == "cpu",
-        memory_of=lambda streams: Memory(weights_of(network), ring, streams, 0, in_use(device)),
+        memory_of=lambda streams: Memory(
+            weights_of(network), ring, streams, recogniser.lanes.memory_bytes(), in_use(device)
+        ),
+        notes=[
+            f"no graph for {shape.rows} utterances of {shape.frames} frames: {why}"
+            for shape, why in recogniser.lanes.unrecorded.items()
+        ],
     )
 
 
-def _telephone_work(weights: int, chunk_ms: int, activity: float) -> Work:
+def _telephone_work(weights: int, chunk_ms: int, activity: float, *, item_bytes: int = 4) -> Work:
     """In a chunk a stream asks for a partial while it speaks, and now and then for a final."""
     mean_s = sum(SPEECH_S) / 2
-    whole = telephone_work(Dimensions(), mean_s, parameters=weights)
-    half = telephone_work(Dimensions(), mean_s / 2, parameters=weights)
+    whole, half = (
+        telephone_work(Dimensions(), seconds, parameters=weights, item_bytes=item_bytes)
+        for seconds in (mean_s, mean_s / 2)
+    )
     finals = chunk_ms / 1000 * activity / mean_s
     return Work(
         activity * half.flops + finals * whole.flops,

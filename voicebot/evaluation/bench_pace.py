@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -16,17 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicebot.engine.device_engine import DeviceEngine
-from voicebot.engine.scheduler import DeviceScheduler, Job, JobKind, Scheduler
 
 HOPELESS_CHUNKS = 4
 UTTERANCE_S = 5.0
 """Between two finals of a stream that is listened to all the time."""
 SPEECH_SHARE, SPEECH_S = 0.4, (1.0, 5.0)
 """How much of a call its caller speaks, and how long at a time."""
-TOKENS_PER_S = 3.8
-"""Most that telephone sentences needed (asr.decoder)."""
-PHASES = 64
-"""Moments of a chunk at which callers of the telephone model send theirs."""
 WARM_S = 1.0
 """At the beginning of a trial nothing is counted: so long, or a quarter of a short one."""
 
@@ -63,7 +58,8 @@ class Trial(Protocol):
     def __call__(self, streams: int, seconds: float) -> Measured: ...
 
 
-def _noise(samples: int, rows: int) -> NDArray[np.int16]:
+def noise(samples: int, rows: int) -> NDArray[np.int16]:
+    """int16[rows, samples]."""
     rng = np.random.default_rng(0)
     return rng.normal(0, 1500, (rows, samples)).astype(np.int16)
 
@@ -113,7 +109,7 @@ class StreamingTrial:
         begin = opened + chunks * engine.chunk_s
         for lane in lanes:
             lane.due += chunks * engine.chunk_s
-        audio = _noise(self._chunk, max(len(lane.slots) for lane in lanes))
+        audio = noise(self._chunk, max(len(lane.slots) for lane in lanes))
         events = [(lane.due, index, 1.0) for index, lane in enumerate(lanes)]
         heapq.heapify(events)
         asked: dict[int, float] = {}
@@ -205,105 +201,3 @@ class StreamingTrial:
             engine.finish(slot, at)
             asked[slot] = at
         lane.begun.append((rows, self._chunk - count))
-
-
-class _Callers:
-    """When each speaks and is silent, all at once: one by one would cost more than the model."""
-
-    def __init__(self, count: int, begin: float, activity: float) -> None:
-        self._activity = activity
-        self._rng = np.random.default_rng(1)
-        self.is_speaking = self._rng.random(count) < activity
-        self.is_speaking[0] = True  # of one caller, too, something is heard
-        lasts = self._lasts(self.is_speaking)
-        # As if the calls had gone on for a while.
-        self.since = begin - lasts * self._rng.random(count)
-        self.since[0] = begin
-        self.until = self.since + lasts
-
-    def ask(self, line: Scheduler, which: NDArray[np.intp], at: float) -> None:
-        """A chunk of these came: partials of those who speak, finals of those who have stopped."""
-        ends = self.until[which] <= at
-        speaking = which[self.is_speaking[which]]
-        lengths = (np.minimum(at, self.until[speaking]) - self.since[speaking]) * 8000
-        for caller, length, is_over in zip(
-            speaking.tolist(),
-            np.maximum(lengths, 800).astype(int).tolist(),
-            (self.until[speaking] <= at).tolist(),
-            strict=True,
-        ):
-            kind = JobKind.FINAL if is_over else JobKind.PARTIAL
-            line.submit(Job(caller, 0, 0, kind, 0, length, at))
-        turned = which[ends]
-        self.is_speaking[turned] ^= True
-        self.since[turned] = at
-        self.until[turned] = at + self._lasts(self.is_speaking[turned])
-
-    def _lasts(self, is_speaking: NDArray[np.bool_]) -> NDArray[np.float64]:
-        lasts = self._rng.uniform(*SPEECH_S, len(is_speaking))
-        return np.where(is_speaking, lasts, lasts * (1 - self._activity) / self._activity)
-
-
-class UtteranceTrial:
-    """Callers who speak a share of the time, re-encoded for every partial: the telephone model."""
-
-    def __init__(
-        self,
-        transcribe: Callable[[Sequence[NDArray[np.int16]], int], object],
-        chunk_s: float,
-        *,
-        max_batch: int,
-        activity: float = SPEECH_SHARE,
-        clock: Callable[[], float] = time.perf_counter,
-    ) -> None:
-        """`transcribe(utterances at 8 kHz, tokens of each)`."""
-        self._transcribe, self._clock = transcribe, clock
-        self._chunk_s, self._max_batch, self._activity = chunk_s, max_batch, activity
-
-    def __call__(self, streams: int, seconds: float) -> Measured:
-        """See Trial."""
-        measured = Measured(streams)
-        audio = _noise(int((SPEECH_S[1] + 1) * 8000), 1)[0]
-        line = DeviceScheduler(self._max_batch)  # as asr-serve has it
-        begin = self._clock() + 0.05
-        callers = _Callers(streams, begin, self._activity)
-        groups = [
-            np.arange(index, streams, PHASES, dtype=np.intp)
-            for index in range(min(PHASES, streams))
-        ]
-        events = [
-            (begin + self._chunk_s * index / len(groups), index) for index in range(len(groups))
-        ]
-        while self._clock() < begin + seconds:
-            now = self._clock()
-            while events[0][0] <= now:
-                at, index = heapq.heappop(events)
-                callers.ask(line, groups[index], at)
-                heapq.heappush(events, (at + self._chunk_s, index))
-            batch = line.next_batch()
-            if not batch:
-                time.sleep(max(0.0, min(events[0][0] - self._clock(), 0.001)))
-                continue
-            started = self._clock()
-            self._run(batch, audio, measured)
-            done = self._clock()
-            measured.busy_s += done - started
-            if started > begin + min(WARM_S, seconds / 4):
-                self._note(measured, batch, done)
-            if done - min(job.asked_at for job in batch) > 4.0:
-                measured.is_hopeless = True
-                break
-        measured.wall_s, measured.shed = self._clock() - begin, line.shed
-        return measured
-
-    def _run(self, batch: list[Job], audio: NDArray[np.int16], measured: Measured) -> None:
-        longest = max(job.length for job in batch) / 8000
-        tokens = 1 + round(longest * TOKENS_PER_S)
-        self._transcribe([audio[: job.length] for job in batch], tokens)
-        measured.tokens += tokens * len(batch)
-        measured.steps += 1
-
-    def _note(self, measured: Measured, batch: list[Job], done: float) -> None:
-        for job in batch:
-            kind = measured.finals if job.kind is JobKind.FINAL else measured.chunks
-            kind.append(done - job.asked_at)

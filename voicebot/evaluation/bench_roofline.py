@@ -47,13 +47,13 @@ class Work:
         return max(streams * self.flops / device.flops, moved / device.bandwidth)
 
 
-def describe(device: torch.device, *, is_tf32: bool = False) -> Device:
+def describe(device: torch.device) -> Device:
     """From the table for a GPU that is in it, else measured."""
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)
         for known, (flops, bandwidth) in PEAKS.items():
             if known in name:
-                return Device(name, flops / 2 if is_tf32 else flops, bandwidth, False)
+                return Device(name, flops, bandwidth, False)
         return Device(name, *_measured(device, torch.bfloat16, 4096), True)
     return Device("cpu", *_measured(device, torch.float32, 512), True)
 
@@ -101,7 +101,7 @@ def _stem(config: FastConformerConfig) -> float:
     return found + channels * bands[3] * config.width
 
 
-def telephone_work(dims: Dimensions, seconds: float, *, parameters: int) -> Work:
+def telephone_work(dims: Dimensions, seconds: float, *, parameters: int, item_bytes: int) -> Work:
     """Of an utterance, encoded and decoded greedily at half the ceiling of its length."""
     frames = seconds * 16000 / FRAME_SAMPLES
     width, inner = dims.width, dims.inner
@@ -112,7 +112,9 @@ def telephone_work(dims: Dimensions, seconds: float, *, parameters: int) -> Work
     memory = frames * dims.decoder_layers * 2 * width**2
     step = dims.decoder_layers * (6 * width**2 + 3 * width * inner + 2 * (frames + tokens) * width)
     decoder = memory + tokens * (step + dims.vocabulary * width)
-    kept = dims.decoder_layers * 2 * width * 4 * (frames + tokens / 2) * tokens
+    kept = dims.decoder_layers * 2 * width * item_bytes * (frames + tokens / 2) * tokens
     per_token = dims.vocabulary * width + dims.decoder_layers * (8 * width**2 + 3 * width * inner)
-    read = 4 * (parameters + per_token * (tokens - 1))  # decoder weights again for every token
+    read = item_bytes * (
+        parameters + per_token * (tokens - 1)
+    )  # decoder weights again for every token
     return Work(2.0 * (stem + encoder + decoder), kept, read)

@@ -28,7 +28,8 @@ LONGEST_S = 7.0
 
 
 class ServedBatches:
-    """Callers who say other parts of the same sentences."""
+    """Callers who say other parts of the same sentences. Called from as many threads as the
+    recogniser takes."""
 
     def __init__(self, recogniser: Recogniser, most: int) -> None:
         """`most`: utterances in a batch."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,7 @@ import structlog
 
 from voicebot.engine.device_calls import DeviceCalls
 from voicebot.engine.engine import CallHandle, CallSink, Engine, EngineObserver, Recognised
+from voicebot.engine.kept_audio import take_turns
 from voicebot.engine.runner import Runner
 from voicebot.engine.scheduler import Job, JobKind, Scheduler
 from voicebot.errors import CapacityError, DeviceLost
@@ -58,12 +60,15 @@ class AcceleratedEngine(Engine):
         observer: EngineObserver | None = None,
         clock: Callable[[], float] = time.monotonic,
         hung_s: float = HUNG_S,
+        workers: int = 1,
     ) -> None:
         """`is_alive`: whether the device computes, asked when something failed. `shortages`:
-        how often its memory was short so far. `hung_s`: the longest that a step may take."""
+        how often its memory was short so far. `hung_s`: the longest that a step may take.
+        `workers`: batches under way at once; the runner recognises in so many threads."""
         super().__init__(runner, slots=slots, scheduler=scheduler, observer=observer, clock=clock)
-        self._hung_s = hung_s
-        self._busy_since: float | None = None  # the step under way
+        self._hung_s, self._workers = hung_s, workers
+        self._busy: dict[int, float] = {}  # since when each thread waits for the device
+        self._newest: dict[int, tuple[int, int, int, bool]] = {}  # what a slot was told last
         self._is_alive, self._shortages = is_alive, shortages
         self._known_shortages = 0
         self._short_until = 0.0
@@ -77,23 +82,35 @@ class AcceleratedEngine(Engine):
             raise refusal
         return super().open_call(sink)
 
+    def start(self) -> None:
+        """See Engine; as many threads recognise as batches may be under way."""
+        super().start()
+        if self._workers > 1:
+            take_turns()
+        for number in range(1, self._workers):
+            name = f"voicebot-recognise-{number}"
+            thread = threading.Thread(target=self._recognise, name=name, daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
     def look(self) -> None:
         """From the loop, again and again: whether a step will ever end."""
-        since = self._busy_since
+        since = min(list(self._busy.values()), default=None)
         if since is None or self.is_lost or self._clock() - since < self._hung_s:
             return
         # Its thread may never come back: nobody waits for it.
-        self._threads = [one for one in self._threads if not one.name.endswith("recognise")]
+        self._threads = [one for one in self._threads if "recognise" not in one.name]
         self._lose(f"a step has taken longer than {self._hung_s:g} s")
 
     @contextlib.contextmanager
     def _computing(self) -> Iterator[None]:
         """Around whatever waits for the device."""
-        self._busy_since = self._clock()
+        mine = threading.get_ident()
+        self._busy[mine] = self._clock()
         try:
             yield
         finally:
-            self._busy_since = None
+            del self._busy[mine]
 
     def _refusal(self) -> CapacityError | None:
         if self.is_lost:
@@ -118,6 +135,22 @@ class AcceleratedEngine(Engine):
             raise DeviceLost(LOST)
         with self._computing():
             return super()._run(batch)
+
+    def _deliver_recognised(self, answers: list[Recognised]) -> None:
+        """See Engine; where one batch overtook another, what it made pointless is left out."""
+        super()._deliver_recognised([answer for answer in answers if self._is_news(answer.job)])
+
+    def _is_news(self, job: Job) -> bool:
+        """Whether nothing newer was told: of a partial, any; of a pause, the final."""
+        place = (job.generation, job.utterance, job.end_at, job.kind is JobKind.FINAL)
+        known = self._newest.get(job.slot, (-1, -1, -1, False))
+        is_older = known[:3] > place[:3] or (known[3] and known[:3] == place[:3])
+        if job.kind is JobKind.PARTIAL and is_older:
+            return False
+        if job.kind is JobKind.SPECULATIVE and is_older and known[3]:
+            return False
+        self._newest[job.slot] = max(known, place) if known[0] == place[0] else place
+        return True
 
     def _lose(self, why: str = "it reported an error") -> None:
         """From any thread."""

@@ -25,7 +25,6 @@ RANDOM = "random:"
 """A network of that size with random weights, to try a device out: what it hears is nonsense."""
 CHUNK_MS = 160
 LANE_ROWS = {"cuda": 256, "cpu": 32}
-BATCH = {"cuda": 2048, "cpu": 8}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,7 @@ def _on_cpu(settings: Settings, wanted: Wanted, observer: EngineObserver) -> Eng
 def _in_batches(
     settings: Settings, device: Any, wanted: Wanted, observer: EngineObserver
 ) -> Engine:
-    from voicebot.asr.telephone_device import DeviceRecogniser
+    from voicebot.asr.telephone_device import LANES, DeviceRecogniser
     from voicebot.engine.scheduler import DeviceScheduler
     from voicebot.server.asr_serve_device import AcceleratedEngine
 
@@ -96,13 +95,18 @@ def _in_batches(
         settings.asr.cache_dir, device, model=_checkpoint(settings, wanted.model)
     )
     recogniser.warm_up()
+    for shape, why in recogniser.lanes.unrecorded.items():
+        log.warning(
+            "no graph for a shape of batches", rows=shape.rows, frames=shape.frames, why=why
+        )
     return AcceleratedEngine(
         _telephone_runner(settings, recogniser, wanted.streams),
         slots=wanted.streams,
         is_alive=recogniser.is_alive,
         shortages=lambda: recogniser.shortages,
-        scheduler=DeviceScheduler(BATCH[device.type]),
+        scheduler=DeviceScheduler(recogniser.most),
         observer=observer,
+        workers=LANES,
     )
 
 

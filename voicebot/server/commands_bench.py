@@ -91,6 +91,8 @@ def _print_notes(bench: Bench) -> None:
         "(sockets, frames, mu-law) is not in these figures",
         file=sys.stderr,
     )
+    for note in bench.notes:
+        print(f"voicebot: {note}", file=sys.stderr)
     if bench.is_cpu:
         print(
             "voicebot: measured small, on this CPU: no figure for a GPU follows from it. "
