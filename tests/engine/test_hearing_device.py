@@ -215,6 +215,25 @@ def test_after_a_long_gap_a_call_goes_on(device: str) -> None:
     assert all(np.isfinite(result.probability) for result in windows(told))
 
 
+def test_nobody_reads_what_the_device_has_not_done_yet() -> None:
+    """Another thread may read a span at any time."""
+    call = calls(1.6)[4]
+    hearing = on_device(1, "cpu")
+    machine = hearing._machine
+    assert machine is not None
+    step, seen = machine.step, []
+
+    def looks(what):  # type: ignore[no-untyped-def]
+        seen.append(len(hearing.span(0, 0, 100_000)))
+        return step(what)
+
+    machine.step = looks  # type: ignore[method-assign]
+    for at in range(0, 10 * BLOCK, BLOCK):
+        hearing.hear([chunk(0, call, at)])
+        assert len(hearing.span(0, 0, 100_000)) == at + BLOCK
+    assert seen[:3] == [0, BLOCK, 2 * BLOCK]
+
+
 # ---------------------------------------------------------------- what fails
 
 

@@ -132,7 +132,6 @@ class DeviceHearing(Hearing):
             parts = [part for one in direct for part in (one.payload, one.reference or silence)]
             audio = np.frombuffer(b"".join(parts), np.uint8).reshape(len(direct), 2 * BLOCK)
             self._direct = _Direct(rows, self._written[rows], audio)
-            self._written[rows] += BLOCK
 
     def _catch_up(self, slot: int) -> None:
         super()._catch_up(slot)
@@ -156,28 +155,26 @@ class DeviceHearing(Hearing):
             machine.reset(sorted(self._fresh))
             self._fresh.clear()
         while True:
-            is_whole = self._written[slots] - self._cancelled[slots] >= BLOCK
-            ends = self._cancelled[slots] + BLOCK * is_whole
-            windows = slots[ends - self._heard[slots] >= WINDOW]
-            blocks, audio = self._waiting(slots[is_whole])
-            if not len(blocks) and not len(windows):
+            is_kept = self._written[slots] - self._cancelled[slots] >= BLOCK
+            blocks, audio = self._waiting(slots[is_kept])
+            if not len(blocks) and not len(self._ready(slots)):
                 return
-            step = Step(
-                audio,
-                np.stack((blocks, self._cancelled[blocks])),
-                np.stack((windows, self._heard[windows])),
-            )
-            heard = machine.step(step)
-            self._direct = None
-            self._take_in(step, heard)
+            at = self._cancelled[blocks]
+            self._cancelled[blocks] += BLOCK
+            windows = self._ready(slots)
+            self._cancelled[blocks] = at
+            step = Step(audio, np.stack((blocks, at)), np.stack((windows, self._heard[windows])))
+            self._take_in(step, machine.step(step))
+
+    def _ready(self, slots: Rows) -> Rows:
+        """Slots with a window."""
+        return slots[self._cancelled[slots] - self._heard[slots] >= WINDOW]
 
     def _waiting(self, rows: Rows) -> tuple[Rows, NDArray[np.uint8]]:
-        """Slots with a block, those of `rows`, and the blocks."""
+        """Slots with a block, `rows` and those whose chunks need not be kept; and the blocks."""
         direct = self._direct
-        if direct is not None:
-            if len(direct.rows) == len(rows):
-                return direct.rows, direct.audio
-            rows = rows[~np.isin(rows, direct.rows)]
+        if direct is not None and not len(rows):
+            return direct.rows, direct.audio
         both = np.empty((len(rows), 2, BLOCK), np.uint8)
         for kept, ring in enumerate((self._near, self._reference)):
             samples = ring.get_rows(rows, self._cancelled[rows], BLOCK)
@@ -193,6 +190,9 @@ class DeviceHearing(Hearing):
         if len(rows):
             self._clean.put_rows(rows, at, heard.clean)
             self._cancelled[rows] += BLOCK
+            # Now there is something to read up to there.
+            self._written[rows] = np.maximum(self._written[rows], self._cancelled[rows])
+            self._direct = None
         if self._judge is not None and len(rows):
             keys = self._judge.judge(rows, heard.tones, lambda row: self._before(rows[row]))
             self._results += [InbandKey(int(rows[r]), int(at[r]) + on, key) for r, key, on in keys]
@@ -232,4 +232,5 @@ class DeviceHearing(Hearing):
             near = self._offset.remove(direct.rows, near)
             for ring, samples in ((self._near, near), (self._clean, near), (self._reference, sent)):
                 ring.put_rows(direct.rows, direct.at, samples)
+            self._written[direct.rows] += BLOCK
         self._on_lost(why)
