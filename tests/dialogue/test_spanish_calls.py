@@ -101,3 +101,21 @@ def test_and_back_in_the_middle(tmp_path: Path) -> None:
     line("veinte dólares")
     assert line("in English") == ["Anything else?"]
     assert line("no") == ["twenty dollars, no."]
+
+
+def test_amounts_are_spoken_in_the_plans_currency(tmp_path: Path) -> None:
+    text = """\
+language: es
+currency: EUR
+forms:
+  main:
+    fields: {paid: {type: amount, confirm: always, prompt: "¿Cuánto?"}}
+    filled: {say: "{{ paid | money }}, {{ paid }}, {{ paid | number }}.", disconnect: done}
+"""
+    line = Line(plan_of(tmp_path, text))
+    assert line("veinticinco euros con cincuenta") == [
+        "veinticinco euros con cincuenta céntimos. ¿Es correcto?"
+    ]
+    euros = "veinticinco euros con cincuenta céntimos"
+    assert line("sí") == [f"{euros}, {euros}, veinticinco punto cinco cero."]
+    assert line.machine.slots == {"paid": "25.50"}

@@ -113,14 +113,15 @@ class Performer:
         text = str(found).lower() if isinstance(found, bool) else str(found)
         field = self.field_of(name)
         if value.kind is not None:
-            return Say(text, "letters" if value.kind == "spell" else value.kind)
+            kind = "letters" if value.kind == "spell" else value.kind
+            return Say(templates.priced(self.keys.currency, text, kind), kind)
         if field is None:
             return Say(text, "number" if _is_number(found) else "text")
         slot_type = inherit.slot_type(field)
         if slot_type is SlotType.CHOICE:
             choice = inherit.choices(self.keys, field).get(text)
             return choice.say if choice is not None and choice.say else text.replace("_", " ")
-        return Say(text, slot_type.value)
+        return Say(templates.priced(self.keys.currency, text, slot_type.value), slot_type.value)
 
     def _note_unspoken(self, name: str, found: dict[str, JsonValue] | list[JsonValue]) -> None:
         """A service's mapping or list is nothing to say: the prompt goes on without it."""

@@ -181,6 +181,9 @@ class PlanKeys(Inherited):
     timezone: Annotated[str, BeforeValidator(short_forms.timezone)] | None = Field(
         None, description="time zone of 'now' and 'hours', such as America/New_York"
     )
+    currency: Literal["USD", "EUR", "GBP"] = Field(
+        "USD", description="how amounts are spoken; default USD"
+    )
     hours: Hours | None = Field(None, description="opening hours")
     start: Name | None = Field(None, description="form to begin with; default: the first")
     next: Name | None = Field(

@@ -106,6 +106,12 @@ def tidy(parts: list[str | Say]) -> Parts:
     return tuple(part for part in cleaned if part != "")
 
 
+def priced(currency: str, text: str, kind: str) -> str:
+    """An amount with its currency, where that is not what voices say anyway: dollars."""
+    is_bare = kind in {"money", "amount"} and re.fullmatch(r"-?\d+(\.\d+)?", text) is not None
+    return f"{text} {currency}" if is_bare and currency != "USD" else text
+
+
 def _clean(text: str) -> str:
     return re.sub(r" (?=[,.!?;:])", "", re.sub(r"\s+", " ", text))
 

@@ -102,7 +102,8 @@ def _sample(keys: PlanKeys, value: templates.Value) -> Say | str:
     kind = value.kind or (inherit.slot_type(field).value if field is not None else "text")
     if field is not None and kind == SlotType.CHOICE.value:
         return Say(_choice(keys, field, list(fields).index(value.name)), "text", value.pace)
-    return Say(_SAMPLES.get(kind, value.name.replace("_", " ")), kind, value.pace)
+    sample = _SAMPLES.get(kind, value.name.replace("_", " "))
+    return Say(templates.priced(keys.currency, sample, kind), kind, value.pace)
 
 
 def _choice(keys: PlanKeys, field: FieldKeys, number: int) -> str:
