@@ -149,13 +149,13 @@ class KalmanFilter:
         return echo
 
     def predict(self, slot: int, far: Signal) -> Signal:
-        """The echo of float32[(n + P) * 160], without its first P blocks, by what is known."""
-        blocks = far.reshape(-1, CHUNK_SAMPLES)
-        spectra = np.concatenate((np.zeros_like(blocks[:1]), blocks))
-        frames = _spectra(spectra[:-1], spectra[1:])
-        windows = np.lib.stride_tricks.sliding_window_view(frames, PARTITIONS, axis=0)[1:]
-        sums = np.einsum("nkp,pk->nk", windows, self._path[slot, ::-1])
-        return _second_half(sums).reshape(-1)
+        """The echoes of float32[m, (n + P) * 160], without their first P blocks, by what is
+        known: float32[m, n * 160]."""
+        blocks = far.reshape(len(far), -1, CHUNK_SAMPLES)
+        frames = _spectra(blocks[:, :-1], blocks[:, 1:])
+        sums = np.empty((len(far), blocks.shape[1] - PARTITIONS, BINS), np.complex64)
+        _convolve(frames, self._path[slot], sums)
+        return _second_half(sums.reshape(-1, BINS)).reshape(len(far), -1)
 
     def scale(self, slot: int, factor: float) -> None:
         """The echo path has become louder or softer by a factor of amplitude."""
@@ -236,6 +236,19 @@ class KalmanFilter:
         moved = np.asarray(fft.rfft(taps[..., :CHUNK_SAMPLES], FFT))  # zeros behind
         _move(slots, power, moved, self._head, self._far, self._path, self._doubt)
         return predicted, uncertain.sum(axis=1) * np.float32(2.0 / FFT / CHUNK_SAMPLES)
+
+
+@compiled("void(complex64[:,:,::1], complex64[:,::1], complex64[:,:,::1])")
+def _convolve(frames: Spectrum, path: Spectrum, sums: Spectrum) -> None:
+    """Of [m, n + P - 1, BINS] frames with a path of P partitions: [m, n, BINS]."""
+    for row in range(sums.shape[0]):
+        for block in range(sums.shape[1]):
+            for k in range(BINS):
+                sums[row, block, k] = 0.0
+            for p in range(PARTITIONS):
+                for k in range(BINS):
+                    x = frames[row, block + PARTITIONS - 1 - p, k]
+                    sums[row, block, k] += x * path[p, k]
 
 
 @compiled(

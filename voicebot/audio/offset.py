@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from voicebot.compiled import compiled
 from voicebot.events import CHUNK_SAMPLES
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ SHARE = np.float32(0.05)
 """Of a chunk's mean in the offset; more in a call's first chunks, which are averaged."""
 TOLERATED = np.float32(80.0)
 """In steps of 16 bits (-52 dBFS): means of voices wander by so much, and nobody minds so little."""
-_RANGE = 32767.0
+_RANGE = np.float32(32767.0)
 
 
 class Offset:
@@ -40,18 +41,39 @@ class Offset:
     def remove(self, slots: Slots, chunks: NDArray[np.int16]) -> NDArray[np.int16]:
         """The next chunk of each of these slots (intp[n], distinct), int16[n, samples], without its
         offset; the same array where there is none."""
-        means = chunks.mean(axis=1, dtype=np.float32)
-        new = np.float32(min(1.0, chunks.shape[1] / CHUNK_SAMPLES))
-        self._chunks[slots] += new
-        mean = self._mean[slots]
-        share = np.maximum(SHARE, 1.0 / np.maximum(self._chunks[slots], 1.0))
-        mean += new * share * (means - mean)
-        self._mean[slots] = mean
-        excess = np.abs(mean) - TOLERATED
-        bent = np.flatnonzero(excess > 0)
-        if not len(bent):
-            return chunks
-        offset = np.rint(np.copysign(excess[bent], mean[bent]))
-        mended = chunks.copy()
-        mended[bent] = np.clip(chunks[bent] - offset[:, None], -_RANGE, _RANGE)
-        return mended
+        mended = np.empty_like(chunks)
+        state = self._mean, self._chunks
+        is_bent = _remove(np.ascontiguousarray(slots, np.int64), chunks, *state, mended)
+        return mended if is_bent else chunks
+
+
+@compiled("boolean(int64[::1], int16[:,::1], float32[::1], float32[::1], int16[:,::1])")
+def _remove(
+    slots: Slots,
+    chunks: NDArray[np.int16],
+    means: NDArray[np.float32],
+    heard: NDArray[np.float32],
+    mended: NDArray[np.int16],
+) -> bool:
+    """See Offset.remove; whether any line of these has an offset, and `mended` without it."""
+    count = chunks.shape[1]
+    new = min(np.float32(1.0), np.float32(count) / np.float32(CHUNK_SAMPLES))
+    is_bent = False
+    for row in range(len(slots)):
+        slot = slots[row]
+        total = 0
+        for t in range(count):
+            total += chunks[row, t]
+        heard[slot] += new
+        share = max(SHARE, np.float32(1.0) / max(heard[slot], np.float32(1.0)))
+        mean = np.float32(total) / np.float32(count)
+        means[slot] += new * share * (mean - means[slot])
+        excess = abs(means[slot]) - TOLERATED
+        offset = np.rint(np.copysign(max(excess, np.float32(0.0)), means[slot]))
+        is_bent |= excess > 0
+        for t in range(count):
+            sample = np.float32(chunks[row, t]) - offset
+            if excess > 0:  # what a sound line has stays to the sample
+                sample = min(max(sample, -_RANGE), _RANGE)
+            mended[row, t] = np.int16(sample)
+    return is_bent

@@ -10,6 +10,8 @@ import numpy as np
 from voicebot.audio.kalman import PARTITIONS, KalmanFilter
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from voicebot.audio.reference import Reference
 
 STEP_BLOCKS = 10
@@ -32,9 +34,9 @@ def realign(
     The first is where it is now: that one is kept without any change. None where the path
     explains nothing at any of them.
     """
-    found = [_likeness(learned, reference, slot, place) for place in places]
-    best = max(range(len(found)), key=lambda index: found[index][0])
-    likeness, share = found[best]
+    likenesses, shares = _likeness(learned, reference, slot, np.array(places))
+    best = int(likenesses.argmax())
+    likeness, share = float(likenesses[best]), float(shares[best])
     if likeness < STEP_LIKENESS or share < STEP_SHARE:
         return None
     if best:
@@ -47,14 +49,15 @@ def realign(
 
 
 def _likeness(
-    learned: KalmanFilter, reference: Reference, slot: int, place: int
-) -> tuple[float, float]:
-    """Were the reference read there: (correlation coefficient of the predicted echo with the near
-    end of late, share of the prediction that is in it)."""
-    if place < 0:
-        return 0.0, 0.0
-    heard, far = reference.heard(np.array([slot]), STEP_BLOCKS, PARTITIONS, np.array([place]))
-    near, echo = heard[0], learned.predict(slot, far[0])
-    product, energy = float(near @ echo), float(echo @ echo)
-    scale = (energy * float(near @ near)) ** 0.5
-    return product / max(scale, 1e-9), product / max(energy, 1e-9)
+    learned: KalmanFilter, reference: Reference, slot: int, places: NDArray[np.int64]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Were the reference read at each of these: (correlation coefficient of the predicted echo with
+    the near end of late, share of the prediction that is in it)."""
+    rows = np.full(len(places), slot)
+    near, far = reference.heard(rows, STEP_BLOCKS, PARTITIONS, np.maximum(places, 0))
+    echo = learned.predict(slot, far)
+    product, energy = np.einsum("nt,nt->n", near, echo), np.einsum("nt,nt->n", echo, echo)
+    scale = np.sqrt(energy * (near[0] @ near[0]))
+    is_past = places >= 0  # the future is not known
+    likeness = np.where(is_past, product / np.maximum(scale, 1e-9), 0.0)
+    return likeness, np.where(is_past, product / np.maximum(energy, 1e-9), 0.0)

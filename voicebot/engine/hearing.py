@@ -18,7 +18,7 @@ from voicebot.audio import mulaw
 from voicebot.audio.delay import MAX_DELAY_MS
 from voicebot.audio.echo import TAIL_BLOCKS
 from voicebot.audio.offset import Offset
-from voicebot.audio.pcm import to_float, to_int16
+from voicebot.compiled import compiled
 from voicebot.engine.rings import Ring, Rows, Samples
 from voicebot.events import CHUNK_SAMPLES, SAMPLE_RATE_HZ, EchoState
 
@@ -50,6 +50,7 @@ SETTLED_MS = 500
 """A canceller that has followed the echo for less than this counts as not locked yet."""
 
 Floats = NDArray[np.float32]
+Flags = NDArray[np.bool_]
 
 
 class Vad(Protocol):
@@ -210,7 +211,7 @@ class Hearing:
                 self.write(chunk.slot, chunk.at, chunk.payload, chunk.reference)
         if not plain:
             return
-        rows = np.array([chunk.slot for chunk in plain])
+        rows = np.array([chunk.slot for chunk in plain], np.int64)
         at = self._written[rows]
         near = mulaw.decode(b"".join(chunk.payload for chunk in plain)).reshape(-1, BLOCK)
         near = self._offset.remove(rows, near)
@@ -280,7 +281,7 @@ class Hearing:
         return results
 
     def _advance(self, slots: Sequence[int]) -> None:
-        rows = np.asarray(slots, np.intp)
+        rows = np.asarray(slots, np.int64)
         while True:
             blocks = rows[self._written[rows] - self._cancelled[rows] >= BLOCK]
             if self._canceller is not None and len(blocks):
@@ -293,26 +294,24 @@ class Hearing:
 
     def _cancel(self, canceller: Canceller, rows: Rows) -> list[Result]:
         at = self._cancelled[rows]
-        near = to_float(self._near.get_rows(rows, at, BLOCK))
-        far = to_float(self._reference.get_rows(rows, at, BLOCK))
+        near = self._near.get_floats(rows, at, BLOCK)
+        far = self._reference.get_floats(rows, at, BLOCK)
         done = canceller.process(rows, near, far)
         active = done.is_active
-        if active.any():
-            self._clean.put_rows(rows[active], at[active], to_int16(done.clean[active]))
-        self._far.put_rows(rows, at, to_int16(done.far))
-        self._is_active[rows] = active
-        self._is_locked[rows] = done.is_locked & (done.settled_ms >= SETTLED_MS)
-        self._sent[rows] += BLOCK * (np.abs(far).max(axis=1) > AUDIBLE)
-        # The loudest of late: between two words nothing comes back on any telephone.
-        fallen = self._loudest_db[rows] - LOUDEST_FALL_DB * (active & ~done.is_locked)
-        loudest = np.maximum(fallen, np.where(active, done.residual_db, -np.inf))
-        self._loudest_db[rows] = loudest
-        # Kept until an echo is found: the bound rises whenever the caller speaks.
-        is_faint = active & (self._sent[rows] >= PROVEN_SAMPLES) & (loudest < FAINT_DB)
-        self._is_faint[rows] = ~done.is_locked & (self._is_faint[rows] | is_faint)
-        is_absent = is_faint & (loudest < ABSENT_DB)
-        self._is_absent[rows] = ~done.is_locked & (self._is_absent[rows] | is_absent)
-        self._residual_db[rows] = done.residual_db
+        self._clean.put_floats(rows, at, done.clean, active)
+        self._far.put_floats(rows, at, done.far, np.ones_like(active))
+        known = self._is_active, self._is_locked, self._sent, self._is_absent, self._is_faint
+        _note(
+            rows,
+            far,
+            active,
+            done.is_locked & (done.settled_ms >= SETTLED_MS),
+            done.is_locked,
+            done.residual_db,
+            *known,
+            self._loudest_db,
+            self._residual_db,
+        )
         keys: list[Result] = []
         if self._keys is not None:
             heard = self._keys.feed(rows, done.clean)
@@ -322,7 +321,7 @@ class Hearing:
 
     def _listen(self, rows: Rows) -> list[Result]:
         at = self._heard[rows]
-        clean = to_float(self._clean.get_rows(rows, at, WINDOW))
+        clean = self._clean.get_floats(rows, at, WINDOW)
         probability = self._vad.probabilities(rows, clean)
         speech = probability.copy()
         echoing = np.flatnonzero(self._is_active[rows] & ~self._is_absent[rows])
@@ -330,9 +329,9 @@ class Hearing:
             slots = rows[echoing]
             probability[echoing] = self._near_end.probabilities(
                 slots,
-                to_float(self._near.get_rows(slots, at[echoing], WINDOW)),
+                self._near.get_floats(slots, at[echoing], WINDOW),
                 clean[echoing],
-                to_float(self._far.get_rows(slots, at[echoing], WINDOW)),
+                self._far.get_floats(slots, at[echoing], WINDOW),
                 probability[echoing],
                 self._residual_db[slots],
                 self._is_locked[slots],
@@ -365,3 +364,45 @@ def _put_last(into: Samples, samples: Samples) -> None:
     """`samples` ends where `into` ends."""
     count = min(len(into), len(samples))
     into[len(into) - count :] = samples[len(samples) - count :]
+
+
+@compiled(
+    "void(int64[::1], float32[:,::1], boolean[::1], boolean[::1], boolean[::1], float32[::1],"
+    "boolean[::1], boolean[::1], int64[::1], boolean[::1], boolean[::1], float32[::1],"
+    "float32[::1])"
+)
+def _note(
+    rows: Rows,
+    far: Floats,
+    active: Flags,
+    settled: Flags,
+    locked: Flags,
+    residual_db: Floats,
+    is_active: Flags,
+    is_locked: Flags,
+    sent: NDArray[np.int64],
+    is_absent: Flags,
+    is_faint: Flags,
+    loudest_db: Floats,
+    last_residual_db: Floats,
+) -> None:
+    """What a block told of each echo: the first six of the block, the others of all slots."""
+    for row in range(len(rows)):
+        slot = rows[row]
+        is_active[slot], is_locked[slot] = active[row], settled[row]
+        last_residual_db[slot] = residual_db[row]
+        peak = np.float32(0.0)
+        for t in range(BLOCK):
+            peak = max(peak, abs(far[row, t]))
+        if peak > AUDIBLE:
+            sent[slot] += BLOCK
+        # The loudest of late: between two words nothing comes back on any telephone.
+        if active[row]:
+            fallen = loudest_db[slot] - (np.float32(0.0) if locked[row] else LOUDEST_FALL_DB)
+            loudest_db[slot] = max(fallen, residual_db[row])
+        # Kept until an echo is found: the bound rises whenever the caller speaks.
+        is_proven = active[row] and sent[slot] >= PROVEN_SAMPLES
+        faint = is_proven and loudest_db[slot] < FAINT_DB
+        absent = faint and loudest_db[slot] < ABSENT_DB
+        is_faint[slot] = not locked[row] and (is_faint[slot] or faint)
+        is_absent[slot] = not locked[row] and (is_absent[slot] or absent)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
+
+from voicebot.compiled import compiled
 
 Rows = NDArray[np.intp]
 Samples = NDArray[np.int16]
+Floats = NDArray[np.float32]
 
 
 class Ring:
@@ -20,7 +22,6 @@ class Ring:
         """Zeros until written; memory is taken from the system as calls fill it."""
         self.length = length
         self._data: Samples = np.zeros((slots, length), np.int16)
-        self._views: dict[int, Samples] = {}
 
     def clear(self, slot: int) -> None:
         """Silence."""
@@ -44,36 +45,79 @@ class Ring:
         return np.concatenate([first, self._data[slot, : count - len(first)]])
 
     def put_rows(self, rows: Rows, at: NDArray[np.int64], samples: Samples) -> None:
-        """int16[n, k], row by row at `at` int64[n]."""
-        count = samples.shape[1]
-        begin = at % self.length
-        over = np.flatnonzero(begin > self.length - count)
-        if not len(over):
-            self._runs(count)[rows, begin] = samples
-            return
-        whole = np.flatnonzero(begin <= self.length - count)
-        self._runs(count)[rows[whole], begin[whole]] = samples[whole]
-        for row in over.tolist():
-            self.put(int(rows[row]), int(at[row]), samples[row])
+        """int16[n, k], row by row at `at` int64[n]; k is at most `length`."""
+        _put(rows, at, samples, self._data)
+
+    def put_floats(
+        self, rows: Rows, at: NDArray[np.int64], samples: Floats, wanted: NDArray[np.bool_]
+    ) -> None:
+        """float32[n, k] where `wanted` bool[n], rounded and clipped (pcm.to_int16)."""
+        _put_floats(rows, at, samples, wanted, self._data)
 
     def get_rows(self, rows: Rows, at: NDArray[np.int64], count: int) -> Samples:
         """int16[n, count], from `at` int64[n] on."""
-        begin = at % self.length
-        last = self.length - count
-        found: Samples = self._runs(count)[rows, np.minimum(begin, last)]
-        for row in np.flatnonzero(begin > last).tolist():
-            start = int(at[row])
-            found[row] = self.get(int(rows[row]), start, start + count)
+        found = np.empty((len(rows), count), np.int16)
+        _get(rows, at, self._data, found)
         return found
 
-    def _runs(self, count: int) -> Samples:
-        """int16[slots, length - count + 1, count]: every run of so many samples, in place.
+    def get_floats(self, rows: Rows, at: NDArray[np.int64], count: int) -> Floats:
+        """The same as float32, full scale 1 (pcm.to_float)."""
+        found = np.empty((len(rows), count), np.float32)
+        _get_floats(rows, at, self._data, found)
+        return found
 
-        Indexed by slot and begin it moves whole runs; with an index for each sample that costs
-        six times as much.
-        """
-        runs = self._views.get(count)
-        if runs is None:
-            runs = sliding_window_view(self._data, count, axis=1, writeable=True)
-            self._views[count] = runs
-        return runs
+
+@compiled("void(int64[::1], int64[::1], int16[:,::1], int16[:,::1])")
+def _put(rows: Rows, at: NDArray[np.int64], samples: Samples, data: Samples) -> None:
+    count, length = samples.shape[1], data.shape[1]
+    for row in range(len(rows)):
+        into, place = data[rows[row]], at[row] % length
+        first = min(count, length - place)
+        for t in range(first):
+            into[place + t] = samples[row, t]
+        for t in range(first, count):
+            into[t - first] = samples[row, t]
+
+
+@compiled("void(int64[::1], int64[::1], float32[:,::1], boolean[::1], int16[:,::1])")
+def _put_floats(
+    rows: Rows,
+    at: NDArray[np.int64],
+    samples: Floats,
+    wanted: NDArray[np.bool_],
+    data: Samples,
+) -> None:
+    count, length = samples.shape[1], data.shape[1]
+    for row in range(len(rows)):
+        if not wanted[row]:
+            continue
+        into, place = data[rows[row]], at[row] % length
+        first = min(count, length - place)
+        for t in range(count):
+            sample = np.rint(samples[row, t] * np.float32(32768.0))
+            sample = min(max(sample, np.float32(-32768.0)), np.float32(32767.0))
+            into[place + t if t < first else t - first] = np.int16(sample)
+
+
+@compiled("void(int64[::1], int64[::1], int16[:,::1], int16[:,::1])")
+def _get(rows: Rows, at: NDArray[np.int64], data: Samples, found: Samples) -> None:
+    count, length = found.shape[1], data.shape[1]
+    for row in range(len(rows)):
+        of, place = data[rows[row]], at[row] % length
+        first = min(count, length - place)
+        for t in range(first):
+            found[row, t] = of[place + t]
+        for t in range(first, count):
+            found[row, t] = of[t - first]
+
+
+@compiled("void(int64[::1], int64[::1], int16[:,::1], float32[:,::1])")
+def _get_floats(rows: Rows, at: NDArray[np.int64], data: Samples, found: Floats) -> None:
+    count, length = found.shape[1], data.shape[1]
+    for row in range(len(rows)):
+        of, place = data[rows[row]], at[row] % length
+        first = min(count, length - place)
+        for t in range(first):
+            found[row, t] = np.float32(of[place + t]) * np.float32(1.0 / 32768.0)
+        for t in range(first, count):
+            found[row, t] = np.float32(of[t - first]) * np.float32(1.0 / 32768.0)
