@@ -5,19 +5,18 @@ Every mistake is found at once, with its line; states, slots and outcomes must b
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from voicebot.dialogue import phrasing, short_forms
+from voicebot.dialogue import short_forms
 from voicebot.dialogue.checks import did_you_mean
 from voicebot.dialogue.plan import Plan, Problem, load_plan
 from voicebot.dialogue.source import Key, Source, read_source
 from voicebot.errors import PlanError, VoicebotError
+from voicebot.server.scenario_expected import Expected, no_boolean
 from voicebot.server.scenarios import (
-    EXPECTED,
     INPUTS,
     NOW,
     SCENARIO_KEYS,
@@ -57,6 +56,7 @@ class _Reader:
         self._source = source
         self._path = path
         self._plan: Plan | None = None
+        self._expected: Expected | None = None
 
     def suite(self, plan: Path | None) -> Suite | None:
         data = self._source.data
@@ -70,6 +70,7 @@ class _Reader:
             self._source.report(("plan",), f"plan {str(path)!r} does not exist{hint}")
             return None
         self._plan = load_plan(path)
+        self._expected = Expected(self._plan, self._report)
         found = data.get("scenarios")
         if not isinstance(found, dict) or not found:
             self._source.report(
@@ -149,7 +150,7 @@ class _Reader:
             self._input(key, kind, value.get(kind)) if kind else "",
             self._over(key, value),
             self._sure(key, value),
-            self._expected(key, value),
+            self._expected.read(key, value) if self._expected is not None else {},
         )
 
     def _input(self, key: Key, kind: str, value: object) -> str:
@@ -159,7 +160,7 @@ class _Reader:
                 self._report((*key, kind), f"'{kind}' is written '{kind}: true'")
             return ""
         if not isinstance(value, str | int) or isinstance(value, bool) or not text.strip():
-            self._report((*key, kind), f"'{kind}' must be text{_yes_no(value)}")
+            self._report((*key, kind), f"'{kind}' must be text{no_boolean(value)}")
         elif kind == "keys" and (wrong := sorted(set(text.upper()) - set("0123456789*#ABCD"))):
             self._report((*key, kind), f"'{''.join(wrong)}' in 'keys': keys are 0-9, *, # and A-D")
         elif kind == "audio" and not (self._path.parent / text).is_file():
@@ -194,68 +195,6 @@ class _Reader:
             self._report((*key, "sure"), f"'sure' is between 0 and 1, not {sure!r}")
             return 0.95
         return float(sure)
-
-    # ------------------------------------------------------------ what is expected
-
-    def _expected(self, key: Key, value: Mapping[str, Any]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for name in EXPECTED:
-            if name in value:
-                check: Callable[[Key, str, Any], Any] = getattr(self, f"_expect_{_HOW_READ[name]}")
-                found[name] = check((*key, name), name, value[name])
-        return found
-
-    def _expect_texts(self, key: Key, name: str, value: Any) -> list[str]:
-        texts = [str(text) for text in (value if isinstance(value, list) else [value])]
-        if value is None or isinstance(value, dict | bool) or not all(map(str.strip, texts)):
-            self._report(key, f"'{name}' must be a text or a list of texts{_yes_no(value)}")
-        if name == "matches":
-            for text in texts:
-                try:
-                    re.compile(text)
-                except (re.error, OverflowError, RecursionError) as error:
-                    self._report(key, f"'matches': {text!r} is no regular expression: {error}")
-                    return []
-        return texts
-
-    def _expect_name(self, key: Key, name: str, value: Any) -> str:
-        assert self._plan is not None
-        known: dict[str, Collection[str]] = {
-            "state": {*self._plan.states(), *self._plan.forms},
-            "outcome": self._plan.outcomes(),
-        }
-        text = str(value)
-        if name in known and text not in known[name]:
-            options = sorted(known[name])
-            hint = did_you_mean(text, options) or f"; there are {', '.join(options)}"
-            self._report(key, f"unknown {name} '{text}'{hint}")
-        return text
-
-    def _expect_slots(self, key: Key, _: str, value: Any) -> dict[str, str | None]:
-        if not isinstance(value, dict):
-            self._report(key, "'slots' is a mapping of slots and their values")
-            return {}
-        assert self._plan is not None
-        known = phrasing.variables(self._plan.keys)
-        found: dict[str, str | None] = {}
-        for slot, wanted in value.items():
-            if slot not in known:
-                self._report((*key, slot), f"unknown slot '{slot}'{did_you_mean(slot, known)}")
-            if isinstance(wanted, bool):
-                self._report((*key, slot), f"'{slot}': a slot holds text{_yes_no(wanted)}")
-            found[slot] = None if wanted is None else str(wanted)
-        return found
-
-    def _expect_flag(self, key: Key, name: str, value: Any) -> bool:
-        if not isinstance(value, bool):
-            self._report(key, f"'{name}' must be true or false, not {value!r}")
-        return value is True
-
-    def _expect_ms(self, key: Key, name: str, value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
-            self._report(key, f"'{name}' is a number of milliseconds, such as 1500, not {value!r}")
-            return 0
-        return value
 
     # ------------------------------------------------------------ around the turns
 
@@ -321,21 +260,3 @@ class _Reader:
     def _report(self, key: Key, message: str) -> None:
         subject = f"scenario '{key[1]}': " if len(key) > 1 and key[0] == "scenarios" else ""
         self._source.report(key, f"{subject}{message}")
-
-
-_HOW_READ = {
-    "said": "texts",
-    "matches": "texts",
-    "not_said": "texts",
-    "state": "name",
-    "slots": "slots",
-    "intent": "name",
-    "transfer": "name",
-    "outcome": "name",
-    "goal": "flag",
-    "within_ms": "ms",
-}
-
-
-def _yes_no(value: object) -> str:
-    return f", not {str(value).lower()}; put it in quotes" if isinstance(value, bool) else ""
