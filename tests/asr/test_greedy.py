@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from voicebot.asr.decoder import Decoded, search
-from voicebot.asr.greedy import greedy, is_sure
+from voicebot.asr.greedy import LIKELY, greedy, is_sure
 
 pytestmark = pytest.mark.unit
 LIMITS = [12, 20, 7, 16]
@@ -102,3 +102,5 @@ def test_sure_is_what_is_likelier_than_all_else_from_begin_to_end():
     assert not is_sure(replace(sure, log_probs=(-0.1, -0.7)))
     assert not is_sure(replace(sure, end_log_prob=-0.7))
     assert not is_sure(replace(sure, end_log_prob=None)), "cut off"
+    assert is_sure(replace(sure, log_probs=(-0.1, -0.7)), LIKELY)
+    assert not is_sure(replace(sure, log_probs=(-0.1, -1.1)), LIKELY)

@@ -7,7 +7,7 @@ from voicebot.asr import quantise, wheel
 from voicebot.asr.recogniser import Recogniser
 from voicebot.asr.stream import Draft
 from voicebot.asr.vocabulary import Vocabulary
-from voicebot.events import Hypothesis
+from voicebot.events import Expectation, Hypothesis, SlotSpec, SlotType
 
 pytestmark = pytest.mark.unit
 RATE = 16000
@@ -144,6 +144,37 @@ def test_what_was_read_is_neither_encoded_nor_decoded_again(recogniser, speech, 
     [longer] = recogniser.transcribe([speech[: 6 * RATE]], drafts=drafts[:1])
     assert sum(encoded) == 3
     assert longer.text == recogniser.transcribe([speech[: 6 * RATE]])[0].text
+
+
+def test_who_goes_on_is_not_searched_with_beams(recogniser, speech, monkeypatch):
+    searched, search = [], recogniser._search
+    monkeypatch.setattr(
+        recogniser, "_search", lambda *of: searched.append(len(of[1])) or search(*of)
+    )
+    monkeypatch.setattr("voicebot.asr.recogniser.is_sure", lambda *_: False)
+    unsure = speech[: 4 * RATE]
+    batch = [unsure, unsure, unsure]
+
+    def judge(frames, lengths):
+        return [0.01, 0.9, None]
+
+    goes_on, has_ended, unjudged = recogniser.transcribe(batch, nbest=3, judge=judge)
+    assert searched == [2]
+    assert goes_on.text == recogniser.transcribe([unsure])[0].text
+    assert goes_on.end_probability == 0.01
+    assert has_ended.text == unjudged.text
+    assert len(has_ended.nbest) == len(unjudged.nbest) == 3
+    answers = Expectation(focus="it", slots=(SlotSpec("it", SlotType.DIGITS, max_length=4),))
+    recogniser.transcribe(batch, nbest=3, judge=judge, expectations=[answers] * 3)
+    assert searched == [2, 3], "what is expected may pay for another answer"
+
+
+def test_words_carry_no_times_where_nobody_wants_them(recogniser, speech):
+    [timed] = recogniser.transcribe([speech], nbest=2, drafts=[Draft()])
+    [plain] = recogniser.transcribe([speech], nbest=2, drafts=[Draft(is_timed=False)])
+    assert None not in [word.start_at for word in timed.words]
+    assert {(word.start_at, word.end_at) for word in plain.words} == {(None, None)}
+    assert [word.text for word in plain.words] == [word.text for word in timed.words]
 
 
 def test_int8_hears_what_float_hears(recogniser, speech, tmp_path_factory):

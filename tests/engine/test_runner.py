@@ -6,7 +6,7 @@ from fakes import LoudnessVad, ScriptedRecogniser
 from voicebot.audio import mulaw
 from voicebot.engine.runner import RING_S, WINDOW, Chunk, Runner
 from voicebot.engine.scheduler import Job, JobKind
-from voicebot.events import Hypothesis
+from voicebot.events import Hypothesis, Word
 
 pytestmark = pytest.mark.unit
 
@@ -125,6 +125,19 @@ def test_a_final_reads_no_silence_after_what_was_read_already() -> None:
     assert read(JobKind.PARTIAL, 22) == (str(44 * WINDOW), 22 * WINDOW), "a final keeps no frames"
     assert read(JobKind.FINAL, 30) == (str(60 * WINDOW), 30 * WINDOW), "more was said"
     assert read(JobKind.FINAL, 32, utterance=2) == (str(64 * WINDOW), 32 * WINDOW)
+
+
+@pytest.mark.parametrize("is_timed", [False, True])
+def test_words_have_times_on_the_calls_clock_only_where_they_are_asked_for(is_timed: bool) -> None:
+    class Timing(ScriptedRecogniser):
+        def transcribe(self, batch, *, drafts, **_):  # type: ignore[no-untyped-def]
+            at = (100, 300) if drafts[0].is_timed else (None, None)
+            return [Hypothesis("yes", (Word("yes", 0.9, *at),), 0.9) for _ in batch]
+
+    made = Runner(1, LoudnessVad(), Timing(str), word_times=is_timed)  # type: ignore[arg-type]
+    made.write(0, 0, tone(8000))
+    (word,) = made.recognise([Job(0, 1, 1, JobKind.FINAL, 800, 8000)])[0].words
+    assert (word.start_at, word.end_at) == ((900, 1100) if is_timed else (None, None))
 
 
 def test_what_one_caller_said_is_never_the_next_ones() -> None:

@@ -24,8 +24,8 @@ TOKENS_FLOOR = 8
 MAX_REPEATS = 3
 """A phrase said more often than that in a row is the decoder looping, not the caller."""
 LONGEST_LOOP = 8
-NARROW = 4.0
-"""A beam e^4 times less probable than the best, going on or finished, is given up."""
+NARROW = 3.0
+"""A beam e^3 times less probable than the best, going on or finished, is given up."""
 LENGTH_POWER = 0.8
 """Scores are divided by length to this power (Wu et al. 2016, arXiv:1609.08144, with beta 0)."""
 

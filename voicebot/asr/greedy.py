@@ -22,12 +22,14 @@ from voicebot.asr.moonshine import BEGIN, END, Decoder, DecoderState, Encoded
 SURE = math.log(0.5)
 """Where every token is more probable than all others together, a search with beams finds the same
 sentence (LOG.md)."""
+LIKELY = math.log(0.35)
+"""Where none is less probable than that, it finds as many errors, and hardly another text."""
 
 
-def is_sure(decoded: Decoded) -> bool:
-    """Whether a greedy sentence needs no other search."""
+def is_sure(decoded: Decoded, least: float = SURE) -> bool:
+    """Whether a greedy sentence needs no other search: no token is less probable than `least`."""
     end = decoded.end_log_prob
-    return end is not None and min((end, *decoded.log_probs)) >= SURE
+    return end is not None and min((end, *decoded.log_probs)) >= least
 
 
 @dataclass(slots=True)

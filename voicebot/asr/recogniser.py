@@ -20,7 +20,7 @@ from voicebot.asr.batches import NO_FRAMES, Frames, frames_of_last, padded_frame
 from voicebot.asr.biasing import Biasing
 from voicebot.asr.confidence import Piece, Sentence, Sound
 from voicebot.asr.decoder import Decoded, search, token_limit
-from voicebot.asr.greedy import SURE, greedy, is_sure
+from voicebot.asr.greedy import LIKELY, SURE, greedy, is_sure
 from voicebot.asr.hypotheses import hypothesis_of, readings
 from voicebot.asr.moonshine import SAMPLE_RATE_HZ, Encoded, Moonshine
 from voicebot.asr.stream import Draft
@@ -34,6 +34,8 @@ float32[T, dim] of each and the length of its audio in samples."""
 Precision = Literal["auto", "float32", "int8"]
 WARM_UP_SHAPES = ((20, 1), (12, 2), (6, 4), (3, 8))
 """Seconds and utterances of the largest batches: 24 s of audio, as the engine forms them."""
+GOES_ON = 0.05
+"""Who is so unlikely to have finished will be asked for again: no beams for what is thrown away."""
 BEAMS = 8
 """Beams behind an n-best list: a little better than four for a little more time (LOG.md)."""
 
@@ -97,13 +99,15 @@ class Recogniser:
     ) -> list[Hypothesis]:
         """One hypothesis per array (float32 mono, 16 kHz), `at` fields 0.
 
-        Words carry times, in samples at 8 kHz from the array's first, where nbest > 1.
+        Words carry times, in samples at 8 kHz from the array's first, where nbest > 1 (and a
+        draft does not say that nobody wants them).
 
         `nbest=1` decodes greedily, the cheap way for partials. More searches with a beam where the
         greedy sentence is not sure, and fills `Hypothesis.nbest`. Empty, silent or too short audio
         gives an empty text; longer than 20 s is cut at a quiet point and joined again. Samples
         that are not finite count as zero. `judge` fills `Hypothesis.end_probability` from what was
-        encoded anyway. `expectations`: what the dialogue waits for, one per array; the search with
+        encoded anyway; who goes on by it, of whom nothing is expected, is heard greedily.
+        `expectations`: what the dialogue waits for, one per array; the search with
         a beam prefers it, and what would be heard without it is among the alternatives. `drafts`:
         what was read before, one per array; they are renewed.
         """
@@ -115,7 +119,13 @@ class Recogniser:
         begun = _of_pieces(drafts, pieces)
         lengths = [len(of) for of, of_one in zip(batch, pieces, strict=True) for _ in of_one]
         encoded = self._encode_new(flat, lengths, begun)
-        searched = self._find(encoded, flat, nbest, max_tokens, automata, begun)
+        ended = _ended(judge, encoded, pieces, batch)
+        beams = [
+            1 if chance is not None and chance < GOES_ON else nbest
+            for chance, of_one in zip(ended, pieces, strict=True)
+            for _ in of_one
+        ]
+        searched = self._found(encoded, flat, beams, max_tokens, automata, begun)
         for draft, [best, *_] in zip(begun, searched, strict=True):
             if draft is not None:
                 draft.tokens = best.tokens
@@ -126,7 +136,7 @@ class Recogniser:
             for of_one in zip(found, pieces, strict=True)
         ]
         heard = [hypothesis_of(of_one, nbest) for of_one in read]
-        if nbest > 1:
+        if nbest > 1 and any(draft is None or draft.is_timed for draft in drafts or [None]):
             said = [
                 [
                     self._said(one.sentences[0].decoded, samples)
@@ -137,11 +147,6 @@ class Recogniser:
             heard = timed(self.model.decoder, encoded, heard, batch, said)
         if judge is None:
             return heard
-        judged = [
-            len(of_one[-1]) if len(of_one) > 1 else len(samples)
-            for of_one, samples in zip(pieces, batch, strict=True)
-        ]
-        ended = judge(frames_of_last(encoded, pieces), judged)
         return [
             replace(hypothesis, end_probability=probability)
             for hypothesis, probability in zip(heard, ended, strict=True)
@@ -205,6 +210,36 @@ class Recogniser:
             for _ in of_one
         ]
 
+    def _found(
+        self,
+        encoded: Encoded,
+        pieces: list[Samples],
+        nbest: Sequence[int],
+        max_tokens: int | None,
+        automata: Sequence[Automaton | None] | None,
+        drafts: Sequence[Draft | None],
+    ) -> list[list[Decoded]]:
+        """As `_find`, with so many for each piece; where something is expected, the most."""
+        most = max(nbest)
+        wanted = [
+            count if automata is None or automata[row] is None else most
+            for row, count in enumerate(nbest)
+        ]
+        found: list[list[Decoded]] = [[]] * len(pieces)
+        for count in set(wanted):
+            rows = [row for row, of_one in enumerate(wanted) if of_one == count]
+            sentences = self._find(
+                encoded if len(rows) == len(pieces) else encoded.of(rows),
+                [pieces[row] for row in rows],
+                count,
+                max_tokens,
+                [automata[row] for row in rows] if automata else None,
+                [drafts[row] for row in rows],
+            )
+            for row, of_one in zip(rows, sentences, strict=True):
+                found[row] = of_one
+        return found
+
     def _find(
         self,
         encoded: Encoded,
@@ -216,7 +251,7 @@ class Recogniser:
     ) -> list[list[Decoded]]:
         """The best sentences of each piece: the greedy one alone where that is enough."""
         limits = token_limits(pieces, max_tokens)
-        least = -math.inf if nbest <= 1 else SURE
+        least = -math.inf if nbest <= 1 else LIKELY
         drafts = drafts or [None] * len(limits)
         found = [[one] for one in self._greedy(encoded, limits, drafts, least)]
         if nbest <= 1:
@@ -314,12 +349,28 @@ def token_limits(pieces: Sequence[Samples], max_tokens: int | None) -> list[int]
     return limits if max_tokens is None else [min(limit, max_tokens) for limit in limits]
 
 
+def _ended(
+    judge: JudgeEnd | None,
+    encoded: Encoded,
+    pieces: Sequence[Sequence[Samples]],
+    batch: Sequence[Samples],
+) -> Sequence[float | None]:
+    """That each caller has finished; None where nobody judges it."""
+    if judge is None:
+        return [None] * len(batch)
+    lengths = [
+        len(of_one[-1]) if len(of_one) > 1 else len(samples)
+        for of_one, samples in zip(pieces, batch, strict=True)
+    ]
+    return judge(frames_of_last(encoded, pieces), lengths)
+
+
 def _if_sure(decoded: Decoded, automaton: Automaton | None) -> list[Decoded]:
     """The greedy sentence, if no search would find a better one; else nothing.
 
     Where something is expected it must be just that: a phrase may pay for a less probable text.
     """
-    if not is_sure(decoded):
+    if not is_sure(decoded, LIKELY if automaton is None else SURE):
         return []
     if automaton is None or not decoded.tokens:
         return [decoded if automaton is None else replace(decoded, free_margin=0.0)]

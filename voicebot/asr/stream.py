@@ -21,12 +21,14 @@ class Draft:
 
     Greedy decoding begins with its `tokens`. Audio of as many `samples` is the same audio: its
     encoded `frames` [T, C], and the `sentence` that decoding them greedily gave, are there already.
+    `is_timed`: a final's words shall carry times, for a tenth of its cost.
     """
 
     tokens: tuple[int, ...] = ()
     samples: int = 0
     frames: Tensor | None = None
     sentence: Decoded | None = None
+    is_timed: bool = True
 
     def frames_of(self, samples: int) -> Tensor | None:
         """Those of audio of so many samples, if that is what was read last."""

@@ -128,7 +128,9 @@ class ReplicaRunner(Runner):
         end_of_turn: EndOfTurn | None = None,
     ) -> None:
         """See Runner."""
-        super().__init__(1, _Deaf(), recogniser, hot_word=hot_word, end_of_turn=end_of_turn)
+        super().__init__(
+            1, _Deaf(), recogniser, hot_word=hot_word, end_of_turn=end_of_turn, word_times=True
+        )
         self.hearing = KeptAudio(slots)
         self._device = recogniser if isinstance(recogniser, Understands) else None
         self._alone = threading.Lock()  # around what one thread at a time may do

@@ -89,18 +89,21 @@ class Runner:
         hot_word: Spotter | None = None,
         end_of_turn: EndOfTurn | None = None,
         smart_turn: SmartTurn | None = None,
+        word_times: bool = False,
     ) -> None:
         """`recogniser` None: nothing is recognised here; every answer is empty.
 
         `canceller`, `near_end`, `keys`: see Hearing. `hot_word` judges hot word jobs. Whether the
         caller has finished `end_of_turn` judges by what the recogniser encoded, in speculative
-        jobs; where there is no recogniser, `smart_turn` does so by sound.
+        jobs; where there is no recogniser, `smart_turn` does so by sound. `word_times`: the words
+        of finals carry the times at which they were said; in a call nothing reads them.
         """
         self.hearing = Hearing(slots, vad, canceller=canceller, near_end=near_end, keys=keys)
         self._recogniser = recogniser
         self._hot_word = hot_word
         self._end_of_turn = end_of_turn
         self._smart_turn = smart_turn
+        self._word_times = word_times
         self._read: dict[int, _Read] = {}
 
     def reset(self, slot: int) -> None:
@@ -179,7 +182,7 @@ class Runner:
         of = (job.generation, job.utterance, job.start_at)
         known = self._read.get(job.slot)
         if known is None or known.of != of:
-            known = self._read[job.slot] = _Read(of)
+            known = self._read[job.slot] = _Read(of, Draft(is_timed=self._word_times))
         return known
 
     def _reading(self, job: Job, known: _Read) -> Job:
