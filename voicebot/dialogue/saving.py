@@ -11,10 +11,11 @@ from pydantic import ValidationError
 from voicebot.dialogue import inherit
 from voicebot.dialogue.expectations import Place, places
 from voicebot.dialogue.performer import steps_at
-from voicebot.dialogue.schema import PlanKeys, Step
+from voicebot.dialogue.schema import FieldKeys, PlanKeys, Step
 from voicebot.dialogue.state import Filled, Frame, State
+from voicebot.dialogue.understanding import is_well_formed
 from voicebot.errors import PlanError
-from voicebot.events import SlotType
+from voicebot.events import SlotSpec, SlotType
 
 if TYPE_CHECKING:
     from voicebot.dialogue.plan import Plan
@@ -62,7 +63,7 @@ def _places(keys: PlanKeys) -> set[Place]:
 
 
 def _slots_fit(plan: Plan, state: State) -> bool:
-    """Whether all slots are fields of the plan, and choices still such as there are."""
+    """Whether all slots are fields of the plan, and hold what these can hold."""
     fields = {name: field for form in plan.forms.values() for name, field in form.fields.items()}
     held: list[tuple[str, Filled]] = [
         *state.slots.items(),
@@ -80,11 +81,14 @@ def _slots_fit(plan: Plan, state: State) -> bool:
     ]
     if any(set(names) - set(plan.forms[form].fields if form else ()) for form, names in queued):
         return False
-    return all(
-        filled.value in inherit.choices(plan.keys, fields[name])
-        for name, filled in held
-        if inherit.slot_type(fields[name]) is SlotType.CHOICE
-    )
+    return all(_holds(plan.keys, fields[name], filled.value) for name, filled in held)
+
+
+def _holds(keys: PlanKeys, field: FieldKeys, value: str) -> bool:
+    kind = inherit.slot_type(field)
+    if kind is SlotType.CHOICE:
+        return value in inherit.choices(keys, field)
+    return is_well_formed(value, SlotSpec("", kind))
 
 
 def _waits(plan: Plan, state: State) -> bool:

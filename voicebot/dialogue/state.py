@@ -17,7 +17,7 @@ MAX_BITS = 256
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class Filled(_Record):
