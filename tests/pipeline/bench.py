@@ -110,10 +110,26 @@ class Wire:
         self.asleep: tuple[float, float] = (0.0, 0.0)  # sends nothing; its stamps do not tell
         self.keys: dict[float, str] = {}  # pressed when
         self._held: list[str] = []
+        self._tap: Callable[[str], bool] | None = None
+        self._is_awaited = False
         self._ticks = 0
 
     async def receive(self) -> str | bytes | None:
-        return await self.inbox.get()
+        self._is_awaited = True
+        try:
+            return await self.inbox.get()
+        finally:
+            self._is_awaited = False
+
+    def tap(self, take: Callable[[str], bool] | None) -> None:
+        self._tap = take
+
+    def _come(self, message: str | bytes | None) -> None:
+        """To the tap, while the reader waits; otherwise, and what it refuses, to `receive`."""
+        is_idle = self._is_awaited and self.inbox.empty()
+        take = self._tap if is_idle and isinstance(message, str) else None
+        if take is None or not take(message):
+            self.inbox.put_nowait(message)
 
     async def send(self, text: str) -> None:
         self.sent.append(text)
@@ -130,20 +146,20 @@ class Wire:
             await asyncio.sleep(max(0.0, now_s + 0.02 - self._now_s))
             self._ticks += 1
             if self.lose_at_s is not None and now_s >= self.lose_at_s:
-                self.inbox.put_nowait(None)
+                self._come(None)
                 return
             for message in self.hostile:
-                self.inbox.put_nowait(message)
+                self._come(message)
             step = tick(self.call, self.caller)
             self._deliver(step.messages, now_s)
             for at_s in [at_s for at_s in self.keys if at_s <= now_s]:
-                self.inbox.put_nowait(self.call.press(self.keys.pop(at_s)))
+                self._come(self.call.press(self.keys.pop(at_s)))
 
     def _deliver(self, messages: Sequence[str], now_s: float) -> None:
         is_dropped = self.drop[0] <= now_s < self.drop[1]
         if not (is_held := self.hold[0] <= now_s < self.hold[1]):
             while self._held:
-                self.inbox.put_nowait(self._held.pop(0))
+                self._come(self._held.pop(0))
         for message in messages:
             is_media = '"media"' in message[:16]
             if is_media and now_s >= self.asleep[0]:
@@ -153,7 +169,7 @@ class Wire:
             if is_media and is_held:
                 self._held.append(message)
             elif not (is_dropped and is_media):
-                self.inbox.put_nowait(message)
+                self._come(message)
 
 
 def _stamped_earlier(message: str, by_s: float) -> str:

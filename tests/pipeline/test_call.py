@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+from fakes import LoudnessVad
 from virtual_time import run
 
 from pipeline.bench import Script, call
+from voicebot.engine.runner import Runner
 from voicebot.events import (
     BargeIn,
     CallerHungUp,
@@ -165,3 +167,14 @@ def test_silence_after_an_interrupted_prompt_counts_from_the_end_of_the_next() -
     question = next(h for h in done.of(PromptHeard) if not h.was_cut)
     assert first.at >= question.at - 1
     assert silence.at - question.at >= 5 * 8000
+
+
+def test_a_fault_in_what_takes_the_audio_fails_the_call() -> None:
+    """It happens below the reader, where the socket's bytes come in."""
+
+    class Deaf(Runner):
+        def hear(self, chunks):  # type: ignore[no-untyped-def]
+            raise RuntimeError("deaf")
+
+    with pytest.raises(RuntimeError, match="deaf"):
+        run(call(BARISTA, Script(), runner=Deaf(8, LoudnessVad(), None)))

@@ -1,6 +1,7 @@
 """What one media stream may cost."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -70,3 +71,35 @@ async def test_closing_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -
     )
     await socket.close()
     assert socket.end is SocketEnd.CLOSED
+
+
+class Wire:
+    """The connection below the WebSocket, as far as a tap needs it."""
+
+    def __init__(self) -> None:
+        self.tap: Callable[[str], bool] | None = None
+
+    async def receive(self) -> Any:
+        await asyncio.Event().wait()
+
+
+async def test_what_is_tapped_counts_against_the_rate_and_not_twice() -> None:
+    wire = Wire()
+    socket = MediaSocket(
+        StuckWebSocket(),  # type: ignore[arg-type]
+        StreamLimits(messages_per_s=1e-9, burst_messages=3),
+        on_fault=lambda kind: None,
+        wire=wire,  # type: ignore[arg-type]
+    )
+    socket.tap(lambda text: text == "audio")
+    assert wire.tap is not None
+    assert [wire.tap(text) for text in ("audio", "mark", "mark", "audio", "audio")] == [
+        True,
+        False,
+        False,  # left to `receive`, which counts them
+        True,
+        True,
+    ]
+    assert not wire.tap("audio"), "a fourth message in no time"
+    socket.shut(SocketEnd.CLOSED, 1000, "")
+    assert wire.tap is None

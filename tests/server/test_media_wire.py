@@ -219,3 +219,23 @@ async def test_the_application_sends_the_short_way_while_it_is_open() -> None:
     await talk.feed(frame(struct.pack("!H", 1000), CLOSE), [])
     assert not wire.send_now("closed")
     await talk.end()
+
+
+async def test_a_tap_sees_texts_first_but_only_while_the_reader_has_taken_all() -> None:
+    """What it refuses goes the usual way, and nothing overtakes that."""
+    talk = Talk(MediaProtocol)
+    await talk.open()
+    tapped: list[str] = []
+
+    def take(text: str) -> bool:
+        tapped.append(text)
+        return text != "c"
+
+    talk.protocol.tap = take  # type: ignore[attr-defined]
+    await talk.feed(frame(b"a"), [])
+    assert (tapped, talk.got) == (["a"], [])
+    await talk.feed(frame(b"b") + frame(b"c") + frame(b"d") + frame(b"\x00", BINARY), [])
+    assert tapped == ["a", "b", "c"], "d came while c was on its way"
+    assert [event.get("text") for event in talk.got] == ["c", "d", None]
+    await talk.feed(frame(b"e"), [])
+    assert tapped[3:] == ["e"]

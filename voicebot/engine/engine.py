@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import structlog
 
@@ -95,8 +95,7 @@ class CallHandle:
     sink: CallSink
 
 
-@dataclass(frozen=True, slots=True)
-class _Audio:
+class _Audio(NamedTuple):
     handle: CallHandle
     chunk: Chunk
     pushed_at: float

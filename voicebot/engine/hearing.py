@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,8 +102,7 @@ class Keys(Protocol):
         """A new call."""
 
 
-@dataclass(frozen=True, slots=True)
-class VadResult:
+class VadResult(NamedTuple):
     """Probability that the caller speaks in the window that begins at `at` in `slot`.
 
     `speech`: the same, but that anybody does, the bot's echo included, where there is no echo or
@@ -127,8 +126,7 @@ class InbandKey:
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(NamedTuple):
     """mu-law bytes of `slot` from `at` on; `reference` ends where they end, b"" is silence."""
 
     slot: int

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pipecat.frames.frames import DataFrame, SystemFrame
 
 from voicebot.events import BargeInMode, SpokenPrompt
 
 
-@dataclass(frozen=True, slots=True)
-class CallerAudio:
+class CallerAudio(NamedTuple):
     """mu-law bytes of the caller; `at` is the first sample on the inbound clock."""
 
     at: int

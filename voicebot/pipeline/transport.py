@@ -61,6 +61,9 @@ class Socket(Protocol):
     async def receive(self) -> str | bytes | None:
         """The next message; None when the peer is gone."""
 
+    def tap(self, take: Callable[[str], bool] | None) -> None:
+        """Texts may come to `take` while `receive` waits; what it refuses `receive` returns."""
+
     async def send(self, text: str) -> None:
         """Send a text message; a closed socket is not an error."""
 
@@ -107,11 +110,14 @@ class TransportIn(BaseInputTransport):
         self._line = line
         self._observe = observe
         self._reader: asyncio.Task[None] | None = None
+        self._failure: Exception | None = None
 
     async def start(self, frame: StartFrame) -> None:
         """Begin to read the socket."""
         await super().start(frame)
         self._reader = self.create_task(watched(self, self._read()))
+        if self._line.take_audio is not None:
+            self._line.socket.tap(self._take_at_once)
 
     async def stop(self, frame: EndFrame) -> None:
         """Stop reading."""
@@ -124,6 +130,7 @@ class TransportIn(BaseInputTransport):
         await self._stop_reading()
 
     async def _stop_reading(self) -> None:
+        self._line.socket.tap(None)
         if self._reader is not None:
             reader, self._reader = self._reader, None
             await self.cancel_task(reader)
@@ -131,11 +138,35 @@ class TransportIn(BaseInputTransport):
     async def _read(self) -> None:
         line = self._line
         while not line.is_lost and (message := await line.socket.receive()) is not None:
+            if self._failure is not None:
+                raise self._failure
             for event in line.stream.receive(message):
                 await self._take(event)
             if line.stream.is_stopped:
                 break
         await self.push_frame(EventFrame(CallerHungUp(line.clock.received)))
+
+    def _take_at_once(self, message: str) -> bool:
+        """The caller's audio while nothing else is under way, without waking the reader for it.
+
+        What fails here is the reader's to tell.
+        """
+        line = self._line
+        if line.is_lost or line.take_audio is None or line.clock.is_outrun:
+            return False
+        media = line.stream.usual_media(message)
+        if media is None:
+            return False
+        try:
+            line.take_audio(self._placed(media))
+        except Exception as error:
+            self._failure = error
+            return False
+        return True
+
+    def _placed(self, media: Media) -> CallerAudio:
+        at = self._line.clock.place(len(media.payload), media.timestamp_ms)
+        return CallerAudio(at, media.payload)
 
     async def _take(self, event: object) -> None:
         line = self._line
@@ -143,8 +174,7 @@ class TransportIn(BaseInputTransport):
             case Media() if line.clock.is_outrun:
                 self._observe(Fault("audio_ahead"))
             case Media():
-                at = line.clock.place(len(event.payload), event.timestamp_ms)
-                audio = CallerAudio(at, event.payload)
+                audio = self._placed(event)
                 if line.take_audio is None:
                     await self.push_frame(CallerAudioFrame(audio))
                 else:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDisconnected
@@ -92,6 +93,23 @@ class MediaSocket:
             self._drop()
         return None
 
+    def tap(self, take: Callable[[str], bool] | None) -> None:
+        """From now on each text comes to `take` while `receive` waits, straight from the wire and
+        within the limits; what `take` refuses (False), and all else, `receive` returns.
+
+        A socket without a short way knows none: then everything comes by `receive`.
+        """
+        if self._wire is not None:
+            self._wire.tap = None if take is None else partial(self._tapped, take)
+
+    def _tapped(self, take: Callable[[str], bool], text: str) -> bool:
+        now_s = self._loop.time()
+        if self.end is not None or not self._bucket.fits(now_s) or not take(text):
+            return False
+        self._bucket.take(now_s)
+        self._last_s = now_s
+        return True
+
     async def send(self, text: str) -> None:
         """Send a text message; does nothing once the socket has ended."""
         if self.end is not None:
@@ -149,6 +167,7 @@ class MediaSocket:
         if self.end is None:
             self.end = end
             self._timer.cancel()
+            self.tap(None)
             self._on_end()
 
     def _next_limit(self) -> tuple[float, SocketEnd, str]:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +65,11 @@ class _Inbox:
             await self._reader
         return self._events.popleft()
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether its reader has taken all and waits."""
+        return self._reader is not None and not self._reader.done()
+
     def qsize(self) -> int:
         return len(self._events)
 
@@ -76,8 +82,10 @@ class MediaProtocol(WebSocketsSansIOProtocol):
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
-        self.queue = _Inbox()  # type: ignore[assignment]  # as much of a queue as is used
+        self.queue: _Inbox = _Inbox()  # type: ignore[assignment]  # as much of a queue as is used
         self._rest = bytearray()  # the beginning of a frame
+        self.tap: Callable[[str], bool] | None = None
+        """Sees a text first while the reader waits; True: it has taken it."""
         self._is_ours = False  # the parser of websockets stands at the beginning of a frame
 
     def handle_connect(self, event: Request) -> None:
@@ -148,6 +156,8 @@ class MediaProtocol(WebSocketsSansIOProtocol):
             text = apply_mask(data[body:end], data[body - 4 : body]).decode()
         except UnicodeDecodeError:
             return False
+        if self.tap is not None and self.queue.is_awaited and self.tap(text):
+            return True
         self.queue.put_nowait({"type": "websocket.receive", "text": text})
         if not self.read_paused and self.queue.qsize() >= WAITING_MESSAGES:
             self.read_paused = True

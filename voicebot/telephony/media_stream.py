@@ -13,7 +13,7 @@ from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 DTMF_KEYS = frozenset("0123456789*#ABCD")
 MAX_PENDING_MARKS = 4096
@@ -47,8 +47,7 @@ class Started:
     parameters: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Media:
+class Media(NamedTuple):
     """8 kHz mu-law audio of the caller, usually 160 bytes; `timestamp_ms` from stream start."""
 
     payload: bytes
@@ -128,7 +127,7 @@ class MediaStream:
 
     def receive(self, message: str | bytes) -> list[StreamEvent]:
         """What this WebSocket message means. Never raises."""
-        usual = self._usual_media(message)
+        usual = self.usual_media(message)
         if usual is not None:
             return [usual]
         parsed = self._parse(message)
@@ -149,11 +148,11 @@ class MediaStream:
             return [refusal]
         return [*self._check_sequence(parsed), *handler(parsed)]
 
-    def _usual_media(self, message: str | bytes) -> Media | None:
+    def usual_media(self, message: str | bytes) -> Media | None:
         """The next chunk of audio where nothing at all is unusual about it.
 
-        Everything else, and every fault, is for the full examination, which comes to the same
-        result for what is taken here.
+        None: nothing was done; everything else, and every fault, is for `receive`, which comes to
+        the same result for what is taken here.
         """
         if not isinstance(message, str) or not self.is_started or self.is_stopped:
             return None
