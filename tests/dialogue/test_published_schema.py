@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import random
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from voicebot.dialogue.checks import check_source
 from voicebot.dialogue.plan import check, json_schema
 from voicebot.dialogue.source import Source, parse_source, read_source
 from voicebot.nlu.grammar import problem
@@ -131,6 +134,68 @@ def test_texts_of_several_languages_fit(was: str, now: str, tmp_path: Path) -> N
 def test_mistakes_do_not_fit(was: str, now: str) -> None:
     data = parse_source(PLAN.replace(was, now), Source("p.yaml")).data
     assert not fits(data, SCHEMA)
+
+
+@pytest.mark.parametrize(
+    "added",
+    [
+        'hours: {weekly: {mon-fri: "9:00-17:00"}}',
+        'hours: {weekly: {monday: "9-17"}}',
+        "hours: {weekly: {}, holidays: [20261225]}",
+        "hours: {weekly: {}, holidays: {12/25: closed}}",
+        "confirm: {implicit_below: '0.5'}",
+        "dtmf: {terminator: star}",
+        "dtmf: {max: 3, type_ahead: yes}",
+        "services: {a service: {webhook: 'https://a.example/b'}}",
+        "lists: {one: [[]]}",
+        "lists: {one: [true]}",
+        "hints: {English: [Ann]}",
+        "weights: {plum: true}",
+        "currency: euro",
+        "next: main menu",
+    ],
+)
+def test_editors_and_check_refuse_the_same(added: str, tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text(f"{added}\n{PLAN}")
+    told = [str(one) for one in check(tmp_path / "p.yaml") if not one.is_warning]
+    assert any("p.yaml:1: " in one for one in told), told
+    assert not fits(read_source(tmp_path / "p.yaml").data, SCHEMA)
+
+
+VALUES: list[Any] = [
+    None, True, False, 0, 1, 7, -1, 2.5, "", "x", "yes", "1", "2s", "#", "main", "{{ kind }}",
+    "9:00-17:00", "en", "kind == 'a'", [], {}, ["a", "b"], [1, 2], [None], {"en": "A", "es": "B"},
+    {"say": "x"}, {"prompt": "x"}, [{"say": "a"}], {"goto": "main"}, {"min": 1, "max": 2},
+]  # fmt: skip
+
+
+def places_in(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    found = []
+    for key, item in items:
+        found.append((*at, key))
+        if isinstance(item, dict | list):
+            found += places_in(item, (*at, key))
+    return found
+
+
+def test_editors_underline_nothing_that_check_calls_good() -> None:
+    """Values of a plan are replaced by others, one at a time."""
+    source = read_source(DIALPLANS / "voicemail.yaml")
+    dice, good = random.Random(8), 0
+    for _ in range(150):
+        changed = copy.deepcopy(source.data)
+        *way, last = dice.choice(places_in(changed))
+        holder: Any = changed
+        for part in way:
+            holder = holder[part]
+        holder[last] = copy.deepcopy(dice.choice(VALUES))
+        one = Source(source.path, changed)
+        check_source(one)
+        if all(problem.is_warning for problem in one.problems):
+            good += 1
+            assert fits(changed, SCHEMA), (way, last, holder[last])
+    assert good > 10
 
 
 # ---------------------------------------------------------------- files of scenarios
