@@ -167,6 +167,7 @@ FILLED = {"value": "savings"}
         "[" * 100_000,
         '{"variables": {"a": ' + "[" * 900 + "]" * 900 + "}}",
         changed(at=None),
+        changed(history=[]),
         changed(mode="run"),
         changed(form=""),
         changed(form="balance"),

@@ -100,7 +100,7 @@ def _waits(plan: Plan, state: State) -> bool:
     if not state.form:
         return False
     if state.mode == "listen":
-        return state.at is not None and state.at.form == state.form
+        return state.at is not None and state.at.form == state.form and bool(state.history)
     step = _running(plan, state.frames)
     has_model = plan.forms[state.form].llm is not None
     if not state.pending:
