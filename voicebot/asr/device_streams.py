@@ -118,12 +118,17 @@ def device_named(name: str, where: str) -> torch.device:
 
 
 def choose_kernels(device: torch.device) -> None:
-    """For the whole process: products of float32 with ten bits of mantissa, and attention by
-    kernels that take any shape at once (cuDNN's makes a plan for each, a fraction of a second)."""
+    """For the whole process: products of float32 with ten bits of mantissa."""
     if device.type == "cuda":
         torch.backends.cuda.matmul.allow_tf32 = True
         torch.backends.cudnn.allow_tf32 = True
-        torch.backends.cuda.enable_cudnn_sdp(False)
+        steady_attention()
+
+
+def steady_attention() -> None:
+    """For the whole process: attention by kernels that take any shape and mask at once. cuDNN's,
+    which newer versions prefer on Hopper, makes a plan for each shape, a fraction of a second."""
+    torch.backends.cuda.enable_cudnn_sdp(False)
 
 
 def use_threads(count: int) -> None:

@@ -157,16 +157,15 @@ class Attention(nn.Module):
         """[B, T, C] from q [B, T, H, D] and kv [B, S, 2, H, D].
 
         index int64[B or 1, T, S]: which of the P position keys [H, D, P] lies between a query
-        and a key; mask [B or 1, T, S]: True where a query may see a key.
+        and a key; mask [B or 1, 1, T, S]: added to scores, see `barred`.
         """
         scale = q.shape[-1] ** -0.5
         # Of all rows in one product of each head: a broadcast one copies the keys for every row.
         queries = (q + self.bias_v).flatten(0, 1).transpose(0, 1)  # [H, B T, D]; then [B, H, T, P]:
         by_position = (queries @ keys).view(self.heads, *q.shape[:2], -1).transpose(0, 1)
         index = index[:, None].expand(by_position.shape[0], self.heads, -1, -1)
-        bias = by_position.gather(-1, index) * scale
-        if mask is not None:
-            bias = bias.masked_fill(~mask[:, None], -math.inf)
+        bias = by_position.gather(-1, index)
+        bias = bias * scale if mask is None else torch.add(mask, bias, alpha=scale)
         k, v = kv.permute(2, 0, 3, 1, 4)
         seen = F.scaled_dot_product_attention((q + self.bias_u).transpose(1, 2), k, v, bias)
         return cast(Tensor, self.out(seen.transpose(1, 2).flatten(2)))
@@ -218,11 +217,11 @@ class Layer(nn.Module):
 
     def before(self, x: Tensor) -> Tensor:
         """The first half feed-forward, added."""
-        return x + 0.5 * cast(Tensor, self.up(self.up_norm(x)))
+        return torch.add(x, self.up(self.up_norm(x)), alpha=0.5)
 
     def after(self, x: Tensor) -> Tensor:
         """The second half feed-forward, added, and the norm."""
-        return cast(Tensor, self.norm(x + 0.5 * self.down(self.down_norm(x))))
+        return cast(Tensor, self.norm(torch.add(x, self.down(self.down_norm(x)), alpha=0.5)))
 
 
 def sinusoids(distances: Tensor, width: int) -> Tensor:
@@ -230,6 +229,12 @@ def sinusoids(distances: Tensor, width: int) -> Tensor:
     rate = 10000.0 ** -(torch.arange(0, width, 2, device=distances.device).float() / width)
     angle = distances[:, None].float() * rate
     return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)
+
+
+def barred(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """bool[B or 1, T, S], True where a query may see a key -> what all heads' scores are added."""
+    none = torch.zeros((), dtype=dtype, device=mask.device)
+    return torch.where(mask, none, -math.inf)[:, None]
 
 
 def chunk_mask(frames: int, left: int, lookahead: int, device: torch.device) -> Tensor:
@@ -277,14 +282,14 @@ class Encoder(nn.Module):
         mask = valid[:, None] | (place == place[:, None])
         if lookahead is not None and self.config.left >= 0:
             mask = mask & chunk_mask(frames, self.config.left, lookahead, x.device)
-        index = (place[:, None] - place + frames - 1)[None]
+        index, hidden = (place[:, None] - place + frames - 1)[None], barred(mask, x.dtype)
         for layer, keys in zip(
             self.layers, self.position_keys(1 - frames, frames - 1), strict=True
         ):
             block = cast(Layer, layer)
             x = block.before(x)
             q, kv = block.attention.project(block.attention_norm(x))
-            x = x + block.attention.attend(q, kv, keys, index, mask)
+            x = x + block.attention.attend(q, kv, keys, index, hidden)
             x = x + block.conv(block.conv_norm(x), valid)
             x = block.after(x)
         return x, counts

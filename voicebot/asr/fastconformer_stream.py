@@ -17,7 +17,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from voicebot.asr.fastconformer import STRIDE, Encoder, FastConformerConfig, Layer, stem_counts
+from voicebot.asr.fastconformer import (
+    STRIDE,
+    Encoder,
+    FastConformerConfig,
+    Layer,
+    barred,
+    stem_counts,
+)
 from voicebot.asr.mel import (
     HALF_TAPS,
     HOP,
@@ -213,7 +220,7 @@ class Streamer:
         fresh = samples.float() * INT16 if samples.dtype == torch.int16 else samples
         window = torch.cat([state.audio, fresh], dim=1)
         tail = window[:, window.shape[1] - self.shape.tail :]
-        state.audio.copy_(torch.where(active[:, None], tail, state.audio))
+        torch.where(active[:, None], tail, state.audio, out=state.audio)
         at_16k = self.model.upsampler(window) if self.shape.input_hz < SAMPLE_RATE_HZ else window
         count = HOP * (self.shape.mel_frames - 1) + WINDOW
         begin = HOP * (state.chunks * self.shape.mel_frames - _LEVEL_LEADS[0]) - WINDOW // 2
@@ -231,21 +238,22 @@ class Streamer:
         counts = stem_counts(ends // HOP, is_causal=True)
         x, stem = self._stem(state, mel, counts)
         x = x * self.model.encoder.scale
-        index, mask, place = self._places(state, active, counts[-1])
+        places = self._places(state, active, counts[-1])
         convs = []
         for number, module in enumerate(self.model.encoder.layers):
             layer = cast(Layer, module)
             x = layer.before(x)
-            x = x + self._attend(layer, number, state.ring[number], x, (index, mask, place))
+            x = x + self._attend(layer, number, state.ring[number], x, places)
             gated = layer.conv.gate(layer.conv_norm(x))
             padded = torch.cat([state.conv[number], gated], dim=1)
             convs.append(padded[:, gated.shape[1] :])
             x = layer.after(x + layer.conv.finish(padded))
         keep = ~active
         for number, conv in enumerate(convs):
-            state.conv[number].copy_(torch.where(keep[:, None, None], state.conv[number], conv))
+            kept = state.conv[number]
+            torch.where(keep[:, None, None], kept, conv, out=kept)
         for old, new in zip((state.mel, state.stem1, state.stem2), stem, strict=True):
-            old.copy_(torch.where(keep[:, None, None, None], old, new))
+            torch.where(keep[:, None, None, None], old, new, out=old)
         state.chunks.add_(active)
         return x
 
@@ -276,8 +284,9 @@ class Streamer:
 
     def _places(
         self, state: StreamState, active: Tensor, count: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Position index and mask [B, T, S] of the ring, and where to write in it [B, T]."""
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
+        """Position index [B, T, S] and mask [B, 1, T, S] of the ring; and where to write in it,
+        rows [B, 1] and places [B, T]."""
         frames = self.shape.frames
         own = torch.arange(frames, device=self.device)
         block = torch.arange(self.blocks, device=self.device)
@@ -288,7 +297,8 @@ class Streamer:
         key = (state.chunks * frames)[:, None] - back.flatten(1)
         seen = ((key >= 0) & (key < count[:, None]))[:, None] | (distance == 0)
         place = torch.where(active, head, self.blocks)[:, None] * frames + own
-        return distance + frames - 1, seen, place
+        rows = torch.arange(len(place), device=self.device)[:, None]
+        return distance + frames - 1, barred(seen, self.dtype), (rows, place)
 
     def _attend(
         self,
@@ -296,11 +306,10 @@ class Streamer:
         number: int,
         ring: Tensor,
         x: Tensor,
-        places: tuple[Tensor, Tensor, Tensor],
+        places: tuple[Tensor, Tensor, tuple[Tensor, Tensor]],
     ) -> Tensor:
         index, mask, place = places
         q, kv = layer.attention.project(layer.attention_norm(x))
-        rows = torch.arange(ring.shape[0], device=self.device)[:, None]
-        ring.index_put_((rows, place), kv)
+        ring.index_put_(place, kv)
         held = ring[:, : self.blocks * self.shape.frames]
         return layer.attention.attend(q, held, self.position_keys[number], index, mask)

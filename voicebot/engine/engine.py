@@ -126,7 +126,7 @@ class Engine:
         """`slots` must be what `runner` was built with."""
         self._runner = runner
         self._pool = SlotPool(slots)
-        self._scheduler = scheduler or Scheduler()
+        self._scheduler = Scheduler() if scheduler is None else scheduler  # empty, it is false
         self._observer = observer or NoObserver()
         self._clock = clock
         self._limit = slots * BACKLOG_CHUNKS

@@ -16,7 +16,7 @@ import torch
 
 from voicebot.asr.checkpoint import SHIPPED
 from voicebot.asr.device_streams import device_named, use_threads
-from voicebot.asr.fastconformer_device import FastConformerLanes
+from voicebot.asr.fastconformer_device import FastConformerLanes, lane_of
 from voicebot.asr.fastconformer_stream import ChunkShape
 from voicebot.asr.moonshine import Dimensions, Moonshine
 from voicebot.engine.device_admission import Admission
@@ -49,7 +49,8 @@ LEFT_OUT = 0.01
 """Share of chunks that may be replaced by newer ones before they are computed."""
 FINAL_MS = 500
 """What finals should take at most, 99 of 100 of them; told where they take longer."""
-LANE_ROWS = {"cuda": 256, "cpu": 32}
+MOST_STREAMS = 1 << 16
+"""Of a trial; the host keeps a place for each."""
 SERVED_BATCH = 8
 """Utterances of the telephone model that a server computes at once on a CPU."""
 TELEPHONE_RING_S = 20.0
@@ -180,13 +181,12 @@ def prepare(
     shape = ChunkShape.of_ms(chunk_ms, config, TELEPHONE_HZ)
     tell(f"building {model}")
     network = bench_models.fastconformer(model, device)
-    rows = LANE_ROWS[device.type]
-    buckets = (rows // 4, rows // 2) if device.type == "cuda" else (1, 2, 4, 8, 16)
+    rows, buckets = lane_of(config, device)
     lanes = FastConformerLanes(
         network, shape, lane_rows=rows, buckets=buckets, clock=time.perf_counter
     )
     # The trials themselves look for the limit, so that admission must not hide it.
-    engine = DeviceEngine(lanes, lanes=1 << 8, admission=Admission(1e9))
+    engine = DeviceEngine(lanes, lanes=MOST_STREAMS // rows, admission=Admission(1e9))
     engine.reserve(1)
 
     def engine_for(streams: int) -> DeviceEngine:

@@ -24,7 +24,6 @@ TELEPHONE = "telephone"
 RANDOM = "random:"
 """A network of that size with random weights, to try a device out: what it hears is nonsense."""
 CHUNK_MS = 160
-LANE_ROWS = {"cuda": 256, "cpu": 32}
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +151,7 @@ def _streaming(
     from functools import partial
 
     from voicebot.asr.device_streams import use_threads
-    from voicebot.asr.fastconformer_device import FastConformerLanes, placed
+    from voicebot.asr.fastconformer_device import FastConformerLanes, lane_of, placed
     from voicebot.asr.fastconformer_stream import ChunkShape
     from voicebot.asr.transducer_text import hypothesis
     from voicebot.engine.device_calls import DeviceCalls
@@ -170,12 +169,13 @@ def _streaming(
     if shape.frames - 1 not in config.lookaheads:
         known = ", ".join(str(80 * (ahead + 1)) for ahead in sorted(config.lookaheads))
         log.warning("chunks of a length that the model was not trained with", trained_ms=known)
-    rows = min(LANE_ROWS[device.type], wanted.streams)
+    most, sizes = lane_of(config, device)
+    rows = min(most, wanted.streams)
     lanes = FastConformerLanes(
         placed(loaded.model, device),
         shape,
         lane_rows=rows,
-        buckets=sorted({max(1, rows // 4), max(1, rows // 2)}),
+        buckets=[size for size in sizes if size < rows],
         clock=time.perf_counter,
     )
     engine = DeviceEngine(lanes, lanes=-(-wanted.streams // rows))

@@ -1,0 +1,104 @@
+"""Several batches of a device under way: together, and none makes what is newer undone."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from voicebot.engine.engine import Recognised
+from voicebot.engine.runner import Result
+from voicebot.engine.scheduler import Job, JobKind, Scheduler
+from voicebot.events import Hypothesis
+from voicebot.server.asr_serve_device import AcceleratedEngine
+
+pytestmark = pytest.mark.unit
+
+
+class Runs:
+    """Recognises nothing before `count` batches are under way."""
+
+    def __init__(self, count: int) -> None:
+        self.together = threading.Barrier(count, timeout=20)
+
+    def reset(self, slot: int) -> None:
+        """Nothing."""
+
+    def recognise(self, jobs: Sequence[Job]) -> list[Hypothesis]:
+        self.together.wait()
+        return [Hypothesis(f"{job.slot} {job.end_at}") for job in jobs]
+
+
+class Sink:
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def on_heard(self, results: Sequence[Result]) -> None:
+        """Nothing."""
+
+    def on_recognised(self, result: Recognised) -> None:
+        assert result.hypothesis is not None
+        self.told.append(result.hypothesis.text)
+
+
+@pytest.fixture
+def interval() -> Iterator[None]:
+    before = sys.getswitchinterval()
+    yield
+    sys.setswitchinterval(before)
+
+
+def engine_of(runs: Runs, workers: int) -> AcceleratedEngine:
+    return AcceleratedEngine(
+        runs,  # type: ignore[arg-type]
+        slots=4,
+        is_alive=lambda: True,
+        scheduler=Scheduler(max_batch=1),
+        workers=workers,
+    )
+
+
+@pytest.mark.usefixtures("interval")
+async def test_as_many_batches_are_under_way_as_there_are_workers() -> None:
+    engine, sink = engine_of(Runs(3), 3), Sink()
+    engine.start()
+    try:
+        for slot in range(3):
+            handle = engine.open_call(sink)
+            engine.recognise(handle, 0, JobKind.FINAL, 0, 100 + slot)
+        async with asyncio.timeout(20):
+            while len(sink.told) < 3:  # noqa: ASYNC110  # another thread has no event here
+                await asyncio.sleep(0.005)
+    finally:
+        await engine.close()
+    assert sorted(sink.told) == ["0 100", "1 101", "2 102"]
+    assert sys.getswitchinterval() < 0.001
+
+
+def job(kind: JobKind, end_at: int, utterance: int = 1, generation: int = 1) -> Job:
+    return Job(0, generation, utterance, kind, 0, end_at)
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "is_told"),
+    [
+        (job(JobKind.PARTIAL, 200), job(JobKind.PARTIAL, 100), False),
+        (job(JobKind.PARTIAL, 100), job(JobKind.PARTIAL, 200), True),
+        (job(JobKind.FINAL, 200), job(JobKind.PARTIAL, 200), False),
+        (job(JobKind.FINAL, 200), job(JobKind.SPECULATIVE, 150), False),
+        (job(JobKind.FINAL, 200), job(JobKind.PARTIAL, 300, utterance=2), True),
+        (job(JobKind.FINAL, 200), job(JobKind.PARTIAL, 50, generation=2), True),
+        (job(JobKind.PARTIAL, 200), job(JobKind.SPECULATIVE, 150), True),
+        (job(JobKind.PARTIAL, 200), job(JobKind.FINAL, 150), True),
+        (job(JobKind.FINAL, 200), job(JobKind.SPECULATIVE, 300), True),
+    ],
+)
+def test_what_a_newer_answer_made_pointless_is_left_out(
+    first: Job, then: Job, is_told: bool
+) -> None:
+    engine = engine_of(Runs(1), 1)
+    assert engine._is_news(first)
+    assert engine._is_news(then) == is_told
