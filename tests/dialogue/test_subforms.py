@@ -102,6 +102,24 @@ def test_go_back_out_of_a_digression(order: Conversation) -> None:
     assert order(says(gift="no")) == ["What is the delivery zip?"]
 
 
+def test_go_back_out_of_a_form_that_a_step_goes_through(order: Conversation) -> None:
+    order(says(item="map"))
+    order(says(gift="yes"))
+    assert order(universal("go_back")) == ["Is it a gift?"]
+    assert order.machine.slots == {"item": "map"}
+    assert order(says(gift="no")) == ["What is the delivery zip?"]
+    assert order(says(zip="12345")) == ["map to 12345."]
+
+
+def test_go_back_from_a_digression_within_such_a_form(order: Conversation) -> None:
+    order(says(item="map"))
+    order(says(gift="no"))
+    order(says("hours"))
+    assert order(universal("go_back")) == ["What is the delivery zip?"]
+    assert order(universal("go_back")) == ["Is it a gift?"]
+    assert order.machine.slots["item"] == "map"
+
+
 def test_asking_again_for_the_digression_one_is_in_starts_it_once(order: Conversation) -> None:
     order(says("hours"))
     order(says("hours"))

@@ -88,6 +88,16 @@ class Activations:
             state.is_resumed = True
         return True
 
+    def undo_to(self, form: str) -> bool:
+        """Back to the questions of `form`, which waits, also where a step of its called another:
+        that is called again once it is answered. False where it does not wait."""
+        if not any(before.form == form for before in self._state.stack):
+            return False
+        while self._state.form != form and self.come_back({}):
+            pass
+        self._state.frames = []
+        return True
+
     def back_to(self, form: str) -> bool:
         """Give up the forms above `form`; False where it does not wait."""
         if not any(before.form == form and not before.is_call for before in self._state.stack):

@@ -99,7 +99,7 @@ class Universals:
             return
         before = state.history.pop()
         state.mode = "run"
-        if before.form != state.form and not self._activations.back_to(before.form):
+        if before.form != state.form and not self._activations.undo_to(before.form):
             state.stack = []
             self._performer.enter(before.form)
             return
