@@ -1,5 +1,6 @@
 """What is heard on a device is what is heard on a CPU: whole calls, by way of Hearing."""
 
+import contextlib
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -322,6 +323,35 @@ def test_what_cannot_be_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 # ---------------------------------------------------------------- what a graph can record
+
+
+def test_recording_leaves_every_slot_as_it_was() -> None:
+    """Steps are warmed up and recorded for all batch sizes; calls may live already."""
+    call = calls(2.0)[0]
+    hearing = on_device(5, "cpu")
+    machine = hearing._machine
+    assert machine is not None
+    for at in range(0, 60 * BLOCK, BLOCK):
+        hearing.hear([chunk(slot, call, at) for slot in range(5)])
+    state = machine.line.state
+    tensors = [*(tensor for tensor, _ in state._kept), *state._unkept]
+    before = [tensor[:5].clone() for tensor in tensors]
+    asked = []
+
+    @contextlib.contextmanager
+    def capturing(pool: object) -> Iterator[object]:
+        asked.append(pool)
+        yield type("Graph", (), {"pool": lambda self: "pool"})()
+
+    machine.streams.capturing = capturing  # type: ignore[method-assign]
+    machine._capture()
+    for tensor, was in zip(tensors, before, strict=True):
+        assert torch.equal(tensor[:5].nan_to_num(), was.nan_to_num())
+    sizes = (2, 4, 5)
+    stages = ("mu-law", "echo", "keys", "vad", "near end")
+    rare = {(name, 0) for name in ("rehearse", "follow", "start")}
+    assert set(machine._graphs) == {(name, size) for name in stages for size in sizes} | rare
+    assert asked == [None] + ["pool"] * 17
 
 
 @pytest.mark.parametrize("slots", [40, 300])

@@ -12,7 +12,7 @@ from voicebot.audio.delay import DelayTracker
 from voicebot.audio.pcm import to_float
 from voicebot.audio.resample import resample
 from voicebot.engine.hearing_device import delay, vad
-from voicebot.engine.hearing_device.near_end import NearEnd
+from voicebot.engine.hearing_device.near_end import NearEnd, Window
 from voicebot.engine.hearing_device.state import SlotState
 from voicebot.engine.hearing_device.vad import Vad
 from voicebot.errors import ModelUnavailable
@@ -83,7 +83,7 @@ def test_the_near_end_detector_says_what_it_says_on_a_cpu(
         given = (near, clean, far, speech, residual, locked)
         expected.append(there.probabilities(SLOTS, *given))
         tensors = [torch.from_numpy(np.ascontiguousarray(one)).to(device) for one in given]
-        told.append(here.step(rows, rows, *tensors).cpu().numpy())
+        told.append(here.step(rows, rows, Window(*tensors)).cpu().numpy())
         if number == 60:
             there.reset(3)
             state.reset(torch.tensor([3], device=device))
@@ -97,7 +97,7 @@ def test_windows_that_do_not_count_leave_the_state_alone() -> None:
     before = [tensor.clone() for tensor, _ in state._kept]
     loud = torch.full((2, 256), 0.3)
     kept = state.only(rows, torch.tensor([False, True]))
-    net.step(rows, kept, loud, loud, loud, torch.ones(2), torch.zeros(2), rows > 0)
+    net.step(rows, kept, Window(loud, loud, loud, torch.ones(2), torch.zeros(2), rows > 0))
     for tensor, was in zip((tensor for tensor, _ in state._kept), before, strict=True):
         assert torch.equal(tensor[0], was[0])
     assert any(not torch.equal(t[1], b[1]) for (t, _), b in zip(state._kept, before, strict=True))

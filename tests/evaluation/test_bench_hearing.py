@@ -65,9 +65,9 @@ def test_of_a_device_every_stage_is_told() -> None:
 
 @pytest.mark.parametrize(
     ("first", "limit", "tried", "most"),
-    [(8, 20, [8, 16, 32], 16), (8, 3, [8, 4, 2], 2), (1, 0.5, [1], 0)],
+    [(8, 20, [8, 16, 32, 23, 19], 19), (8, 3, [8, 4, 2, 3], 3), (1, 0.5, [1], 0)],
 )
-def test_streams_are_doubled_or_halved(
+def test_streams_are_doubled_or_halved_then_narrowed(
     first: int, limit: float, tried: list[int], most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench = scripted(monkeypatch, limit)  # type: ignore[arg-type]

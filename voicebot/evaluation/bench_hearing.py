@@ -35,6 +35,8 @@ from voicebot.turns.vad import SileroVad
 
 TICK_MS = 20
 MOST_STREAMS = 32768
+NARROW = 1.3
+"""The search ends when what holds and what does not are that close."""
 JOIN_S = 2.0
 """Within which all calls begin, before anything is measured."""
 RECORDINGS = 48
@@ -82,8 +84,8 @@ class HearingBench:
         self.note = ""
 
     def run(self, streams: int, seconds: float, *, is_search: bool = True) -> Iterator[Trial]:
-        """Of `streams`; then of twice as many as long as they are in time, or of half as many."""
-        while streams <= MOST_STREAMS:
+        """Of `streams`, of twice or half as many, then between what holds and what does not."""
+        while 0 < streams <= MOST_STREAMS:
             try:
                 trial = self._try(streams, seconds)
             except CapacityError as error:
@@ -91,14 +93,18 @@ class HearingBench:
                 return
             self.trials.append(trial)
             yield trial
-            if not is_search:
-                return
-            if trial.holds and not any(not other.holds for other in self.trials):
-                streams *= 2
-            elif not trial.holds and not any(other.holds for other in self.trials) and streams > 1:
-                streams //= 2
-            else:
-                return
+            streams = self._next() if is_search else 0
+
+    def _next(self) -> int:
+        """How many to try; 0: enough is known."""
+        late = [trial.streams for trial in self.trials if not trial.holds]
+        if not late:
+            return 2 * self.most
+        least = min(late)
+        if not self.most:
+            return least // 2
+        between = round((self.most * least) ** 0.5)
+        return between if least > NARROW * self.most and self.most < between < least else 0
 
     @property
     def most(self) -> int:

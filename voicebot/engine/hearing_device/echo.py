@@ -67,6 +67,11 @@ class Canceller:
         """Beyond what the state counts."""
         return self._parts.filter.nbytes_per_slot
 
+    @property
+    def rehearsing(self) -> Tensor:
+        """int64[k]: who hears again next."""
+        return self._parts.rehearsing
+
     def allocate(self, rows: int) -> None:
         """For steps of up to so many rows."""
         self._parts.allocate(rows)

@@ -19,7 +19,7 @@ from voicebot.engine.hearing import BLOCK, WINDOW
 from voicebot.engine.hearing_device.delay import to_float, to_int16
 from voicebot.engine.hearing_device.echo import Canceller
 from voicebot.engine.hearing_device.keys import COLUMNS, Correlators
-from voicebot.engine.hearing_device.near_end import NearEnd
+from voicebot.engine.hearing_device.near_end import NearEnd, Window
 from voicebot.engine.hearing_device.state import SlotState, constant, put
 from voicebot.engine.hearing_device.vad import Vad
 from voicebot.events import EchoState
@@ -165,16 +165,8 @@ class Line:
         is_active, is_locked = self._is_active[rows], self._is_locked[rows]
         is_faint = self._is_faint[rows]
         echoes = is_active & ~self._is_absent[rows]
-        judged = self.near_end.step(
-            rows,
-            self.state.only(rows, echoes),
-            near,
-            clean,
-            far,
-            speech,
-            self._residual_db[rows],
-            is_locked,
-        )
+        heard = Window(near, clean, far, speech, self._residual_db[rows], is_locked)
+        judged = self.near_end.step(rows, self.state.only(rows, echoes), heard)
         probability = torch.where(echoes, judged, speech)
         has_echo = (self._sent[rows] >= room.PROVEN_SAMPLES) & ~is_faint
         state = (is_active * 2 + (is_active & is_locked).to(torch.int64)).masked_fill(is_faint, 1)

@@ -108,8 +108,9 @@ class Machine:
     def _capture(self) -> None:
         """Of scratch rows only, so that nothing changes."""
         pool = None
-        self.line.blocks.fill_(0)[0].fill_(self._slots)
-        self.line.windows.fill_(0)[0].fill_(self._slots)
+        line = self.line
+        for rows in (line.blocks, line.windows, self._rows, line.canceller.rehearsing):
+            rows.fill_(self._slots)
         self.streams.settle()
         with torch.inference_mode():
             for name, stage in self._stages.items():

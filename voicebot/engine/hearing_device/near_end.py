@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,6 +13,17 @@ from voicebot.turns import near_end_features as room
 from voicebot.turns.near_end import MODEL_PATH, load_weights
 
 _BANDS, _LATER, _EARLIER = room.BANDS, room.LATER_LAGS, room.EARLIER_LAGS
+
+
+class Window(NamedTuple):
+    """One of each call; see turns.near_end.NearEndDetector.probabilities."""
+
+    near: Tensor
+    clean: Tensor
+    far: Tensor
+    speech: Tensor
+    residual_db: Tensor
+    is_locked: Tensor
 
 
 def _decibel(power: Tensor) -> Tensor:
@@ -37,22 +49,12 @@ class NearEnd:
         self._hidden = state.add(self._units)
         self._features = Features(state)
 
-    def step(
-        self,
-        rows: Tensor,
-        kept: Tensor,
-        near: Tensor,
-        clean: Tensor,
-        far: Tensor,
-        speech: Tensor,
-        residual_db: Tensor,
-        is_locked: Tensor,
-    ) -> Tensor:
-        """float32[n] in 0..1; arguments as turns.near_end.NearEndDetector.probabilities.
+    def step(self, rows: Tensor, kept: Tensor, heard: Window) -> Tensor:
+        """float32[n] in 0..1 of the next windows of `rows`, int64[n].
 
-        `kept`: int64[n], the rows to whose state this counts, the scratch row for the others.
+        `kept`: the rows to whose state this counts, the scratch row for the others.
         """
-        features = self._features.step(rows, kept, near, clean, far, speech, residual_db, is_locked)
+        features = self._features.step(rows, kept, heard)
         w, units, state = self._w, self._units, self._hidden[rows]
         inputs = ((features - w["mean"]) * w["scale"]).clamp(-5, 5)
         dense = (inputs @ w["dense"] + w["dense_bias"]).relu()
@@ -82,19 +84,10 @@ class Features:
         self._silent = state.add()
         self._match = _Match(state)
 
-    def step(
-        self,
-        rows: Tensor,
-        kept: Tensor,
-        near: Tensor,
-        clean: Tensor,
-        far: Tensor,
-        speech: Tensor,
-        residual_db: Tensor,
-        is_locked: Tensor,
-    ) -> Tensor:
+    def step(self, rows: Tensor, kept: Tensor, heard: Window) -> Tensor:
         """float32[n, FEATURES]; as room.NearEndFeatures.compute."""
-        spectra = torch.fft.rfft(torch.stack((near, clean, far)) * self._taper)
+        signals = torch.stack((heard.near, heard.clean, heard.far))
+        spectra = torch.fft.rfft(signals * self._taper)
         near_s, clean_s, far_s = spectra
         spectra = torch.view_as_real(torch.stack((near_s, clean_s, near_s - clean_s, far_s)))
         power = spectra.square().sum(dim=3)
@@ -109,7 +102,7 @@ class Features:
         floor = self._advance_floor(rows, kept, clean_db)
         totals = _decibel(bands[:4].sum(dim=2))
         match = self._match.step(rows, kept, clean_db, far_db)
-        scalars = self._scalars(rows, kept, totals, speech, residual_db, is_locked)
+        scalars = self._scalars(rows, kept, totals, heard)
         columns = (near_db, clean_db, echo_db, far_db, tail, clean_db - expected, clean_db - floor)
         features = torch.cat((*columns, correlation, match, scalars), dim=1)
         return features.nan_to_num(nan=0.0, posinf=0.0, neginf=float(room._FLOOR_DB))
@@ -130,18 +123,10 @@ class Features:
         put(self._floor, kept, floor)
         return floor
 
-    def _scalars(
-        self,
-        rows: Tensor,
-        kept: Tensor,
-        totals: Tensor,
-        speech: Tensor,
-        residual_db: Tensor,
-        is_locked: Tensor,
-    ) -> Tensor:
+    def _scalars(self, rows: Tensor, kept: Tensor, totals: Tensor, heard: Window) -> Tensor:
         near_db, clean_db, _, far_db = totals
-        likely = speech.clamp(1e-3, 1 - 1e-3)
-        residual = residual_db.clamp(float(room._FLOOR_DB), 0)
+        speech, likely = heard.speech, heard.speech.clamp(1e-3, 1 - 1e-3)
+        residual = heard.residual_db.clamp(float(room._FLOOR_DB), 0)
         peak = self._peak[rows]
         put(self._peak, kept, torch.maximum(near_db, peak - 0.25))
         is_silent = far_db < float(room._SILENT_DB)
@@ -152,7 +137,7 @@ class Features:
         put(self._on, kept, on)
         put(self._silent, kept, silent)
         columns = [speech, (likely / (1 - likely)).log(), residual, clean_db - residual]
-        columns += [is_locked.to(speech.dtype), near_db, clean_db, far_db, near_db - peak]
+        columns += [heard.is_locked.to(speech.dtype), near_db, clean_db, far_db, near_db - peak]
         return torch.stack([*columns, on, silent], dim=1)
 
 
