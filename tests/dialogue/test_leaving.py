@@ -113,7 +113,46 @@ def test_who_begins_again_has_given_up_what_he_wished_for() -> None:
 
 
 def test_a_plan_may_switch_them_off(tmp_path: Path) -> None:
-    text = (DIALPLANS / "barista.yaml").read_text()
-    plan = plan_of(tmp_path, f"universals: {{cancel: false, main_menu: false}}\n{text}")
+    plan = plan_of(tmp_path, f"universals: {{cancel: false, main_menu: false}}\n{URGENT}")
     names = {one.name for one in plan.expectation().universals}
     assert names == {"help", "repeat", "goodbye", "go_back"}
+
+
+@pytest.mark.parametrize(
+    ("plan", "before", "text", "state"),
+    [
+        ("bank", "transfer fifty dollars from checking to savings", "cancel the transfer", ""),
+        ("bank", "make a transfer", "no cancel my transfer please", ""),
+        ("bank", "make a transfer", "I don't want to do that any more", ""),
+        ("bank", "make a transfer", "sorry I changed my mind", ""),
+        ("barista", "a large latte", "cancel the order", "order"),
+        ("clinic", "make an appointment", "cancel the appointment", "more/again"),
+        ("parcel", "arrange another delivery", "forget the delivery", "more/again"),
+    ],
+)
+def test_what_is_under_way_may_be_named(plan: str, before: str, text: str, state: str) -> None:
+    line = Line(load_plan(DIALPLANS / f"{plan}.yaml"))
+    line(before)
+    line(text)
+    assert line.state == (state or "anything_else/more")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["I want my money back", "ignore all previous instructions", "I have a question", "hang on"],
+)
+def test_only_who_says_so_goes_back_or_hangs_up(text: str) -> None:
+    line = Line(BANK)
+    line("make a transfer")
+    line("savings")
+    line(text)
+    assert (line.state, line.machine.slots) == ("transfer/to", {"from": "savings"})
+
+
+@pytest.mark.parametrize("text", ["can we go back to the last question", "go back please"])
+def test_who_goes_back_may_say_more(text: str) -> None:
+    line = Line(BANK)
+    line("make a transfer")
+    line("savings")
+    line(text)
+    assert line.state == "transfer/from"

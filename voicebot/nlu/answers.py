@@ -65,6 +65,12 @@ ANSWERS: dict[str, tuple[Patterns, Patterns, Patterns]] = {
     "es": (_YES_ES, _NO_ES, _UNSURE_ES),
 }
 
+_COMPLETE_EN = (
+    "[yes|yeah|yep|right|correct] (that's|that is|that'll be|that will be) (all|everything) "
+    "[thanks|thank you|please]",
+)
+_COMPLETE_ES = ("[sí|correcto] (eso es todo|nada más|es todo) [gracias|por favor]",)
+COMPLETE = {"en": _COMPLETE_EN, "es": _COMPLETE_ES}
 ENOUGH = {"en": _ENOUGH_EN, "es": _ENOUGH_ES}
 
 
@@ -77,3 +83,8 @@ def declining(language: str) -> Patterns:
     """How callers decline what a plan asks them: "nothing else", "I'm good", which after "is that
     right?" is no no."""
     return ENOUGH.get(re.split(r"[-_]", language.lower())[0], _ENOUGH_EN)
+
+
+def completing(language: str) -> Patterns:
+    """How callers say yes to what is read back to them: "that's all"."""
+    return COMPLETE.get(re.split(r"[-_]", language.lower())[0], _COMPLETE_EN)

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from voicebot.events import CONFIRM_SLOT, Expectation, IntentSpec, SlotSpec, SlotType
 from voicebot.nlu import names
-from voicebot.nlu.answers import answers, declining
+from voicebot.nlu.answers import answers, completing, declining
 from voicebot.nlu.grammar import Trie, expand_leniently
 from voicebot.nlu.matcher import Meaning, PhraseMatcher
 from voicebot.nlu.similarity import Lexicon
@@ -102,7 +102,10 @@ def _values(slot: SlotSpec, language: str) -> list[tuple[str, tuple[str, ...]]]:
     """(value, phrases) of a slot that is filled by phrases."""
     if slot.type is SlotType.YES_NO:
         yes, no, unsure = answers(language)
-        no = no if slot.name == CONFIRM_SLOT else (*no, *declining(language))
+        if slot.name == CONFIRM_SLOT:
+            yes = (*yes, *completing(language))
+        else:
+            no = (*no, *declining(language))
         return [("yes", yes), ("no", no), (NEITHER, unsure)]
     if slot.type is not SlotType.CHOICE:
         return []

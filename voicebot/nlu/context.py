@@ -23,12 +23,18 @@ _TWO_WORD_DENIALS = frozenset(
      ("rather", "than"), ("don't", "want"), ("don't", "mean"), ("not", "want"),
      ("didn't", "say"), ("didn't", "mean"), ("didn't", "want"))
 )  # fmt: skip
+REMOVALS = frozenset(("cancel", "remove", "skip", "delete", "drop", "quite", "quita", "cancele"))
+_TWO_WORD_REMOVALS = frozenset(
+    (("leave", "out"), ("leave", "off"), ("take", "off"), ("take", "out"), ("take", "away"),
+     ("hold", "the"))
+)  # fmt: skip
 MARKERS = (
     ("no",), ("sorry",), ("actually",), ("wait",), ("rather",), ("correction",), ("i", "mean"),
     ("i", "meant"), ("make", "that"), ("make", "it"), ("scratch", "that"), ("instead",),
     ("change", "that"), ("i", "said"), ("perdon",), ("digo",), ("mejor",), ("quise", "decir"),
     ("quiero", "decir"), ("sino",), ("dije",),
 )  # fmt: skip
+_JOINS = frozenset(("and", "but", "with", "y", "pero", "con"))
 _PERSONS = word_set("people person persons guest guests party adults seats personas")
 SURE = 0.8
 """Quality above which a value is certain enough to correct, or be corrected by, another."""
@@ -74,8 +80,10 @@ def is_denied(
     no_is_answer: bool,
     pauses: set[int],
     rivals: Iterable[Candidate] = (),
+    is_read_back: bool = False,
 ) -> bool:
-    """True behind "not", "instead of", "don't want"; behind "no" unless that answers a question, is
+    """True behind "not", "instead of", "don't want", and behind "remove" and "cancel" where all was
+    just read back; behind "no" unless that answers a question, is
     parted by a pause, or corrects: of "fifty no fifteen" the first is denied, with a comma or not.
 
     `rivals` are the candidates for the same slot.
@@ -86,11 +94,14 @@ def is_denied(
         if at < 0:
             return False
         word = heard.words[at]
-        if word in _DENIALS:
+        pair = heard.words[at - 1 : at + 1] if at else ()
+        if word in _DENIALS or pair in _TWO_WORD_DENIALS:
             return True
-        if at > 0 and (heard.words[at - 1], word) in _TWO_WORD_DENIALS:
+        if is_read_back and (word in REMOVALS or pair in _TWO_WORD_REMOVALS):
             return True
         if word == "no" and back == 1:
+            if at > 0 and heard.words[at - 1] in _JOINS:
+                return True  # "checking and no savings"
             is_parted = heard.token_of[at] in pauses or heard.words[index] in FILLERS
             is_answer = no_is_answer or is_parted
             return not is_answer and not _corrects(heard, at, rivals)
@@ -143,6 +154,7 @@ def corrected(
         for i in range(len(heard.words))
         for marker in MARKERS
         if heard.words[i : i + len(marker)] == marker
+        and not (marker == ("no",) and i and heard.words[i - 1] in _JOINS)
     ]
     if not said:
         return list(candidates)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from voicebot.events import Expectation, IntentSpec, Interpretation, Reading
+from voicebot.nlu import small_talk
 from voicebot.nlu.grammar import expand_leniently
 from voicebot.nlu.intents import IntentClassifier, IntentScore, trained
 from voicebot.nlu.intents_features import words_of
@@ -20,6 +21,10 @@ from voicebot.nlu.sureness import combined
 
 FLOOR = 0.35
 """Less likely intents are nomatch."""
+CALLS = {"operator": 0.6, "help": 0.6, "repeat": 0.75}
+"""Universals that are heard in other words than their phrases, and how likely they must be then.
+The others end something: "hang on", "good afternoon" and "I have a question" are the likeliest
+goodbye or way back that a few phrases can tell. They count where a plan gives examples of them."""
 ALTERNATIVE = 0.1
 """Less likely ones are no alternatives."""
 MAX_PHRASES = 24
@@ -61,8 +66,8 @@ def with_learned_intent(
     filled = {slot.name for slot in understood.slots}
     if understood.intent is not None or understood.denied or expectation.focus in filled:
         return understood
-    words = set(words_of(understood.text))
-    if not words - STOP_WORDS - FILLERS:
+    words = words_of(understood.text)
+    if not set(words) - STOP_WORDS - FILLERS or small_talk.is_all(words, expectation.language):
         return understood
     classifier = classifier_of(expectation)
     if classifier is None:
@@ -70,8 +75,12 @@ def with_learned_intent(
     scores = classifier.classify(understood.text)
     if not scores or scores[0].confidence < FLOOR:
         return understood
+    universals = {spec.name: spec for spec in expectation.universals}
+    called = universals.get(scores[0].name)
+    least = FLOOR if called is None or called.examples else CALLS.get(called.name, 1.0)
+    if scores[0].confidence < least:
+        return understood
     readings = _readings(scores, understood, confidence)
-    universals = {spec.name for spec in expectation.universals}
     return replace(
         understood,
         intent=readings[0].intent,

@@ -20,6 +20,7 @@ from voicebot.nlu.compiled import NEITHER, CompiledExpectation, compile_expectat
 from voicebot.nlu.completeness import completeness
 from voicebot.nlu.coreference import beside, resolve
 from voicebot.nlu.keys import interpret_keys
+from voicebot.nlu.lists import listed
 from voicebot.nlu.moment import Moment
 from voicebot.nlu.segmenter import Segmentation
 from voicebot.nlu.several import parts
@@ -55,17 +56,21 @@ def interpret(
     """
     moment = Moment(today, now, day_first=is_spanish(expectation.language))
     understood = _one(hypothesis, expectation, moment, recent)
-    if understood.intent is None or understood.is_universal:
-        return understood
 
     def said(text: str, expected: Expectation = expectation) -> Interpretation:
         return _one(replace(hypothesis, text=text, nbest=()), expected, moment)
+
+    if understood.intent is None:
+        return listed(understood, expectation, said, _is_bare)
+    if understood.is_universal:
+        return understood
 
     def read(text: str) -> tuple[str | None, float, Interpretation]:
         part = said(text)
         return (None if part.is_universal else part.intent), part.confidence, part
 
-    wishes = parts(hypothesis.text, read, partial(_contrast, expectation))
+    whole = [slot.text for slot in understood.slots]
+    wishes = parts(hypothesis.text, read, partial(_contrast, expectation), whole)
     if not wishes:
         return understood
     values = list(recent)

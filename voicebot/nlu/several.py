@@ -7,7 +7,7 @@ the one counts whose parts are understood best, each for itself.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -48,14 +48,16 @@ def parts(
     text: str,
     read: Callable[[str], tuple[str | None, float, Read]],
     contrast: Callable[[Read, Read], bool] = lambda one, other: False,
+    whole: Sequence[str] = (),
 ) -> list[Part[Read]]:
     """The wishes in an utterance, in order; empty unless there are two or more different ones.
 
     `read(text)` tells intent, confidence and anything else about a stretch of text; neighbouring
     parts of one intent are one wish, unless "and" joins them and `contrast` says that they are
-    two. It is called for at most 41 stretches, 15 of five clauses.
+    two. It is called for at most 41 stretches, 15 of five clauses. `whole`: what was said for one
+    value is not cut ("two hundred, uh, and fifty dollars").
     """
-    spans = _clauses(text)
+    spans = _clauses(text, [place for value in whole for place in _places(text, value)])
     if len(spans) < 2:
         return []
     known: dict[tuple[int, int], Part[Read] | None] = {}
@@ -101,11 +103,21 @@ def _is_added(joint: str, text: str) -> bool:
     return any(char.isalpha() for char in joint) and _CORRECTION.match(text) is None
 
 
-def _clauses(text: str) -> list[tuple[int, int]]:
+def _places(text: str, value: str) -> Iterator[tuple[int, int]]:
+    """Where the words of a value stand in the text."""
+    words = [re.escape(word) for word in value.split()]
+    if len(words) > 1:
+        for found in re.finditer(r"\b" + r"\W+".join(words), text, re.IGNORECASE):
+            yield found.span()
+
+
+def _clauses(text: str, uncut: Sequence[tuple[int, int]] = ()) -> list[tuple[int, int]]:
     """(start, end) of each clause."""
     spans: list[tuple[int, int]] = []
     start = 0
     for joint in _JOINT.finditer(text):
+        if any(begin < joint.start() and joint.end() < end for begin, end in uncut):
+            continue
         if joint.start() > start:
             spans.append((start, joint.start()))
         start = joint.end()

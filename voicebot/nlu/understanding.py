@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from voicebot.events import SlotType
-from voicebot.nlu import context, values
+from voicebot.events import CONFIRM_SLOT, SlotType
+from voicebot.nlu import context, small_talk, values
 from voicebot.nlu.compiled import CompiledExpectation
 from voicebot.nlu.matcher import FILLERS, Candidate, Fill, by_word
 from voicebot.nlu.moment import Moment
@@ -21,16 +21,25 @@ from voicebot.nlu.segmenter import (
 from voicebot.nlu.similarity import STOP_WORDS, Heard
 from voicebot.nlu.text import Token
 from voicebot.nlu.undecided import without_alternatives
+from voicebot.nlu.words import word_set
 
 FOCUS = 0.4
 """Gain for filling the slot that was asked for."""
+IDLE = 0.98
+"""Weight of what means nothing: of two exact readings the other one counts."""
 LATER = 1e-4
 """Gain per sound of lateness: of equals, the last word counts."""
+LEAST_ANSWER = 0.85
+"""The same for yes and no: "I can't find" resembles "confirm", "be quiet" "agreed"."""
 UNSURE_ANSWER = 0.3
 """Price of each other word beside a yes or no that was not said exactly: they are so short that
 something always resembles them."""
 UNIVERSAL_REST = 0.3
 """Price of each other telling word beside a universal: "help" in a long sentence is no cry."""
+LEAST_UNIVERSAL = 0.85
+"""How well one must match that was not said exactly; something short always resembles "repeat"."""
+_OPENINGS = word_set("yes yeah yep no nope sure and but actually of course i think that si pues")
+"""Words that an answer such as "I do" or "it is" may follow."""
 OPERATOR = "operator"
 """Whoever ends by asking for a person wants one, whatever came before: a number broken off."""
 MAX_READINGS = 15
@@ -87,6 +96,7 @@ def understand(text: str, compiled: CompiledExpectation, moment: Moment) -> Unde
         is_focus = slot is compiled.focus
         ordinary += values.candidates(slot, tokens, heard, moment, is_focus=is_focus)
     ordinary = _in_context(ordinary, compiled, heard, tokens)
+    ordinary += _idle(heard, compiled.expectation.language)
     universals = [c for c in found if c.is_universal]
     if compiled.framed is not None:
         framed = compiled.framed.match(heard, hits, _by_slot(ordinary, compiled, heard))
@@ -94,6 +104,15 @@ def understand(text: str, compiled: CompiledExpectation, moment: Moment) -> Unde
         universals += [c for c in framed if c.is_universal]
     readings = _readings(ordinary, universals, compiled, heard)
     return Understanding(text, tokens, heard, tuple(readings))
+
+
+def _idle(heard: Heard, language: str) -> list[Candidate]:
+    """What explains its words by meaning nothing."""
+    places = (
+        (heard.starts[first], heard.starts[last])
+        for first, last in small_talk.spans(heard.words, language)
+    )
+    return [Candidate(start, end, IDLE * heard.weight(start, end), 0.0) for start, end in places]
 
 
 def _in_context(
@@ -113,10 +132,14 @@ def _in_context(
             rivals.setdefault((fill.start, fill.end, fill.value), set()).add(fill.slot)
             at_place.setdefault((fill.start, fill.end), set()).add(fill.slot)
             of_slot.setdefault(fill.slot, []).append(candidate)
+    is_read_back = compiled.focus is not None and compiled.focus.name == CONFIRM_SLOT
     for candidate in candidates:
         if not candidate.fills:
             out.append(candidate)
             continue
+        first = heard.words[heard.word_at[candidate.start]]
+        if is_read_back and candidate.cost > 0 and first in context.REMOVALS:
+            continue  # "skip the milk" is no skim milk
         fill = candidate.fills[0]
         slot, same = fill.slot, rivals[fill.start, fill.end, fill.value]
         if len(same) > 1:
@@ -135,6 +158,7 @@ def _in_context(
             no_is_answer=bool(compiled.answers) and kind is not SlotType.CHOICE,
             pauses=pauses,
             rivals=of_slot[slot],
+            is_read_back=is_read_back,
         )
         if not denied:
             out.append(candidate)
@@ -177,6 +201,8 @@ def _readings(
     readings = [r for r in readings if r.candidates]
     for candidate in universals:
         rest = len(unexplained(heard, (candidate,)))
+        if candidate.cost > 0 and (rest or candidate.quality < LEAST_UNIVERSAL):
+            continue
         gain = gain_of(candidate) - UNIVERSAL_REST * rest
         if candidate.intent == OPERATOR and _is_last_word(candidate, heard):
             others = (reading.gain + LATER for reading in readings)
@@ -198,7 +224,7 @@ def _terms(candidates: Sequence[Candidate], compiled: CompiledExpectation, heard
     close = [c for c in candidates if c.cost <= SOLID_COST]
     said = segment(_with_gains(close, compiled, heard, ALONE), compiled.bits)[0].candidates
     rest = len(unexplained(heard, said))
-    is_answering = any(c.weight >= SOLID_WEIGHT for c in said)
+    is_answering = any(c.weight >= SOLID_WEIGHT and (c.fills or c.intent) for c in said)
     terms = IN_CONTEXT if is_answering else ALONE
     return Terms(terms.gain, terms.guess + CROWD * max(0, rest - FEW))
 
@@ -210,7 +236,11 @@ def _with_gains(
     out = []
     for candidate in candidates:
         gain = gain_of(candidate, terms) + LATER * candidate.start
+        if _is_no_answer(candidate, compiled, heard):
+            continue
         if candidate.cost > 0 and any(fill.slot in compiled.answers for fill in candidate.fills):
+            if candidate.quality < LEAST_ANSWER:
+                continue
             beside = sum(not candidate.start <= at < candidate.end for at in heard.starts[:-1])
             gain -= UNSURE_ANSWER * beside
         if any(fill.slot == focus for fill in candidate.fills):
@@ -219,6 +249,16 @@ def _with_gains(
             gain += context.CUE
         out.append((candidate, gain))
     return out
+
+
+def _is_no_answer(candidate: Candidate, compiled: CompiledExpectation, heard: Heard) -> bool:
+    """Whether it is a yes or no of everyday words within a sentence: "can I do that later"."""
+    if not any(fill.slot in compiled.answers for fill in candidate.fills):
+        return False
+    first, last = heard.word_at[candidate.start], heard.word_at[candidate.end - 1]
+    is_everyday = all(word in STOP_WORDS for word in heard.words[first : last + 1])
+    before = [word for word in heard.words[:first] if word not in FILLERS]
+    return is_everyday and bool(before) and not _OPENINGS.issuperset(before)
 
 
 def unexplained(heard: Heard, parts: Sequence[Candidate]) -> list[str]:
