@@ -113,7 +113,7 @@ def device_named(name: str, where: str) -> torch.device:
     if device.type == "cpu":
         return torch.device("cpu")
     if (device.index or 0) >= torch.cuda.device_count():
-        raise UserMistake(f"{where}: there is no device {name} on this machine; take --device cpu")
+        raise UserMistake(f"{where}: there is no device {name} on this machine; take cpu")
     return torch.device("cuda", device.index or 0)
 
 
