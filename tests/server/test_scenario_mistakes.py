@@ -47,6 +47,23 @@ def test_a_time_that_nobody_measures_is_told(tmp_path: Path) -> None:
     assert problems(tmp_path, spoken) == []
 
 
+def test_an_intent_that_there_is_not_is_told(tmp_path: Path) -> None:
+    text = "scenarios:\n  one: [{caller: help, intent: INTENT}]\n"
+    assert problems(tmp_path, text.replace("INTENT", "help")) == []
+    assert problems(tmp_path, text.replace("INTENT", "helpp")) == [
+        "shop.test.yaml:2: scenario 'one': unknown intent 'helpp'; did you mean 'help'?"
+    ]
+
+
+def test_scenarios_in_the_place_of_their_plan_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written(tmp_path, f"scenarios:\n{ONE}")
+    assert cli.main(["chat", str(tmp_path / "shop.test.yaml")]) == 2
+    told = "shop.test.yaml:1: holds scenarios; name the plan that they belong to"
+    assert capsys.readouterr().err.endswith(f"{told}\n")
+
+
 @pytest.mark.parametrize("sound", [b"", b"no sound at all", b"RIFF\x24\0\0\0WAVEfmt "])
 def test_a_recording_that_cannot_be_read_is_told(sound: bytes, tmp_path: Path) -> None:
     (tmp_path / "it.wav").write_bytes(sound)

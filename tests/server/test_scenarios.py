@@ -204,7 +204,7 @@ def test_stand_ins_answer_for_services(tmp_path: Path) -> None:
         ("outcome: ordered", "outcome: failed", "outcome"),
         ("goal: true}", "goal: false}", "goal"),
         ("slots: {size: large}", "state: order/size", "state"),
-        ("slots: {size: large}", "intent: other", "intent"),
+        ("slots: {size: large}", "intent: help", "intent"),
         ("slots: {size: large}", 'transfer: "+15550100"', "transfer"),
     ],
 )

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from voicebot.dialogue.schema import Keys, PlanKeys
-from voicebot.dialogue.source import Key, Source
+from voicebot.dialogue.source import SCENARIOS, Key, Source
 from voicebot.dialogue.translating import DEFAULT, LANGUAGE, localised
 from voicebot.events import SlotType
 
@@ -80,6 +80,9 @@ def check_source(
     )
 
     if not isinstance(source.data, dict):
+        return None
+    if source.path.endswith(SCENARIOS) and "scenarios" in source.data:
+        source.report(("scenarios",), "holds scenarios; name the plan that they belong to")
         return None
     checker = Checker(source)
     checker.data = localised(source, language)

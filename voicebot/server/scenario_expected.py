@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
+from functools import cached_property
 from typing import Any
 
 from voicebot.dialogue import phrasing
@@ -21,6 +22,12 @@ class Expected:
     def __init__(self, plan: Plan, report: Report) -> None:
         self._plan = plan
         self._report = report
+
+    @cached_property
+    def _intents(self) -> set[str]:
+        """What callers may want: forms, universals, languages, fields to change."""
+        waits = [self._plan.expectation(state) for state in self._plan.states()]
+        return {one.name for wait in waits for one in (*wait.intents, *wait.universals)}
 
     def read(self, key: Key, value: Mapping[str, Any]) -> dict[str, Any]:
         """The expectations of the turn at `key`, by name."""
@@ -48,6 +55,7 @@ class Expected:
         known: dict[str, Collection[str]] = {
             "state": {*self._plan.states(), *self._plan.forms},
             "outcome": self._plan.outcomes(),
+            "intent": self._intents,
         }
         text = str(value)
         if name in known and text not in known[name]:
