@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -49,6 +50,7 @@ def interval() -> Iterator[None]:
     before = sys.getswitchinterval()
     yield
     sys.setswitchinterval(before)
+    gc.unfreeze()
 
 
 def engine_of(runs: Runs, workers: int) -> AcceleratedEngine:
@@ -76,6 +78,7 @@ async def test_as_many_batches_are_under_way_as_there_are_workers() -> None:
         await engine.close()
     assert sorted(sink.told) == ["0 100", "1 101", "2 102"]
     assert sys.getswitchinterval() < 0.001
+    assert gc.get_freeze_count() > 1000
 
 
 def job(kind: JobKind, end_at: int, utterance: int = 1, generation: int = 1) -> Job:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import scipy.fft
 from numpy.typing import NDArray
 
 from voicebot.audio.pcm import FULL_SCALE
@@ -51,7 +52,7 @@ def _alike(spans: Sequence[Samples], min_ms: Sequence[float]) -> NDArray[np.bool
     frames = np.lib.stride_tricks.sliding_window_view(rows, one._FRAME, axis=1)[:, :: one._HOP]
     counts = np.array([(len(span) - one._FRAME) // one._HOP + 1 for span in spans])
     is_there = np.arange(frames.shape[1]) < counts[:, None]
-    spectrum = np.fft.rfft(frames * _TAPER)
+    spectrum = scipy.fft.rfft(frames * _TAPER)  # numpy's takes four times as long in float32
     sums = (np.square(spectrum.real) + np.square(spectrum.imag)) @ _SUMS
     total = sums[..., _BAND_COUNT] + np.float32(1e-9)
     level_db = 10 * np.log10(total)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
@@ -40,8 +41,14 @@ own 5 ms, at each of a batch's dozen steps on the host, would keep the device wa
 
 
 def take_turns() -> None:
-    """For the whole process, before several threads recognise."""
+    """For the whole process, all that it needs being loaded: before thousands are recognised.
+
+    What is there now is never looked at for garbage again: with thousands of results a second the
+    whole heap would be gone through again and again, everything standing still meanwhile.
+    """
     sys.setswitchinterval(SWITCH_S)
+    gc.collect()
+    gc.freeze()
 
 
 @runtime_checkable

@@ -21,6 +21,7 @@ from voicebot.asr.fastconformer_stream import ChunkShape
 from voicebot.asr.moonshine import Dimensions, Moonshine
 from voicebot.engine.device_admission import Admission
 from voicebot.engine.device_engine import DeviceEngine
+from voicebot.engine.kept_audio import take_turns
 from voicebot.engine.runner import RING_S
 from voicebot.errors import CapacityError, UserMistake
 from voicebot.evaluation import bench_models
@@ -185,6 +186,8 @@ def prepare(
     lanes = FastConformerLanes(
         network, shape, lane_rows=rows, buckets=buckets, clock=time.perf_counter
     )
+    if device.type == "cuda":
+        take_turns()
     # The trials themselves look for the limit, so that admission must not hide it.
     engine = DeviceEngine(lanes, lanes=MOST_STREAMS // rows, admission=Admission(1e9))
     engine.reserve(1)
@@ -261,7 +264,6 @@ def _in_batches(
 ) -> Bench:
     """The shipped weights in large greedy batches, with all that asr-serve does around them."""
     from voicebot.asr.telephone_device import LANES, DeviceRecogniser
-    from voicebot.engine.kept_audio import take_turns
     from voicebot.evaluation.bench_served import ServedBatches
 
     tell("loading the telephone model")

@@ -156,7 +156,7 @@ def _streaming(
     from voicebot.asr.transducer_text import hypothesis
     from voicebot.engine.device_calls import DeviceCalls
     from voicebot.engine.device_engine import DeviceEngine
-    from voicebot.engine.kept_audio import KeptAudio, ReplicaRunner
+    from voicebot.engine.kept_audio import KeptAudio, ReplicaRunner, take_turns
     from voicebot.events import SAMPLE_RATE_HZ
     from voicebot.server.asr_serve_device import HUNG_S, StreamingEngine
 
@@ -181,6 +181,8 @@ def _streaming(
     engine = DeviceEngine(lanes, lanes=-(-wanted.streams // rows))
     streams = _reserved(engine, wanted.streams)
     engine.measure()
+    if device.type == "cuda":
+        take_turns()
     frame = shape.samples // shape.frames
     spell = partial(hypothesis, loaded.vocabulary, frame_samples=frame)
     runner = ReplicaRunner(streams, None)
