@@ -8,8 +8,9 @@ clock: words end where the voice falls, too.
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +54,7 @@ class Dips:
     def __init__(self) -> None:
         """Nobody speaks."""
         self._levels: deque[float] = deque(maxlen=MEMORY)
+        self._ordered: list[float] = []  # the same by loudness
         self._open: Recognise | None = None  # the last partial of what is being said
         self._quiet = 0  # windows
         self._is_dip = False  # whether it was asked for here
@@ -76,8 +78,11 @@ class Dips:
 
     def heard(self, at: int, level_db: float) -> list[Recognise]:
         """One window that begins at `at`, after what the listener made of it."""
+        if len(self._levels) == MEMORY:
+            del self._ordered[bisect_left(self._ordered, self._levels[0])]
         self._levels.append(level_db)
-        loudest, floor = _loudest(self._levels), min(self._levels)
+        insort(self._ordered, level_db)
+        loudest, floor = _loud(self._ordered), self._ordered[0]
         if level_db >= max(loudest - FALL_DB, min(floor + ABOVE_FLOOR_DB, loudest - STEADY_DB)):
             self._quiet = 0
             self._loud += 1
@@ -128,7 +133,10 @@ def fallen_at(samples: NDArray[np.float32], asked_at: int) -> int:
 
 
 def _loudest(levels: Iterable[float]) -> float:
-    ordered = sorted(levels)
+    return _loud(sorted(levels))
+
+
+def _loud(ordered: Sequence[float]) -> float:
     return ordered[int(LOUD_SHARE * (len(ordered) - 1))]
 
 

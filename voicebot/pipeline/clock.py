@@ -50,7 +50,7 @@ class CallClock:
             self._base = self._next = max(0, self.now() - length)
             self._started_s = now_s - (self._base + length) / SAMPLE_RATE_HZ
             self._first_start_s = self._started_s
-        self._correct_start(length)
+        self._correct_start(length, now_s)
         since_first = (timestamp_ms - self._first_timestamp_ms) * SAMPLE_RATE_HZ // 1000
         stamped = self._base + since_first
         if stamped - self._next > GAP_MS * SAMPLE_RATE_HZ // 1000:
@@ -62,7 +62,9 @@ class CallClock:
 
     def _follow(self, now_s: float, before_s: float) -> None:
         """Look whether audio that is late was held up, or stays so far behind."""
-        late_s = (self.now() - self._next) / SAMPLE_RATE_HZ
+        assert self._started_s is not None
+        now = round((now_s - self._started_s) * SAMPLE_RATE_HZ)
+        late_s = (now - self._next) / SAMPLE_RATE_HZ
         self._paused_s = max(0.0, min(self._paused_s, late_s))  # less late: it was held up
         if late_s - self._paused_s <= LATE_S:
             self._steady = None
@@ -74,15 +76,16 @@ class CallClock:
         if now_s - since_s >= STEADY_S:
             self._paused_s, self._steady = min(first_s, late_s), None
 
-    def _correct_start(self, length: int) -> None:
+    def _correct_start(self, length: int, now_s: float) -> None:
         """A chunk that arrives earlier than its place says that the first ones were held up.
 
         Without this, every time of the call would be short by that delay. It is bounded: audio
         that comes faster than anyone speaks must not move the clock (`is_outrun`).
         """
         assert self._started_s is not None
-        earliest = self._now_s() - (self._next + length) / SAMPLE_RATE_HZ
-        self._started_s = min(self._started_s, max(earliest, self._first_start_s - HELD_UP_S))
+        earliest = now_s - (self._next + length) / SAMPLE_RATE_HZ
+        if earliest < self._started_s:
+            self._started_s = min(self._started_s, max(earliest, self._first_start_s - HELD_UP_S))
 
     def now(self) -> int:
         """Sample position of this moment.
@@ -109,7 +112,7 @@ class CallClock:
     def paused(self) -> int:
         """Samples of time that the sender paused for without telling: what it sends is spoken
         when it comes, so much later by `now` than its position says."""
-        return round(self._paused_s * SAMPLE_RATE_HZ)
+        return round(self._paused_s * SAMPLE_RATE_HZ) if self._paused_s else 0
 
     @property
     def is_outrun(self) -> bool:

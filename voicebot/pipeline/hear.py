@@ -193,7 +193,8 @@ class Hear(FrameProcessor):
         end, now = audio.at + len(audio.mulaw), self._clock.now()
         if not self._is_behind:
             self._progress_at = now
-        self._follow_clock()
+        if self._clock.paused != self._paused:
+            self._follow_clock()
         since, self._taken_until = self._taken_until, end
         playout, paused = self._playout, self._paused
         is_played = playout.plays_after(since + paused)
@@ -209,10 +210,9 @@ class Hear(FrameProcessor):
     def _follow_clock(self) -> None:
         """The sender may turn out to have paused: what waits for audio from then waits in vain."""
         by, self._paused = self._clock.paused - self._paused, self._clock.paused
-        if by:
-            if self._message is not None:
-                self._message.sooner(by)
-            self._emit(self._listener.sooner(by))
+        if self._message is not None:
+            self._message.sooner(by)
+        self._emit(self._listener.sooner(by))
 
     @property
     def _is_behind(self) -> bool:
@@ -244,7 +244,7 @@ class Hear(FrameProcessor):
         """From the engine: windows of this call, and keys heard in its audio."""
         now = self._progress_at = self._clock.now()
         is_audible = self._look(now)
-        of_prompt = self._playout.barge_in_mode(now)
+        of_prompt = self._of_prompt if is_audible else self._playout.barge_in_mode(now)
         for result in results:
             if isinstance(result, InbandKey):
                 self._take_key(Digit(result.key, result.at), is_inband=True)
@@ -262,8 +262,8 @@ class Hear(FrameProcessor):
                     speech=result.speech,
                 )
             )
-            if self._is_local:
-                self._ask(self._dips.heard(result.at, result.level_db))
+            if self._is_local and (asked := self._dips.heard(result.at, result.level_db)):
+                self._ask(asked)
             # Silence counts as far as the VAD has heard: what is on its way to it may be speech.
             self._heard_at = result.at + WINDOW
             self._emit(self._listener.tick(self._heard_at))
@@ -310,6 +310,8 @@ class Hear(FrameProcessor):
         )
 
     def _emit(self, events: Sequence[object]) -> None:
+        if not events:
+            return
         for event in self._dips.taken(events):
             if isinstance(event, Recognise):
                 # Of what a service recognises, the engine judges whether it is finished, and

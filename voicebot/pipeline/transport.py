@@ -182,10 +182,12 @@ class TransportIn(BaseInputTransport):
             case DtmfReceived():
                 await self.push_frame(EventFrame(Digit(event.digit, line.clock.latest)))
             case MarkReturned():
+                ends_at = line.playout.ends_at
                 heard = line.playout.mark_returned(event.name, event.was_cleared, line.clock.now())
                 for frame in line.report(heard, self._observe):
                     await self.push_frame(frame)
-                line.wake.set()
+                if heard or line.playout.ends_at != ends_at:
+                    line.wake.set()  # what waits for the prompts' end may go on, or longer
             case Fault() | Stopped():
                 self._observe(event)
 

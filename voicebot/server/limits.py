@@ -34,16 +34,16 @@ class TokenBucket:
         self._at_s: float | None = None
 
     def take(self, now: float) -> bool:
-        """True when one more fits, which is counted."""
-        if not self.fits(now):
-            return False
-        self._level -= 1.0
-        return True
-
-    def fits(self, now: float) -> bool:
-        """Whether one more would fit."""
+        """True when one more fits."""
         if self._at_s is not None:
             gained = (now - self._at_s) * self._rate_per_s
             self._level = min(self._burst, self._level + max(0.0, gained))
         self._at_s = now
-        return self._level >= 1.0
+        if self._level < 1.0:
+            return False
+        self._level -= 1.0
+        return True
+
+    def give_back(self) -> None:
+        """What was taken last was not used."""
+        self._level += 1.0

@@ -104,9 +104,11 @@ class MediaSocket:
 
     def _tapped(self, take: Callable[[str], bool], text: str) -> bool:
         now_s = self._loop.time()
-        if self.end is not None or not self._bucket.fits(now_s) or not take(text):
+        if self.end is not None or not self._bucket.take(now_s):
             return False
-        self._bucket.take(now_s)
+        if not take(text):
+            self._bucket.give_back()  # `receive` takes it again
+            return False
         self._last_s = now_s
         return True
 
