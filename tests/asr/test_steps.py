@@ -1,4 +1,4 @@
-"""The decoder's steps in int8 are those of its modules, number by number."""
+"""What the network computes in int8 is what its modules do, number by number."""
 
 import pytest
 import torch
@@ -50,5 +50,19 @@ def test_every_step_is_that_of_the_modules(model, encoded, monkeypatch):
     assert len({tuple(one.flatten().tolist()) for one in found}) == len(found)
 
 
+def test_every_frame_is_that_of_the_modules(model, encoded, monkeypatch):
+    assert model.encoder.passes is not None
+    batch = torch.randn(2, 12000, generator=torch.Generator().manual_seed(5))
+    for lengths in (None, LENGTHS):
+        monkeypatch.undo()
+        found = model.encoder(batch, lengths)
+        monkeypatch.setattr(model.encoder, "passes", None)
+        wanted = model.encoder(batch, lengths)
+        assert torch.equal(found.frames, wanted.frames)
+        assert found.lengths == wanted.lengths
+    assert not torch.equal(found.frames, model.encoder(batch).frames), "padding is not heard"
+
+
 def test_what_is_not_rounded_goes_through_the_modules(lively_model):
     assert lively_model.decoder.steps is None
+    assert lively_model.encoder.passes is None

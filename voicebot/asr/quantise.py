@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from voicebot.asr.decoder import search, token_limit
 from voicebot.asr.moonshine import SAMPLE_RATE_HZ, DecoderLayer, EncoderLayer, Moonshine
-from voicebot.asr.steps import Steps
+from voicebot.asr.steps import Passes, Steps
 
 LEVELS = 127
 PACKED_OUTPUTS = 2048
@@ -222,7 +222,7 @@ def _with_rows(
     rows, scale = rounded("decoder.embedding.weight", embedding)
     model.decoder.head = Int8Linear(rows, scale)
     model.decoder.embedding = Int8Embedding(rows, scale)
-    model.decoder.steps = Steps(model.decoder)
+    model.encoder.passes, model.decoder.steps = Passes(model.encoder), Steps(model.decoder)
     if torch.cpu._is_avx512_bf16_supported():
         model.encoder.conv2 = BfloatConv(cast(nn.Conv1d, model.encoder.conv2))
     return model
