@@ -233,9 +233,9 @@ class Consulting:
         for name, value in fills.items():
             found = SlotValue(name, value, value, defaults.MODEL_CONFIDENCE)
             if name in self._performer.form.fields:
-                self._taker.fill(found)
+                self._taker.values.fill(found)
             else:
-                self._taker.fill_ahead(found)
+                self._taker.values.fill_ahead(found)
 
     def _say(self, said: object) -> None:
         text = _clean(said, MAX_SAID) if isinstance(said, str) else ""

@@ -53,7 +53,7 @@ class Wishes:
 
     def take_up(self) -> bool:
         """Fill the present form with what was kept for it; False: nothing was."""
-        return self._taker.take_up()
+        return self._taker.values.take_up()
 
     def begin(self) -> bool:
         """Turn to the next wish, where one waits: False where none does.
@@ -76,6 +76,6 @@ class Wishes:
             self._activations.digress(wish.form)
         else:
             self._performer.enter(wish.form)
-        self._taker.merge([SlotValue(*slot) for slot in wish.slots])
+        self._taker.values.merge([SlotValue(*slot) for slot in wish.slots])
         state.is_opened = forms[wish.form].llm is None
         return True
