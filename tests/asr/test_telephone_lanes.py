@@ -198,8 +198,10 @@ def same(found: list[Hypothesis], expected: list[Hypothesis]) -> None:
 )
 def test_a_batch_says_what_each_says_by_the_other_way(counts):
     of, spans = recogniser(), spans_of(*counts)
-    found = of.understand(spans)
+    places = [(7 * number, 7 * number + count) for number, count in enumerate(counts)]
+    found = of.understand(spans, at=places)
     same(found, told_alone(of, spans))
+    assert [(one.start_at, one.end_at) for one in found] == places
     assert any(one.text for one in found)
     assert of.batches >= 1
     assert set(of.stage_s) == {"copies", "encoder", "decoder"}

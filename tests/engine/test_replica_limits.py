@@ -192,11 +192,15 @@ class Understanding:
         self.judged: list[bool] = []
 
     def understand(
-        self, spans: Sequence[NDArray[np.int16]], *, judge: object = None
+        self,
+        spans: Sequence[NDArray[np.int16]],
+        *,
+        judge: object = None,
+        at: Sequence[tuple[int, int]] = (),
     ) -> list[Hypothesis]:
         self.spans += spans
         self.judged.append(judge is not None)
-        return [Hypothesis("mm", confidence=0.3, end_probability=0.5) for _ in spans]
+        return [Hypothesis("mm", (), 0.3, (), *place, end_probability=0.5) for place in at]
 
 
 @pytest.mark.parametrize("cores", [1, 4])
@@ -219,5 +223,13 @@ def test_spans_go_to_a_device_as_they_are_and_hums_are_no_words(
     assert [(one.start_at, one.end_at) for one in heard] == [(slot, 8000) for slot in range(40)]
     assert all(one.end_probability == 0.5 for one in heard)
     assert all((runner.span(n, n, 8000) == span).all() for n, span in enumerate(recogniser.spans))
+    runner.write(0, 8000, mulaw.encode(np.resize(words, 29 * 8000 + 100)))  # over the ring's end
+    places = [(0, 9000), (7000, 237_000), (237_000, 240_050), (239_000, 999_999), (9000, 8000)]
+    later = [Job(0, 0, 0, JobKind.PARTIAL, *place) for place in places]
+    recogniser.spans.clear()
+    runner.recognise(later)
+    for span, (start, end) in zip(recogniser.spans, places, strict=True):
+        assert (span == runner.span(0, start, end)).all()
+        assert len(span) == len(runner.span(0, start, end))
     runner.recognise([Job(0, 0, 0, JobKind.SPECULATIVE, 0, 8000)])
-    assert recogniser.judged == [False, True]
+    assert recogniser.judged == [False, False, True]

@@ -33,7 +33,7 @@ from voicebot.asr.recogniser import JudgeEnd, Recogniser, token_limits
 from voicebot.asr.stream import Draft
 from voicebot.asr.telephone_lanes import LONGEST, Heard, TelephoneLanes
 from voicebot.asr.telephone_sound import INPUT_HZ
-from voicebot.asr.telephone_text import Speller
+from voicebot.asr.telephone_text import Place, Speller
 from voicebot.asr.utterance import Samples
 from voicebot.asr.vocabulary import Vocabulary
 from voicebot.events import Expectation, Hypothesis
@@ -45,7 +45,7 @@ LANES = 3
 WARM_UP_SHAPES = {"cuda": ((8, 64), (2, 64)), "cpu": ((2, 2),)}
 """Seconds and utterances of what does not go through lanes: hot words, and what is too long."""
 _INT16 = np.float32(1 / 32768)
-Span = TypeVar("Span", NDArray[np.int16], Samples)
+One = TypeVar("One")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,31 +133,38 @@ class DeviceRecogniser(Recogniser):
             return False
 
     def understand(
-        self, spans: Sequence[NDArray[np.int16]], *, judge: JudgeEnd | None = None
+        self,
+        spans: Sequence[NDArray[np.int16]],
+        *,
+        judge: JudgeEnd | None = None,
+        at: Sequence[Place] | None = None,
     ) -> list[Hypothesis]:
-        """One reading of each span of a call, int16 at 8 kHz; `judge` as in `transcribe`."""
-        found = [Hypothesis("")] * len(spans)
+        """One reading of each span of a call, int16 at 8 kHz; `judge` as in `transcribe`, `at`:
+        where each begins and ends."""
+        at = at or [(0, 0)] * len(spans)
+        found = [Hypothesis("", start_at=start, end_at=end) for start, end in at]
         long = [index for index, span in enumerate(spans) if len(span) > LONGEST]
         if long:
             floats = [spans[index].astype(np.float32) * _INT16 for index in long]
             wide = [soxr.resample(samples, INPUT_HZ, SAMPLE_RATE_HZ) for samples in floats]
             for index, heard in zip(long, self.transcribe(wide, judge=judge), strict=True):
-                found[index] = heard
+                found[index] = replace(heard, start_at=at[index][0], end_at=at[index][1])
         rest = [index for index, span in enumerate(spans) if 0 < len(span) <= LONGEST]
         while rest:
             room = self.lanes.room(max(len(spans[index]) for index in rest))
             part, rest = rest[:room], rest[room:]
-            told = self._halved(partial(self._heard, judge), [spans[i] for i in part])
+            told = self._halved(partial(self._heard, judge), [(spans[i], at[i]) for i in part])
             for index, heard in zip(part, told, strict=True):
                 found[index] = heard
         return found
 
     def _heard(
-        self, judge: JudgeEnd | None, spans: Sequence[NDArray[np.int16]]
+        self, judge: JudgeEnd | None, placed: Sequence[tuple[NDArray[np.int16], Place]]
     ) -> list[Hypothesis]:
+        spans, at = [span for span, _ in placed], [place for _, place in placed]
         heard = self.lanes.run(spans, wants_frames=judge is not None)
         self._count(heard)
-        told = self._speller.hypotheses(heard)
+        told = self._speller.hypotheses(heard, at)
         (audible,) = heard.is_audible.nonzero()
         if judge is None or not len(audible):
             return told
@@ -174,7 +181,7 @@ class DeviceRecogniser(Recogniser):
                 self.stage_s[name] = self.stage_s.get(name, 0.0) + seconds
 
     def _halved(
-        self, work: Callable[[Sequence[Span]], list[Hypothesis]], batch: Sequence[Span]
+        self, work: Callable[[Sequence[One]], list[Hypothesis]], batch: Sequence[One]
     ) -> list[Hypothesis]:
         """All of the batch at once; where memory is short, its halves."""
         try:

@@ -7,6 +7,7 @@ for all tokens together is done so, and a word's spelling is looked up.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -23,6 +24,7 @@ from voicebot.events import Alternative, Hypothesis, Word
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Place = tuple[int, int]
 _FARTHEST = -np.log(EDGE)
 _KEPT_SPELLINGS = 1 << 17
 
@@ -50,9 +52,11 @@ class Speller:
         self._is_silent = np.array([vocabulary.is_silent(index) for index in range(len(tokens))])
         self._spellings: dict[tuple[int, ...], tuple[str, int]] = {}
 
-    def hypotheses(self, heard: Heard) -> list[Hypothesis]:
-        """One for each row; empty where there was nothing to hear, or what is told is invented."""
-        found = [Hypothesis("")] * len(heard.limits)
+    def hypotheses(self, heard: Heard, at: Sequence[Place] | None = None) -> list[Hypothesis]:
+        """One for each row; empty where there was nothing to hear, or what is told is invented.
+        `at`: where each begins and ends."""
+        at = at or [(0, 0)] * len(heard.limits)
+        found = [Hypothesis("", (), 0.0, (), *place) for place in at]
         (rows,) = heard.is_audible.nonzero()
         if not len(rows):
             return found
@@ -74,7 +78,7 @@ class Speller:
             text, whole = " ".join(words.texts[span]), float(wholes[index])
             row = int(rows[features.rows[index]])
             best = (Alternative(text, whole),)
-            found[row] = Hypothesis(text, tuple(told[span]), whole, best)
+            found[row] = Hypothesis(text, tuple(told[span]), whole, best, *at[row])
         return found
 
     def _words(self, tokens: Ints, counts: Ints) -> _Words:

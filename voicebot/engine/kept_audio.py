@@ -8,7 +8,6 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
@@ -57,9 +56,13 @@ class Understands(Protocol):
     asr.telephone_device.DeviceRecogniser."""
 
     def understand(
-        self, spans: Sequence[Samples], *, judge: Judge | None = None
+        self,
+        spans: Sequence[Samples],
+        *,
+        judge: Judge | None = None,
+        at: Sequence[tuple[int, int]] | None = None,
     ) -> list[Hypothesis]:
-        """One reading of each span, int16 at 8 kHz."""
+        """One reading of each span, int16 at 8 kHz; `at`: where each begins and ends."""
 
 
 class _Deaf:
@@ -92,6 +95,17 @@ class KeptAudio(Hearing):
         """Where the audio of each slot ends."""
         ends: NDArray[np.int64] = self._written[slots]
         return ends
+
+    def seen(self, jobs: Sequence[Job]) -> list[Samples]:
+        """Spans of jobs as they lie here, to be copied soon: where the audio is older than the
+        ring is long, newer has its place."""
+        slots = np.array([job.slot for job in jobs], np.intp)
+        ends = np.minimum([job.end_at for job in jobs], self._written[slots])
+        starts = np.maximum([max(job.start_at, 0) for job in jobs], ends - self._clean.length)
+        return [
+            self._clean.see(*place)
+            for place in zip(slots.tolist(), starts.tolist(), ends.tolist(), strict=True)
+        ]
 
     def hear(self, chunks: Sequence[Chunk]) -> list[Result]:
         """See Hearing; audio of whatever length, all of it decoded at once."""
@@ -152,14 +166,14 @@ class ReplicaRunner(Runner):
                 return super().recognise(jobs, nbest=nbest)
         is_judged = jobs[0].kind is JobKind.SPECULATIVE
         judge = self._end_of_turn.probabilities if self._end_of_turn and is_judged else None
-        spans = [self.span(job.slot, job.start_at, job.end_at) for job in jobs]
-        heard = self._device.understand(spans, judge=judge)
+        assert isinstance(self.hearing, KeptAudio)
+        spans = self.hearing.seen(jobs)
+        places = [(job.start_at, job.end_at) for job in jobs]
+        heard = self._device.understand(spans, judge=judge, at=places)
         for index in self._hummed(jobs, spans, heard):
-            heard[index] = Hypothesis("", end_probability=heard[index].end_probability)
-        return [
-            replace(hypothesis, start_at=job.start_at, end_at=job.end_at)
-            for job, hypothesis in zip(jobs, heard, strict=True)
-        ]
+            ended = heard[index].end_probability
+            heard[index] = Hypothesis("", (), 0.0, (), *places[index], end_probability=ended)
+        return heard
 
     def _hummed(
         self, jobs: Sequence[Job], spans: Sequence[Samples], heard: Sequence[Hypothesis]

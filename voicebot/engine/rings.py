@@ -38,10 +38,15 @@ class Ring:
 
     def get(self, slot: int, start: int, end: int) -> Samples:
         """int16[end - start], a copy; at most `length`."""
-        begin, count = start % self.length, end - start
+        seen = self.see(slot, start, end)
+        return seen.copy() if seen.base is not None else seen
+
+    def see(self, slot: int, start: int, end: int) -> Samples:
+        """The same, but as it lies here if it is in one piece: it changes with the ring."""
+        begin, count = start % self.length, max(0, end - start)
         first = self._data[slot, begin : begin + count]
         if len(first) == count:
-            return first.copy()
+            return first
         return np.concatenate([first, self._data[slot, : count - len(first)]])
 
     def put_rows(self, rows: Rows, at: NDArray[np.int64], samples: Samples) -> None:
