@@ -229,21 +229,15 @@ class EchoCanceller:
 
     def _rehearse(self, slots: Slots) -> None:
         """A young filter hears every block several times; who has waited longest goes first."""
-        self._age[slots] += 1
-        age = self._age[slots]
-        is_late = self._delay[slots] >= LATE_SAMPLES
-        every = np.where(is_late, REHEARSE_LATE_BLOCKS, REHEARSE_BLOCKS)
-        is_due = (age % every == 0) & (age <= REHEARSED_BLOCKS)
-        waiting = self._waiting[slots] + (is_due | (self._waiting[slots] > 0))
-        waiting[self._lost[slots] > 0] = 0
-        self._waiting[slots] = waiting
+        if not _wait(slots, self._delay, self._lost, self._age, self._waiting):
+            return
+        waiting = self._waiting[slots]
         longest = np.argsort(-waiting, kind="stable")[:REHEARSED_ROWS]
         rows = slots[longest[waiting[longest] > 0]]
         self._waiting[rows] = 0
-        if len(rows):
-            shift = self._reference.shift[rows]
-            heard = self._reference.heard(rows, REPLAY_BLOCKS, PARTITIONS, shift)
-            self._filter.rehearse(rows, *heard)
+        shift = self._reference.shift[rows]
+        heard = self._reference.heard(rows, REPLAY_BLOCKS, PARTITIONS, shift)
+        self._filter.rehearse(rows, *heard)
 
     def _move(self, slots: Slots, moved: NDArray[np.int64]) -> None:
         """The reference moves with the other clock, so does the delay."""
@@ -262,20 +256,16 @@ class EchoCanceller:
     ) -> None:
         """Keep a path that is lost for a while; start filters anew that stay lost, or that only
         make things louder; give up delays at which no filter ever explains anything."""
+        has_failed = np.empty(len(slots), np.bool_)
         is_trusted = self._explanation.is_trusted[slots]
-        was_kept = self._lost[slots] > 0
-        kept = self._lost[slots] - self._explanation.is_audible[slots]
-        kept[is_lost] = LOST_BLOCKS
-        self._lost[slots] = np.where(is_trusted, 0, np.maximum(kept, 0))
-        self._settled[slots[is_lost]] = 0
-        self._louder[slots] = np.where(is_louder & is_trusted, self._louder[slots] + 1, 0)
-        has_failed = (self._louder[slots] > _MAX_LOUDER_BLOCKS) | (was_kept & (kept <= 0))
-        for slot in slots[has_failed & ~(is_trusted & was_kept)]:
-            self._start(int(slot))
-        is_on_trial = ~is_trusted & (self._lost[slots] == 0)
-        self._trial[slots] = np.where(is_on_trial, self._trial[slots] + 1, 0)
-        for slot in slots[self._trial[slots] > TRIAL_BLOCKS]:
-            self._give_up(int(slot))
+        counts = self._lost, self._settled, self._louder
+        heard = is_lost, is_louder, is_trusted, self._explanation.is_audible
+        if _count(slots, *heard, *counts, has_failed):
+            for slot in slots[has_failed]:
+                self._start(int(slot))
+        if _try(slots, is_trusted, self._lost, self._trial):
+            for slot in slots[self._trial[slots] > TRIAL_BLOCKS]:
+                self._give_up(int(slot))
 
     def _give_up(self, slot: int) -> None:
         self._delay[slot] = UNLOCKED
@@ -442,3 +432,75 @@ def _fade(
         gain[slot] = np.float32(0.0) if is_worse else end
         if is_worse:
             faded[row] = 0.0
+
+
+@compiled("boolean(int64[::1], int64[::1], int64[::1], int64[::1], int64[::1])")
+def _wait(
+    slots: Slots,
+    delay: NDArray[np.int64],
+    lost: NDArray[np.int64],
+    ages: NDArray[np.int64],
+    waiting: NDArray[np.int64],
+) -> bool:
+    """A block more since a young filter should have heard all of it again; whether any should."""
+    is_any = False
+    for row in range(len(slots)):
+        slot = slots[row]
+        ages[slot] += 1
+        every = REHEARSE_LATE_BLOCKS if delay[slot] >= LATE_SAMPLES else REHEARSE_BLOCKS
+        is_due = ages[slot] % every == 0 and ages[slot] <= REHEARSED_BLOCKS
+        if lost[slot] > 0:
+            waiting[slot] = 0
+        elif is_due or waiting[slot] > 0:
+            waiting[slot] += 1
+            is_any = True
+    return is_any
+
+
+@compiled(
+    "boolean(int64[::1], boolean[::1], boolean[::1], boolean[::1], boolean[::1], int64[::1],"
+    "int64[::1], int64[::1], boolean[::1])"
+)
+def _count(
+    slots: Slots,
+    is_lost: NDArray[np.bool_],
+    is_louder: NDArray[np.bool_],
+    is_trusted: NDArray[np.bool_],
+    is_audible: NDArray[np.bool_],
+    lost: NDArray[np.int64],
+    settled: NDArray[np.int64],
+    louder: NDArray[np.int64],
+    has_failed: NDArray[np.bool_],
+) -> bool:
+    """Blocks for which a lost path is kept, and in which it made things louder; where it is to be
+    started anew, and whether it is anywhere."""
+    is_any = False
+    for row in range(len(slots)):
+        slot = slots[row]
+        trusted, was_kept = is_trusted[row], lost[slot] > 0
+        kept = LOST_BLOCKS if is_lost[row] else lost[slot] - np.int64(is_audible[slot])
+        lost[slot] = 0 if trusted else max(kept, 0)
+        if is_lost[row]:
+            settled[slot] = 0
+        louder[slot] = louder[slot] + 1 if is_louder[row] and trusted else 0
+        failed = louder[slot] > _MAX_LOUDER_BLOCKS or (was_kept and kept <= 0)
+        has_failed[row] = failed and not (trusted and was_kept)
+        is_any |= has_failed[row]
+    return is_any
+
+
+@compiled("boolean(int64[::1], boolean[::1], int64[::1], int64[::1])")
+def _try(
+    slots: Slots,
+    is_trusted: NDArray[np.bool_],
+    lost: NDArray[np.int64],
+    trial: NDArray[np.int64],
+) -> bool:
+    """Blocks for which a new filter has explained nothing; whether any has had its time."""
+    is_any = False
+    for row in range(len(slots)):
+        slot = slots[row]
+        is_on_trial = not is_trusted[row] and lost[slot] == 0
+        trial[slot] = trial[slot] + 1 if is_on_trial else 0
+        is_any |= trial[slot] > TRIAL_BLOCKS
+    return is_any

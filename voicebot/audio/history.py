@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from voicebot.audio.pcm import to_float
 from voicebot.compiled import compiled
@@ -28,7 +27,6 @@ class History:
         self.samples = blocks * block
         self._rings = np.zeros((slots, blocks, block), np.int16)
         self._flat = self._rings.reshape(slots, self.samples)
-        self._views: dict[int, NDArray[np.int16]] = {}
 
     @property
     def nbytes(self) -> int:
@@ -48,21 +46,9 @@ class History:
 
         At most `samples` long and not older than that, or what is newer shows through.
         """
-        begin = (ends - length) % self.samples
-        last = self.samples - length
-        found = self._runs(length)[slots, np.minimum(begin, last)]
-        for row in np.flatnonzero(begin > last).tolist():
-            ring, start = self._flat[slots[row]], begin[row]
-            first = self.samples - start
-            found[row, :first], found[row, first:] = ring[start:], ring[: length - first]
-        return to_float(found)
-
-    def _runs(self, length: int) -> NDArray[np.int16]:
-        """int16[slots, samples - length + 1, length]: every run of so many samples, in place."""
-        runs = self._views.get(length)
-        if runs is None:
-            runs = self._views[length] = sliding_window_view(self._flat, length, axis=1)
-        return runs
+        found = np.empty((len(slots), length), np.float32)
+        _read(slots, ends, self._flat, found)
+        return found
 
     def ring(self, slots: Slots) -> NDArray[np.float32]:
         """float32[n, blocks, block] as stored: block number c at c % blocks."""
@@ -82,3 +68,21 @@ def _write(
         for t in range(len(into)):
             sample = np.rint(signal[row, t] * np.float32(32768.0))
             into[t] = np.int16(min(max(sample, np.float32(-32768.0)), np.float32(32767.0)))
+
+
+@compiled("void(int64[::1], int64[::1], int16[:,::1], float32[:,::1])")
+def _read(
+    slots: Slots,
+    ends: NDArray[np.int64],
+    rings: NDArray[np.int16],
+    found: NDArray[np.float32],
+) -> None:
+    """See History.read."""
+    length, samples = found.shape[1], rings.shape[1]
+    for row in range(len(slots)):
+        of, begin = rings[slots[row]], (ends[row] - length) % samples
+        first = min(length, samples - begin)
+        for t in range(first):
+            found[row, t] = np.float32(of[begin + t]) * np.float32(1.0 / 32768.0)
+        for t in range(first, length):
+            found[row, t] = np.float32(of[t - first]) * np.float32(1.0 / 32768.0)
