@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -283,6 +284,15 @@ def test_the_command_measures_small_and_says_so_on_a_cpu(capsys, model, device):
     assert "without the wire" in printed.err
     assert "memory as computed" in printed.err
     assert f"in use: {'resident' if device == 'cpu' else 'allocated'}" in printed.err
+
+
+@pytest.mark.parametrize(("model", "chunk_ms"), [("telephone", 300), ("tiny", 160)])
+def test_a_chunk_is_as_long_as_those_of_published_figures(monkeypatch, model, chunk_ms):
+    monkeypatch.setattr(bench, "describe", lambda *_, **__: DEVICE)
+    monkeypatch.setattr(bench, "_as_served", lambda *args: SimpleNamespace(chunk_ms=args[2]))
+    options = cli._parser().parse_args(["bench", "asr", "--model", model])
+    made = bench.prepare(options.model, "cpu", options.chunk_ms, threads=1)
+    assert made.chunk_ms == chunk_ms
 
 
 @pytest.mark.parametrize("limit", [0, 10**9])

@@ -50,6 +50,8 @@ LEFT_OUT = 0.01
 """Share of chunks that may be replaced by newer ones before they are computed."""
 FINAL_MS = 500
 """What finals should take at most, 99 of 100 of them; told where they take longer."""
+CHUNK_MS, PARTIAL_MS = 160, 300
+"""Unless asked for: of a step, and between partials of the telephone model (as T-one's figure)."""
 MOST_STREAMS = 1 << 16
 """Of a trial; the host keeps a place for each."""
 SERVED_BATCH = 8
@@ -153,7 +155,7 @@ def _finite(value: float) -> float | None:
 def prepare(
     model: str,
     device_name: str,
-    chunk_ms: int,
+    chunk_ms: int | None = None,
     *,
     activity: float = SPEECH_SHARE,
     threads: int = 0,
@@ -168,6 +170,8 @@ def prepare(
         raise UserMistake(
             f"bench: {model!r} is no model; there are {', '.join(bench_models.NAMES)}"
         )
+    if chunk_ms is None:
+        chunk_ms = PARTIAL_MS if model == bench_models.TELEPHONE else CHUNK_MS
     device = device_named(device_name, "bench")
     if device.type == "cpu":
         use_threads(threads)

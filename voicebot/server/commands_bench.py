@@ -32,7 +32,11 @@ def add(commands: Any, command: Any) -> None:
     )
     asr.add_argument("--streams", type=_count, default=1, metavar="N", help="to begin with")
     asr.add_argument(
-        "--chunk-ms", type=_count, default=160, metavar="C", help="audio of a step; 160"
+        "--chunk-ms",
+        type=_count,
+        default=None,
+        metavar="C",
+        help="audio of a step; 160. telephone: between partials; 300",
     )
     asr.add_argument("--device", default="auto", help="cpu, cuda or cuda:N; what there is")
     asr.add_argument("--seconds", type=_seconds, default=5.0, metavar="S", help="of each trial; 5")
