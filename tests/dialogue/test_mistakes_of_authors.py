@@ -740,6 +740,48 @@ MISTAKES = [
         "    enter: {call: price, with: {flower: \"'rose'\"}, assign: total, error: {goto: order}}\n    fields:\n      flower:",
         "plan.yaml:21: warning: form 'order': loop that waits for nobody while the service fails: order -> order; go to a form that asks the caller something first",
     ),
+    (
+        "else in a step",
+        "{when: count > 50, say: Fifty at most., clear: count}",
+        "{when: count > 50, say: Fifty at most., else: {say: Good.}}",
+        "plan.yaml:29: field 'count': unknown key 'else'; write a step of its own, with the opposite as its 'when'",
+    ),
+    (
+        "if in a step",
+        "{when: count > 50,",
+        "{if: count > 50,",
+        "plan.yaml:29: field 'count': unknown key 'if'; a step's condition is 'when'",
+    ),
+    (
+        "a value in angle brackets",
+        "order {flower}",
+        "order <flower>",
+        "plan.yaml:19: warning: form 'order': '[I want to] order <flower>': a value is written {flower}, not <flower>",
+    ),
+    (
+        "words with a slash",
+        '"opening hours"',
+        '"opening/closing hours"',
+        "plan.yaml:43: warning: form 'hours': 'opening/closing hours': a phrase is no regular expression, '/' means nothing in it; words around a phrase do not matter, [...] may be left out, (a|b) is one of several",
+    ),
+    (
+        "a shortest message that is longer than the longest",
+        "{say: From nine to five., goto: main}",
+        "{voicemail: {min: 20s, max: 10s}, goto: main}",
+        "plan.yaml:46: form 'hours': 'voicemail': min is longer than max (20000, 10000ms)",
+    ),
+    (
+        "a language that is not complete",
+        "timezone: Europe/Madrid\n",
+        "timezone: Europe/Madrid\nlanguage: fr\n",
+        "plan.yaml:4: warning: 'fr': what a plan need not say (asking again, confirming, yes and no, values) is English in it; complete are en, es",
+    ),
+    (
+        "a list within a list of prompts",
+        "prompt: How many?",
+        "prompt: [[How many]]",
+        "plan.yaml:27: field 'count': 'prompt' must be text, or a list of texts, not a list",
+    ),
 ]
 
 

@@ -148,10 +148,13 @@ def _validate(checker: Checker) -> PlanKeys | None:
             return PlanKeys.model_validate(data)
         except ValidationError as error:
             details = error.errors(include_url=False)
+        told = set(checker.broken)  # what was put there instead is no mistake of the author's
         for detail in _telling(details):
-            _report_detail(checker, detail)
-        for detail in details:
-            if not _remove(data, locate(data, _plain_loc(detail))):
+            if locate(checker.data, _plain_loc(detail)) not in told:
+                _report_detail(checker, detail)
+        # All places first: with one thing gone, the next one would be looked for further out.
+        for key in dict.fromkeys(locate(data, _plain_loc(detail)) for detail in details):
+            if not _remove(data, key):
                 return None
     return None
 
@@ -183,12 +186,15 @@ def _remove(data: Any, key: Key) -> bool:
     """Drop what stands at `key`; True also when a reported outer part took it along."""
     if not key:
         return False
-    for part in key[:-1]:
-        data = data[part]
+    try:
+        for part in key[:-1]:
+            data = data[part]
+    except (KeyError, TypeError):
+        return True
     if isinstance(data, dict):
         data.pop(key[-1], None)
     elif isinstance(data, list) and isinstance(key[-1], int) and key[-1] < len(data):
-        data[key[-1]] = {}
+        data[key[-1]] = {} if data[key[-1]] != {} else "x"
     return True
 
 
@@ -197,7 +203,7 @@ def _report_detail(checker: Checker, detail: ErrorDetails) -> None:
     at = locate(checker.data, loc)
     checker.broken.add(at)
     kind = detail["type"]
-    name = str(loc[-1]) if loc else ""
+    name = next((part for part in reversed(loc) if isinstance(part, str)), "")
     if spoken := _languages_at(checker, at, kind):
         declared = ", ".join(f"{language}: {{}}" for language in spoken)
         checker.report(
@@ -213,7 +219,7 @@ def _report_detail(checker: Checker, detail: ErrorDetails) -> None:
         near = difflib.get_close_matches(name, options, n=1, cutoff=0.6)
         checker.broken |= {(*at[:-1], option) for option in near}
         hint = did_you_mean(name, options) or f"; keys here are {', '.join(options)}"
-        hint = _VOICEXML.get(name.lower(), hint)
+        hint = _BROUGHT.get(name.lower(), hint)
         checker.report(loc, f"unknown key '{name}'{hint}")
     elif detail["loc"] and detail["loc"][-1] == "[key]":
         checker.report(loc, _key_message(name, detail))
@@ -269,7 +275,15 @@ def _value_message(name: str, detail: ErrorDetails) -> str:
     return f"{text}, not {_describe(value)}{near}"
 
 
-_VOICEXML = {
+_BROUGHT = {
+    "if": "; a step's condition is 'when'",
+    "else": "; write a step of its own, with the opposite as its 'when'",
+    "elif": "; write a step of its own, with its own 'when'",
+    "hangup": "; a call is ended by 'disconnect: OUTCOME'",
+    "hang_up": "; a call is ended by 'disconnect: OUTCOME'",
+    "end": "; a call is ended by 'disconnect: OUTCOME'",
+    "text": "; what is spoken is 'say'",
+    "speak": "; what is spoken is 'say'",
     "completetimeout": "; VoiceXML's completetimeout is 'timeouts: {complete: ...}'",
     "incompletetimeout": "; VoiceXML's incompletetimeout is 'timeouts: {incomplete: ...}'",
     "maxspeechtimeout": "; VoiceXML's maxspeechtimeout is 'timeouts: {max_speech: ...}'",
@@ -280,7 +294,7 @@ _VOICEXML = {
     "bargein": "; VoiceXML's bargein is 'barge_in'",
     "bargeintype": "; VoiceXML's bargeintype is 'barge_in: speech' or 'barge_in: hotword'",
 }
-"""Words that authors bring along."""
+"""Words that authors bring along, of VoiceXML and of others."""
 _WANTED = {
     "string_type": "text",
     "list_type": "a list",

@@ -24,6 +24,25 @@ def check(checker: Checker, keys: PlanKeys) -> None:
         _check_rungs(checker, key, level)
     for key, step in all_steps(keys):
         _check_empty(checker, key, step)
+        how = step.voicemail
+        if how is not None and how.min > how.max:
+            checker.report(
+                (*key, "voicemail"), f"'voicemail': min is longer than max ({how.min}, {how.max}ms)"
+            )
+    _check_languages(checker, keys)
+
+
+def _check_languages(checker: Checker, keys: PlanKeys) -> None:
+    """What a plan need not say is there in some languages only."""
+    for language in (keys.language, *keys.languages):
+        if texts.of(language) is texts.ENGLISH and not language.lower().startswith("en"):
+            key: Key = ("languages", language) if language in keys.languages else ("language",)
+            checker.report(
+                key,
+                f"'{language}': what a plan need not say (asking again, confirming, yes and no, "
+                f"values) is English in it; complete are {', '.join(texts.LANGUAGES)}",
+                is_warning=True,
+            )
 
 
 def _check_weights(checker: Checker, key: Key, level: Inherited, known: set[str]) -> None:

@@ -14,7 +14,8 @@ from voicebot.dialogue.schema import FieldKeys, Keys, PlanKeys
 from voicebot.dialogue.source import Key
 from voicebot.events import SlotType
 
-_REGEX = re.compile(r"[*\\^]|\.\+|\.\?|\$$|\(\?")
+_REGEX = re.compile(r"[*\\^/]|\.\+|\.\?|\$$|\(\?")
+_TAG = re.compile(r"<\s*(\w+)\s*>")
 _OPTIONAL = re.compile(r"\[[^\[\]]*\]")
 
 
@@ -163,6 +164,11 @@ def _check_phrase(checker: Checker, key: Key, phrase: str) -> None:
             f"{phrase!r}: a phrase is no regular expression, '{sign[0]}' means nothing in it; "
             "words around a phrase do not matter, [...] may be left out, (a|b) is one of several",
             is_warning=True,
+        )
+        return
+    if (tag := _TAG.search(phrase)) is not None:
+        checker.report(
+            key, f"{phrase!r}: a value is written {{{tag[1]}}}, not {tag[0]}", is_warning=True
         )
         return
     rest = phrase

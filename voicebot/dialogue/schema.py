@@ -127,7 +127,8 @@ class Service(Keys):
         dict[Variable, SlotType | list[Text]] | None,
         BeforeValidator(
             short_forms.reply,
-            json_schema_input_type=dict[Variable, SlotType | Literal["any"] | list[Text]] | None,
+            json_schema_input_type=dict[Variable, SlotType | Literal["any"] | list[Text | int]]
+            | None,
         ),
     ] = Field(None, description="names and types (or values) of the reply; another one is an error")
 
