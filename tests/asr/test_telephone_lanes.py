@@ -13,7 +13,8 @@ from voicebot.asr.moonshine import BEGIN, SAMPLE_RATE_HZ, Dimensions, Encoded, M
 from voicebot.asr.moonshine_device import _sentence, decode
 from voicebot.asr.moonshine_packed import PackedMoonshine, frames_for, input_samples
 from voicebot.asr.telephone_device import DeviceRecogniser
-from voicebot.asr.telephone_lanes import LONGEST, Heard, Shape, TelephoneLanes
+from voicebot.asr.telephone_lanes import TelephoneLanes
+from voicebot.asr.telephone_places import LONGEST, Heard, Shape
 from voicebot.asr.telephone_sound import TelephoneSound
 from voicebot.asr.telephone_text import Speller
 from voicebot.asr.utterance import WINDOW_SAMPLES, prepare

@@ -31,7 +31,8 @@ from voicebot.asr.moonshine_device import decode
 from voicebot.asr.moonshine_packed import PackedMoonshine
 from voicebot.asr.recogniser import JudgeEnd, Recogniser, token_limits
 from voicebot.asr.stream import Draft
-from voicebot.asr.telephone_lanes import LONGEST, Heard, TelephoneLanes
+from voicebot.asr.telephone_lanes import TelephoneLanes
+from voicebot.asr.telephone_places import LONGEST, Heard
 from voicebot.asr.telephone_sound import INPUT_HZ
 from voicebot.asr.telephone_text import Place, Speller
 from voicebot.asr.utterance import Samples

@@ -18,7 +18,7 @@ from voicebot.asr import confidence
 from voicebot.asr.confidence import EDGE, INVENTED, INVENTED_WORD
 from voicebot.asr.decoder import LONGEST_LOOP, MAX_REPEATS, loop_start
 from voicebot.asr.moonshine import END
-from voicebot.asr.telephone_lanes import Heard
+from voicebot.asr.telephone_places import Heard
 from voicebot.asr.vocabulary import SPACE, Vocabulary
 from voicebot.events import Alternative, Hypothesis, Word
 
