@@ -251,6 +251,14 @@ def test_graphs_say_what_the_cpu_says(exact, symbols):
     assert told[0] == told[1]
 
 
+def test_bfloat16_runs_and_stays_finite():
+    """As on a GPU: kernels of a CPU mind unlike types, too."""
+    network = fastconformer("tiny", torch.device("cpu")).to(torch.bfloat16)
+    network.make_constants()
+    lanes = FastConformerLanes(network, SHAPE, lane_rows=4, buckets=(1, 2))
+    assert len(told_by(lanes, noise(3, 8), {3: [0, 2], 5: [1]})) == 16
+
+
 @pytest.mark.gpu
 def test_bfloat16_is_captured_and_stays_finite():
     network = placed(fastconformer("tiny", torch.device("cpu")), torch.device("cuda", 0))

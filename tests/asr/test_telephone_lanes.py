@@ -413,6 +413,27 @@ def test_the_shipped_weights_in_bfloat16_on_a_gpu():
     assert of.is_alive()
 
 
+@pytest.mark.gpu
+def test_memory_of_a_gpu_bounds_the_batch():
+    """Less than the lanes want: batches are smaller, and hear the same."""
+    device = torch.device("cuda", 0)
+    moonshine, vocabulary = shipped()
+    of = DeviceRecogniser.on(moonshine, vocabulary, device, most=256)
+    spans = spans_of(9000, 12000, 10000)
+    torch.cuda.empty_cache()
+    whole = torch.cuda.mem_get_info(device)[1]
+    most = torch.cuda.memory_reserved(device) + (3 << 29)
+    torch.cuda.set_per_process_memory_fraction(most / whole, device)
+    try:
+        of.warm_up()
+        assert 1 <= of.most < 256
+        found = of.understand(spans)
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0, device)
+    assert len(found) == 3
+    assert of.is_alive()
+
+
 @pytest.mark.parametrize("device", ["cpu", ON_A_GPU])
 def test_a_fault_in_one_batch_leaves_the_lane_for_the_next(device, monkeypatch):
     of, spans = recogniser(4, device), spans_of(9000)
