@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from voicebot.audio import echo_loops as loops
 from voicebot.audio.delay import (
     HURRIED_BLOCKS,
     MAX_DELAY_MS,
@@ -27,7 +28,6 @@ from voicebot.audio.kalman import PARTITIONS, KalmanFilter
 from voicebot.audio.realign import SEARCH, realign
 from voicebot.audio.reference import Reference
 from voicebot.audio.residual import Coupling, Explanation
-from voicebot.compiled import compiled
 from voicebot.events import CHUNK_SAMPLES, SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
@@ -40,32 +40,22 @@ SLACK_SAMPLES = 5 * CHUNK_SAMPLES // 2
 """The reference is read 50 ms before the direct path is expected: amid the filter's third
 partition, for the tracker may be wrong by a few samples."""
 _EARLY_SAMPLES = 40  # so much earlier than the tracker says the direct path may still come
-TAIL_BLOCKS = 15
-"""An echo is possible for 300 ms after its far end should have passed: the room."""
+AUDIBLE, TAIL_BLOCKS, LATE_SAMPLES = loops.AUDIBLE, loops.TAIL_BLOCKS, loops.LATE_SAMPLES
+LOST_BLOCKS, TRIAL_BLOCKS = loops.LOST_BLOCKS, loops.TRIAL_BLOCKS
+REHEARSE_BLOCKS, REHEARSED_BLOCKS = loops.REHEARSE_BLOCKS, loops.REHEARSED_BLOCKS
+REHEARSE_LATE_BLOCKS = loops.REHEARSE_LATE_BLOCKS
+_OFFSET_SHARE, _WORSE = loops._OFFSET_SHARE, loops._WORSE
+_MAX_LOUDER_BLOCKS = loops._MAX_LOUDER_BLOCKS
+"""See there; cancellers on devices keep the same bounds."""
 REPLAY_BLOCKS = 20
 """400 ms of near end are kept; a filter that starts has heard them."""
-REHEARSE_BLOCKS, REHEARSED_BLOCKS = 5, 60
-"""So often, and for so long after its start, it hears them once more."""
-LATE_SAMPLES, REHEARSE_LATE_BLOCKS = SAMPLE_RATE_HZ, 2
-"""A delay as long is known when little time is left: then more often (LOG.md)."""
 REHEARSED_ROWS = 16
 """So many filters at a time hear it once more, the others in the blocks after: each costs as much
 as twenty, and calls that lock together would all fall behind (LOG.md)."""
-AUDIBLE = np.float32(1e-3)
-"""Peak of a far-end block (-60 dBFS) below which its echo is never heard."""
-_OFFSET_SHARE = np.float32(0.05)
-"""Of a block's mean in the offset: a high pass at 0.4 Hz leaves the echo's phase as it is."""
 SETTLED_BLOCKS = 50
 """A filter younger than 1 s cannot tell a lag from what it has not learnt."""
 _DOUBT_SHARE = np.float32(0.1)
 """Of the filter's own uncertainty in the residual; it errs on the safe side by 10 dB (LOG.md)."""
-LOST_BLOCKS = 50
-"""Of audible echo for which a learned path that explains nothing is kept unchanged: most often
-only the delay has changed. Then the filter starts anew."""
-TRIAL_BLOCKS = 75
-"""For which a new filter may explain nothing until its delay counts as a mistake: 1.5 s."""
-_WORSE = np.float32(2.0)
-_MAX_LOUDER_BLOCKS = 25  # 500 ms with more left than there was: the filter has diverged
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,24 +132,45 @@ class EchoCanceller:
         is_awake, is_active = np.empty((2, count), np.bool_)
         bounds = self._ring, self._max_blocks
         state = self._silent, self._delay, self._explanation.is_trusted
-        _watch(slots, far, *state, *bounds, is_awake, is_active)
-        clean, aligned = near.copy(), np.zeros_like(near)
-        residual_db = np.full(count, -np.inf, np.float32)
+        loops.watch(slots, far, *state, *bounds, is_awake, is_active)
+        active = np.flatnonzero(is_active)
+        echo, aligned = np.empty((2, len(active), CHUNK_SAMPLES), np.float32)
+        residual = np.empty(len(active), np.float32)
         if is_awake.any():
             filtered = self._remember(slots, near, far, is_awake)
-            active = np.flatnonzero(is_active)
-            self._wake(slots[active])
-            echo, residual = self._cancel(slots[active], filtered[active], far[active])
-            clean[active] -= echo
-            left = np.einsum("nt,nt->n", clean[active], clean[active]) / np.float32(CHUNK_SAMPLES)
-            residual_db[active] = 10 * np.log10(np.maximum(np.minimum(residual, left), 1e-12))
-            aligned[active] = self._aligned(slots[active])
-            self._track(slots[active], filtered[active], far[active])
-        self._was_active[slots] = is_active
-        self._idle[slots] += ~is_active
-        is_locked = self._explanation.is_trusted[slots]
-        settled_ms = np.where(is_locked, self._settled[slots] * 20, 0).astype(np.int32)
-        return Cancelled(clean, aligned, residual_db, is_active, is_locked, settled_ms)
+            if len(active):
+                rows, filtered, sent = slots[active], filtered[active], far[active]
+                self._wake(rows)
+                echo, residual = self._cancel(rows, filtered, sent)
+                aligned = self._aligned(rows)
+                self._track(rows, filtered, sent)
+        done = Cancelled(
+            np.empty_like(near),
+            np.empty_like(near),
+            np.empty(count, np.float32),
+            is_active,
+            np.empty(count, np.bool_),
+            np.empty(count, np.int32),
+        )
+        loops.tell(
+            slots,
+            near,
+            active,
+            echo,
+            aligned,
+            residual,
+            is_active,
+            self._was_active,
+            self._idle,
+            self._explanation.is_trusted,
+            self._settled,
+            done.clean,
+            done.far,
+            done.residual_db,
+            done.is_locked,
+            done.settled_ms,
+        )
+        return done
 
     # ------------------------------------------------------------ what is kept
 
@@ -170,7 +181,7 @@ class EchoCanceller:
         filtered = np.empty_like(near)
         is_fresh = np.empty(len(slots), np.bool_)
         state = self._silent, self._was_active, self._offset
-        _centre(slots, near, is_awake, *state, filtered, is_fresh)
+        loops.centre(slots, near, is_awake, *state, filtered, is_fresh)
         if is_fresh.any():
             self._reference.forget_near(slots[is_fresh])
         if is_awake.all():
@@ -229,7 +240,7 @@ class EchoCanceller:
 
     def _rehearse(self, slots: Slots) -> None:
         """A young filter hears every block several times; who has waited longest goes first."""
-        if not _wait(slots, self._delay, self._lost, self._age, self._waiting):
+        if not loops.wait(slots, self._delay, self._lost, self._age, self._waiting):
             return
         waiting = self._waiting[slots]
         longest = np.argsort(-waiting, kind="stable")[:REHEARSED_ROWS]
@@ -248,7 +259,7 @@ class EchoCanceller:
         """`echo` faded in or out over a block where that changes; none at all in a block that it
         would make louder: the line may have gone silent."""
         faded = np.empty_like(near)
-        _fade(slots, near, echo, wanted, self._gain, faded)
+        loops.fade(slots, near, echo, wanted, self._gain, faded)
         return faded
 
     def _recover(
@@ -260,10 +271,10 @@ class EchoCanceller:
         is_trusted = self._explanation.is_trusted[slots]
         counts = self._lost, self._settled, self._louder
         heard = is_lost, is_louder, is_trusted, self._explanation.is_audible
-        if _count(slots, *heard, *counts, has_failed):
+        if loops.count_lost(slots, *heard, *counts, has_failed):
             for slot in slots[has_failed]:
                 self._start(int(slot))
-        if _try(slots, is_trusted, self._lost, self._trial):
+        if loops.count_trial(slots, is_trusted, self._lost, self._trial):
             for slot in slots[self._trial[slots] > TRIAL_BLOCKS]:
                 self._give_up(int(slot))
 
@@ -332,175 +343,6 @@ class EchoCanceller:
 def _finite(signal: Signal) -> Signal:
     """Within full scale, whatever came."""
     signal = np.ascontiguousarray(signal, np.float32)
-    if _is_finite(signal):
+    if loops.is_finite(signal):
         return signal
     return np.clip(np.nan_to_num(signal, nan=0.0), -1.0, 1.0)
-
-
-@compiled("boolean(float32[:,::1])")
-def _is_finite(signal: Signal) -> bool:
-    """Whether it is a number within full scale everywhere."""
-    outside = 0
-    for row in range(signal.shape[0]):
-        for t in range(signal.shape[1]):
-            outside += not (abs(signal[row, t]) <= np.float32(1.0))  # true for NaN
-    return outside == 0
-
-
-@compiled(
-    "void(int64[::1], float32[:,::1], int64[::1], int64[::1], boolean[::1], int64, int64,"
-    "boolean[::1], boolean[::1])"
-)
-def _watch(
-    slots: Slots,
-    far: Signal,
-    silent: NDArray[np.int64],
-    delay: NDArray[np.int64],
-    is_known: NDArray[np.bool_],
-    ring: int,
-    max_blocks: int,
-    is_awake: NDArray[np.bool_],
-    is_active: NDArray[np.bool_],
-) -> None:
-    """Blocks since the far end was audible; whether it is kept at all, and may still come back."""
-    for row in range(len(slots)):
-        slot = slots[row]
-        loudest = np.float32(0.0)
-        for t in range(far.shape[1]):
-            loudest = max(loudest, abs(far[row, t]))
-        silent[slot] = 0 if loudest > AUDIBLE else silent[slot] + 1
-        last = delay[slot] // CHUNK_SAMPLES if is_known[slot] else max_blocks
-        is_awake[row] = silent[slot] <= ring
-        is_active[row] = silent[slot] <= last + TAIL_BLOCKS
-
-
-@compiled(
-    "void(int64[::1], float32[:,::1], boolean[::1], int64[::1], boolean[::1], float32[::1],"
-    "float32[:,::1], boolean[::1])"
-)
-def _centre(
-    slots: Slots,
-    near: Signal,
-    is_awake: NDArray[np.bool_],
-    silent: NDArray[np.int64],
-    was_active: NDArray[np.bool_],
-    offset: Signal,
-    filtered: Signal,
-    is_fresh: NDArray[np.bool_],
-) -> None:
-    """The near end without its offset, which a prompt that begins (`is_fresh`) begins anew."""
-    for row in range(len(slots)):
-        slot = slots[row]
-        is_fresh[row] = is_awake[row] and silent[slot] == 0 and not was_active[slot]
-        if not is_awake[row]:
-            filtered[row] = 0.0
-            continue
-        mean = np.float32(0.0)
-        for t in range(near.shape[1]):
-            mean += near[row, t]
-        mean /= np.float32(near.shape[1])
-        if is_fresh[row]:
-            offset[slot] = mean
-        offset[slot] += _OFFSET_SHARE * (mean - offset[slot])
-        for t in range(near.shape[1]):
-            filtered[row, t] = near[row, t] - offset[slot]
-
-
-@compiled(
-    "void(int64[::1], float32[:,::1], float32[:,::1], boolean[::1], float32[::1], float32[:,::1])"
-)
-def _fade(
-    slots: Slots,
-    near: Signal,
-    echo: Signal,
-    is_wanted: NDArray[np.bool_],
-    gain: Signal,
-    faded: Signal,
-) -> None:
-    """See EchoCanceller._fade; `faded` is what it returns."""
-    for row in range(len(slots)):
-        slot = slots[row]
-        begin, end = gain[slot], np.float32(is_wanted[row])
-        step = (end - begin) / np.float32(CHUNK_SAMPLES)
-        before = after = np.float32(0.0)
-        for t in range(CHUNK_SAMPLES):
-            faded[row, t] = echo[row, t] * (begin + step * np.float32(t + 1))
-            left = near[row, t] - faded[row, t]
-            before += near[row, t] * near[row, t]
-            after += left * left
-        is_worse = after > _WORSE * before
-        gain[slot] = np.float32(0.0) if is_worse else end
-        if is_worse:
-            faded[row] = 0.0
-
-
-@compiled("boolean(int64[::1], int64[::1], int64[::1], int64[::1], int64[::1])")
-def _wait(
-    slots: Slots,
-    delay: NDArray[np.int64],
-    lost: NDArray[np.int64],
-    ages: NDArray[np.int64],
-    waiting: NDArray[np.int64],
-) -> bool:
-    """A block more since a young filter should have heard all of it again; whether any should."""
-    is_any = False
-    for row in range(len(slots)):
-        slot = slots[row]
-        ages[slot] += 1
-        every = REHEARSE_LATE_BLOCKS if delay[slot] >= LATE_SAMPLES else REHEARSE_BLOCKS
-        is_due = ages[slot] % every == 0 and ages[slot] <= REHEARSED_BLOCKS
-        if lost[slot] > 0:
-            waiting[slot] = 0
-        elif is_due or waiting[slot] > 0:
-            waiting[slot] += 1
-            is_any = True
-    return is_any
-
-
-@compiled(
-    "boolean(int64[::1], boolean[::1], boolean[::1], boolean[::1], boolean[::1], int64[::1],"
-    "int64[::1], int64[::1], boolean[::1])"
-)
-def _count(
-    slots: Slots,
-    is_lost: NDArray[np.bool_],
-    is_louder: NDArray[np.bool_],
-    is_trusted: NDArray[np.bool_],
-    is_audible: NDArray[np.bool_],
-    lost: NDArray[np.int64],
-    settled: NDArray[np.int64],
-    louder: NDArray[np.int64],
-    has_failed: NDArray[np.bool_],
-) -> bool:
-    """Blocks for which a lost path is kept, and in which it made things louder; where it is to be
-    started anew, and whether it is anywhere."""
-    is_any = False
-    for row in range(len(slots)):
-        slot = slots[row]
-        trusted, was_kept = is_trusted[row], lost[slot] > 0
-        kept = LOST_BLOCKS if is_lost[row] else lost[slot] - np.int64(is_audible[slot])
-        lost[slot] = 0 if trusted else max(kept, 0)
-        if is_lost[row]:
-            settled[slot] = 0
-        louder[slot] = louder[slot] + 1 if is_louder[row] and trusted else 0
-        failed = louder[slot] > _MAX_LOUDER_BLOCKS or (was_kept and kept <= 0)
-        has_failed[row] = failed and not (trusted and was_kept)
-        is_any |= has_failed[row]
-    return is_any
-
-
-@compiled("boolean(int64[::1], boolean[::1], int64[::1], int64[::1])")
-def _try(
-    slots: Slots,
-    is_trusted: NDArray[np.bool_],
-    lost: NDArray[np.int64],
-    trial: NDArray[np.int64],
-) -> bool:
-    """Blocks for which a new filter has explained nothing; whether any has had its time."""
-    is_any = False
-    for row in range(len(slots)):
-        slot = slots[row]
-        is_on_trial = not is_trusted[row] and lost[slot] == 0
-        trial[slot] = trial[slot] + 1 if is_on_trial else 0
-        is_any |= trial[slot] > TRIAL_BLOCKS
-    return is_any

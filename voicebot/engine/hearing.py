@@ -201,8 +201,9 @@ class Hearing:
 
     def _write_all(self, chunks: list[Chunk]) -> None:
         plain = []
+        written = self._written.tolist()
         for chunk in chunks:
-            is_next = chunk.at == self._written[chunk.slot]
+            is_next = chunk.at == written[chunk.slot]
             if is_next and len(chunk.payload) == BLOCK and len(chunk.reference) in {0, BLOCK}:
                 plain.append(chunk)
             else:

@@ -14,6 +14,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from voicebot.compiled import compiled
 from voicebot.errors import ModelUnavailable
 from voicebot.turns.near_end_features import FEATURES, NearEndFeatures
 
@@ -69,8 +70,7 @@ class NearEndNet:
 
     def __init__(self, weights: Mapping[str, NDArray[np.float32]], slots: int) -> None:
         self._w = {name: np.ascontiguousarray(value) for name, value in weights.items()}
-        self._units = len(self._w["recurrent_bias"]) // 3
-        self._state = np.zeros((slots, self._units), np.float32)
+        self._state = np.zeros((slots, len(self._w["recurrent_bias"]) // 3), np.float32)
 
     def reset(self, slot: int) -> None:
         """Forget the call in `slot`."""
@@ -80,22 +80,72 @@ class NearEndNet:
         self, slots: NDArray[np.intp], features: NDArray[np.float32]
     ) -> NDArray[np.float32]:
         """float32[n] probabilities of one more window, from float32[n, FEATURES]."""
-        w, units, state = self._w, self._units, self._state[slots]
-        inputs = np.clip((features - w["mean"]) * w["scale"], -5, 5)
-        dense = np.maximum(inputs @ w["dense"] + w["dense_bias"], 0)
-        gates = dense @ w["input"] + w["input_bias"]
-        recurrent = state @ w["recurrent"] + w["recurrent_bias"]
-        both = _logistic(gates[:, : 2 * units] + recurrent[:, : 2 * units])
-        reset, update = both[:, :units], both[:, units:]
-        candidate = np.tanh(gates[:, 2 * units :] + reset * recurrent[:, 2 * units :])
-        state = candidate + update * (state - candidate)
-        self._state[slots] = state
-        logit = state @ w["output"] + dense @ w["skip"] + w["output_bias"]
-        return _logistic(logit * w["sharpness"] + w["shift"])
+        w, probabilities = self._w, np.empty(len(slots), np.float32)
+        first = w["mean"], w["scale"], w["dense"], w["dense_bias"]
+        second = w["input"], w["input_bias"], w["recurrent"], w["recurrent_bias"]
+        last = w["output"], w["skip"], w["output_bias"], w["sharpness"], w["shift"]
+        slots, features = np.ascontiguousarray(slots, np.int64), np.ascontiguousarray(features)
+        _advance(slots, features, *first, *second, *last, self._state, probabilities)
+        return probabilities
 
 
-def _logistic(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(1 / (1 + np.exp(-np.clip(x, -30, 30))), np.float32)
+@compiled("float32(float32)")
+def _logistic(x: np.float32) -> np.float32:
+    bounded = min(max(x, np.float32(-30.0)), np.float32(30.0))
+    return np.float32(np.float32(1.0) / (np.float32(1.0) + np.exp(-bounded)))
+
+
+@compiled(
+    "void(int64[::1], float32[:,::1], float32[::1], float32[::1], float32[:,::1], float32[::1],"
+    "float32[:,::1], float32[::1], float32[:,::1], float32[::1], float32[::1], float32[::1],"
+    "float32[::1], float32[::1], float32[::1], float32[:,::1], float32[::1])"
+)
+def _advance(
+    slots: NDArray[np.int64],
+    features: NDArray[np.float32],
+    mean: NDArray[np.float32],
+    scale: NDArray[np.float32],
+    dense: NDArray[np.float32],
+    dense_bias: NDArray[np.float32],
+    into: NDArray[np.float32],
+    into_bias: NDArray[np.float32],
+    again: NDArray[np.float32],
+    again_bias: NDArray[np.float32],
+    output: NDArray[np.float32],
+    skip: NDArray[np.float32],
+    output_bias: NDArray[np.float32],
+    sharpness: NDArray[np.float32],
+    shift: NDArray[np.float32],
+    states: NDArray[np.float32],
+    probabilities: NDArray[np.float32],
+) -> None:
+    """See NearEndNet.advance."""
+    units = states.shape[1]
+    for row in range(len(slots)):
+        state = states[slots[row]]
+        hidden = dense_bias.copy()
+        for index in range(features.shape[1]):
+            x = (features[row, index] - mean[index]) * scale[index]
+            x = min(max(x, np.float32(-5.0)), np.float32(5.0))
+            for unit in range(len(hidden)):
+                hidden[unit] += x * dense[index, unit]
+        gates, recurrent = into_bias.copy(), again_bias.copy()
+        logit = output_bias[0]
+        for index in range(len(hidden)):
+            x = max(hidden[index], np.float32(0.0))
+            logit += x * skip[index]
+            for gate in range(3 * units):
+                gates[gate] += x * into[index, gate]
+        for index in range(units):
+            for gate in range(3 * units):
+                recurrent[gate] += state[index] * again[index, gate]
+        for unit in range(units):
+            reset = _logistic(gates[unit] + recurrent[unit])
+            update = _logistic(gates[units + unit] + recurrent[units + unit])
+            candidate = np.tanh(gates[2 * units + unit] + reset * recurrent[2 * units + unit])
+            state[unit] = candidate + update * (state[unit] - candidate)
+            logit += state[unit] * output[unit]
+        probabilities[row] = _logistic(logit * sharpness[0] + shift[0])
 
 
 def load_weights(path: Path = MODEL_PATH) -> dict[str, NDArray[np.float32]]:
