@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from voicebot.engine.dips import APART_SAMPLES, WINDOWS, Dips, fallen_at, is_over
+from voicebot.engine.dips import APART_SAMPLES, FALL_DB, WINDOWS, Dips, fallen_at, is_over
 from voicebot.engine.hearing import WINDOW
 from voicebot.events import SpeechEnded
 from voicebot.turns.utterance import Recognise
@@ -40,15 +40,15 @@ def speaking() -> Call:
 
 def test_a_partial_is_asked_for_once_where_the_voice_falls() -> None:
     call = speaking()
-    call.hear(PAUSE, 2)
+    call.hear(PAUSE, WINDOWS)
     assert call.asked == [Recognise(1, "partial", 0, call.at)]
     call.hear(PAUSE, 20)
     assert len(call.asked) == 1
 
 
-def test_neither_a_window_nor_a_click_is_a_fall() -> None:
+def test_behind_a_click_or_a_shallow_dip_there_is_no_fall() -> None:
     call = speaking()
-    call.hear(PAUSE, 1)
+    call.hear(SPEECH - FALL_DB + 1, 3)
     call.hear(SPEECH, 1)
     assert call.asked == []
     call.hear(PAUSE, 3)
@@ -147,8 +147,8 @@ def test_what_was_read_is_the_whole_if_only_silence_followed(
     assert is_over(sounds(*parts), 4 * WINDOW) is is_so
 
 
-def test_the_earliest_reading_follows_two_windows_of_silence() -> None:
+def test_the_earliest_reading_follows_the_silence_that_shows_a_fall() -> None:
     said = sounds((PAUSE, 10), (SPEECH, 30), (PAUSE, 6))
-    assert fallen_at(said, len(said)) == 42 * WINDOW
+    assert fallen_at(said, len(said)) == (40 + WINDOWS) * WINDOW
     said = sounds((PAUSE, 10), (SPEECH, 30))
     assert fallen_at(said, len(said)) == len(said)

@@ -20,8 +20,8 @@ from voicebot.events import SAMPLE_RATE_HZ, BargeInRejected, SpeechEnded, TurnEn
 from voicebot.turns.utterance import Recognise
 
 FALL_DB = 30.0
-"""Below the loudest of the last two seconds. Within sentences of the telephone the level falls as
-far 0.9 times a second, for two windows; at their ends that is 89 ms after it (asr/LOG.md)."""
+"""Below the loudest of the last two seconds. Sooner known is paid for by falls within sentences:
+each costs a partial (asr/LOG.md)."""
 LOUD_SHARE = 0.95
 """Of the windows are no louder than what counts as loudest: beside a slam a quiet caller's words
 are 30 dB down, too."""
@@ -29,8 +29,8 @@ ABOVE_FLOOR_DB = 3.0
 """In noise that is louder: so near to the quietest window."""
 STEADY_DB = 6.0
 """A sound that keeps its level, a hum, has not fallen, however near its quietest moment it is."""
-WINDOWS = 2
-"""How many there must be."""
+WINDOWS = 1
+"""How many there must be, of 32 ms."""
 MEMORY_SAMPLES = 2 * SAMPLE_RATE_HZ
 MEMORY = MEMORY_SAMPLES // WINDOW
 LEAST_LOUD = 2
