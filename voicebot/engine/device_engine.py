@@ -9,16 +9,16 @@ sockets, threads or torch: a thread, an event loop or a recogniser process drive
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from voicebot.asr.lanes import LaneChunk, LaneStep
 from voicebot.engine.device_admission import Admission
-from voicebot.engine.device_audio import ChunkRing
 from voicebot.engine.device_cadence import FINAL_S, GRACE_S, Cadence
 from voicebot.engine.device_model import Emission, LaneModel
+from voicebot.engine.device_slots import GOES_ON, SlotAudio
 from voicebot.engine.slots import SlotPool
 from voicebot.errors import CapacityError, DeviceLost
 
@@ -27,12 +27,9 @@ BEHIND_CHUNKS = 3
 A message may bring most of a chunk more than the one that it completes."""
 STEPS_PER_CHUNK = 2
 """Of a lane whose callers come, pause and begin anew at any time."""
-RING_CHUNKS = 8
-"""Audio kept for a call; what comes faster is refused."""
-GOES_ON = -1
 
 
-class DeviceEngine:
+class DeviceEngine(SlotAudio):
     """All calls of one device. Call it from one thread at a time."""
 
     def __init__(
@@ -47,28 +44,17 @@ class DeviceEngine:
 
         `admission`: unless given, calls are taken while each lane has time for STEPS_PER_CHUNK.
         """
-        self._model, self._most = model, lanes
-        self._rows, self._chunk = model.lane_rows, model.chunk_samples
+        super().__init__(lanes * model.lane_rows, model.chunk_samples, model.lead_samples)
+        self._model, self._most, self._rows = model, lanes, model.lane_rows
         self.chunk_samples = self._chunk
         self.chunk_s = self._chunk / model.input_hz
         self.admission = admission or Admission(self.chunk_s / STEPS_PER_CHUNK, sizes=model.buckets)
         self._clock = clock
-        slots = lanes * self._rows
-        self._ring = ChunkRing(slots, RING_CHUNKS, self._chunk)
-        self._written = np.zeros(slots, np.int64)
-        self._taken = np.zeros(slots, np.int64)
-        self._silence = np.zeros(slots, np.int64)  # before the utterance: the lead and a pad
-        self._ends = np.full(slots, GOES_ON, np.int64)
-        self._left = np.zeros(slots, np.int64)  # steps until the final
-        self._ended_at = np.full(slots, np.inf)  # when it was asked for
-        self._open = np.zeros(slots, bool)
-        self._rests = np.zeros(slots, bool)  # open, but nothing is being said
-        self._ready_at = np.full(slots, np.inf)
+        self._left = np.zeros(lanes * self._rows, np.int64)  # steps until the final
         self._pools: list[SlotPool] = []
         self._origin = np.zeros(lanes)  # when a chunk of the lane's rows is complete
         self._stepped = np.full(lanes, -np.inf)
         self._free_at = -np.inf  # when the device had done its last step
-        self.refused_samples = 0
         self.stage_s: dict[str, float] = {}
         self.steps = 0
 
@@ -162,28 +148,9 @@ class DeviceEngine:
         self._rests[slot] = False
         if self._taken[slot]:
             self._model.reset(lane, [slot - lane * self._rows])
-        self._place(lane, [slot], now)
+        self._place([slot], self._until_chunk(lane, now))
         self._note_ready([slot], now)  # the silence may make a chunk by itself
         return int(self._silence[slot]) - self._model.lead_samples
-
-    def rest(self, slot: int, rests: bool = True) -> None:
-        """Nothing more of it for a while: its lane does not wait for it. What it said stays."""
-        self._rests[slot] = rests
-
-    def heard(self, slots: NDArray[np.intp]) -> NDArray[np.int64]:
-        """Samples of each one's present utterance that were computed."""
-        heard: NDArray[np.int64] = np.maximum(self._taken[slots] - self._silence[slots], 0)
-        return heard
-
-    def waiting(self, slots: NDArray[np.intp]) -> NDArray[np.int64]:
-        """Samples of each that were not computed yet."""
-        waiting: NDArray[np.int64] = self._written[slots] - self._taken[slots]
-        return waiting
-
-    def missing(self, slots: NDArray[np.intp]) -> NDArray[np.int64]:
-        """Samples until each has a whole chunk; 0 where one waits to be computed."""
-        missing: NDArray[np.int64] = np.maximum(self._chunk - self.waiting(slots), 0)
-        return missing
 
     def release(self, slot: int) -> None:
         """The call left. Idempotent."""
@@ -191,39 +158,6 @@ class DeviceEngine:
             self._open[slot] = False
             self._ready_at[slot] = np.inf
             self._pools[slot // self._rows].release(slot % self._rows)
-
-    def push(self, slot: int, samples: NDArray[np.int16], now: float) -> None:
-        """Audio of one caller, int16[n] at the model's rate."""
-        self.push_rows(np.array([slot]), samples[None], now)
-
-    def push_rows(self, slots: NDArray[np.intp], samples: NDArray[np.int16], now: float) -> None:
-        """Audio of many callers at once, int16[len(slots), n].
-
-        What finds no place, because a caller sends faster than he speaks, is refused and counted;
-        so is what comes for a slot that is not open.
-        """
-        count = samples.shape[1]
-        fits = self._written[slots] - self._taken[slots] + count <= self._ring.length
-        fits &= self._open[slots] & (self._ends[slots] == GOES_ON)
-        self.refused_samples += int((~fits).sum()) * count
-        slots, samples = slots[fits], samples[fits]
-        self._ring.put(slots, self._written[slots], samples)
-        self._written[slots] += count
-        self._note_ready(slots, now)
-
-    def push_each(
-        self, slots: NDArray[np.intp], samples: Sequence[NDArray[np.int16]], now: float
-    ) -> None:
-        """The same of callers who bring different lengths."""
-        counts = np.array([len(said) for said in samples], np.int64)
-        fits = self.waiting(slots) + counts <= self._ring.length
-        fits &= self._open[slots] & (self._ends[slots] == GOES_ON)
-        self.refused_samples += int(counts[~fits].sum())
-        for index in np.flatnonzero(fits).tolist():
-            slot = int(slots[index])
-            self._ring.put_one(slot, int(self._written[slot]), samples[index])
-        self._written[slots] += counts * fits
-        self._note_ready(slots, now)
 
     def finish(self, slot: int, now: float) -> None:
         """The utterance ends with what was pushed; its final comes from `advance`."""
@@ -297,10 +231,7 @@ class DeviceEngine:
         first = lane * self._rows
         count = int(slots[-1]) - first + 1
         rows = first + np.arange(count)
-        audio = self._ring.take(rows, self._taken[rows])
-        there = self._written[slots] - self._taken[slots]
-        for slot, end in zip(slots[there < self._chunk], there[there < self._chunk], strict=True):
-            audio[slot - first, end:] = 0  # beyond the end lies what the ring held before
+        audio = self._chunks(rows, slots)
         active = np.zeros(count, bool)
         active[slots - first] = True
         try:
@@ -391,23 +322,8 @@ class DeviceEngine:
         if not slots:
             return
         self._model.reset(lane, [slot - lane * self._rows for slot in slots])
-        self._place(lane, slots, now)
+        self._place(slots, self._until_chunk(lane, now))
 
-    def _place(self, lane: int, slots: Sequence[int], now: float) -> None:
-        where = np.asarray(slots, np.intp)
-        wait = round((self._origin[lane] - now) % self.chunk_s * self._model.input_hz)
-        lead = self._model.lead_samples
-        # Where that is a chunk or more, it does without: its chunks end up to a lead earlier.
-        pad = max(0, self._chunk - lead - wait) if wait else 0
-        for slot in slots:
-            self._ring.clear(slot)
-        self._written[where], self._taken[where] = lead + pad, 0
-        self._silence[where] = lead + pad
-        self._ends[where], self._ready_at[where] = GOES_ON, np.inf
-        self._ended_at[where] = np.inf
-
-    def _note_ready(self, slots: NDArray[np.intp] | Iterable[int], now: float) -> None:
-        where = np.asarray(slots, np.intp)
-        there = self._written[where] - self._taken[where]
-        found = where[(there >= self._chunk) | (self._ends[where] != GOES_ON)]
-        self._ready_at[found] = np.minimum(self._ready_at[found], now)
+    def _until_chunk(self, lane: int, now: float) -> int:
+        """Samples."""
+        return round(float(self._origin[lane] - now) % self.chunk_s * self._model.input_hz)
