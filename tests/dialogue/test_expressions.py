@@ -44,6 +44,8 @@ VALUES: dict[str, object] = {
         "not call.nothing.at.all",
         "on == true",
         "count > -1",
+        "-count == -3 and count - -count == 6 and -(count) * 2 == -6",
+        "-account == none",
         "'a' < 'b'",
     ],
 )
@@ -136,3 +138,10 @@ def test_sums(text: str, expected: object) -> None:
 def test_sums_that_are_none(text: str) -> None:
     with pytest.raises(ExpressionError):
         parse(text)
+
+
+def test_three_compared_at_once_are_told_how() -> None:
+    with pytest.raises(ExpressionError, match="unexpected '<'; compare two at a time, a < b and"):
+        parse("1 < count < 5")
+    with pytest.raises(ExpressionError, match="nested deeper"):
+        parse("-" * 200 + "count")

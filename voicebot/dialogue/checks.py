@@ -1,6 +1,6 @@
 """All mistakes of a plan at once, each with its line and how to mend it.
 
-First the keys and types (`checks_keys`), by pydantic; what is wrong is then left out, so that the checks of
+First the keys and types (`checks_keys`); what is wrong is then left out, so that the checks of
 meaning (`meaning`, `phrasing`, `routes`) can go on with the rest.
 """
 

@@ -6,7 +6,7 @@
     test := sum [("==" | "!=" | "<" | "<=" | ">" | ">=") sum | "in" "(" sum ("," sum)* ")"]
     sum  := term (("+" | "-") term)*
     term := atom (("*" | "/") atom)*
-    atom := number | 'text' | true | false | none | name ["." name]* | "(" or ")"
+    atom := "-" atom | number | 'text' | true | false | none | name ["." name]* | "(" or ")"
 
 Values are compared as numbers when both sides are numbers, else as text. A name that is not
 filled is `none`: equal to nothing but `none`, and neither smaller nor larger than anything. Sums
@@ -31,6 +31,7 @@ _TOKEN = re.compile(
     r"|(?P<name>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)|(?P<op>==|!=|<=|>=|<|>|\(|\)|-|\+|\*|/|,))"
 )
 _CONSTANTS: dict[str, object] = {"true": True, "false": False, "none": None}
+_COMPARISONS = ("==", "!=", "<=", ">=", "<", ">")
 _FALSE_WORDS = {"", "no", "false"}
 
 Values = Callable[[str], object]
@@ -81,7 +82,9 @@ def parse(text: str) -> Expression:
     parser = _Parser(text)
     tree = parser.either()
     if parser.position < len(parser.tokens):
-        raise ExpressionError(f"unexpected {parser.tokens[parser.position][1]!r}")
+        word = parser.tokens[parser.position][1]
+        hint = "; compare two at a time, a < b and b < c" if word in _COMPARISONS else ""
+        raise ExpressionError(f"unexpected {word!r}{hint}")
     return Expression(text, tree, tuple(dict.fromkeys(parser.names)))
 
 
@@ -151,7 +154,7 @@ class _Parser:
         left = self._sum()
         if self._accept("in"):
             return self._member(left)
-        operator = self._accept("==", "!=", "<=", ">=", "<", ">")
+        operator = self._accept(*_COMPARISONS)
         return left if operator is None else (operator, left, self._sum())
 
     def _member(self, left: tuple[object, ...]) -> tuple[object, ...]:
@@ -188,6 +191,11 @@ class _Parser:
             return tree
         if kind == "op" and text == "-" and self.peek()[0] == "number":
             return ("constant", "-" + self.take()[1])
+        if kind == "op" and text == "-":
+            self._deeper()
+            tree = ("-", ("constant", "0"), self._atom())
+            self.depth -= 1
+            return tree
         if kind == "number":
             return ("constant", text)
         if kind == "text":
