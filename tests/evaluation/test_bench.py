@@ -222,6 +222,21 @@ def test_late_finals_are_told_though_chunks_are_in_time(monkeypatch, capsys):
         assert ("but final p99 is 700 ms" in printed.err) == (streams == 4)
 
 
+def test_what_the_device_took_is_told_beside_its_roofline(monkeypatch, capsys):
+    machine = scripted(10**9)
+    machine.is_cpu = False
+    stages = {"encoder": 0.2, "decoder": 0.1}
+    machine.trial = lambda streams, _: Measured(
+        streams, chunks=[0.1], finals=[0.1], stage_s=stages, steps=3, busy_s=0.6, wall_s=1.0
+    )
+    monkeypatch.setattr(bench, "prepare", lambda *_, **__: machine)
+    assert cli.main(["bench", "asr", "--model", "tiny", "--streams", "64", "--fixed"]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "encoder 66.67, decoder 33.33, scheduling 100.00" in printed
+    ratio = 0.3 * 160 / machine.roofline_ms(64)
+    assert f"the device alone, without its host: {ratio:.1f} x the roofline" in printed
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -147,6 +147,11 @@ class Bench:
         """Computed in fact, for one chunk of all streams."""
         return measured.busy_s / max(measured.wall_s, 1e-9) * self.chunk_ms
 
+    def device_ms(self, measured: Measured) -> float:
+        """The same of the device alone, without its host; where batches run side by side there,
+        their times are added."""
+        return sum(measured.stage_s.values()) / max(measured.wall_s, 1e-9) * self.chunk_ms
+
 
 def _finite(value: float) -> float | None:
     return round(value, 2) if np.isfinite(value) else None

@@ -132,7 +132,11 @@ def _print_table(bench: Bench) -> None:
     console.print(str(bench.memory()))
     held = [trial for trial in bench.trials if bench.holds(trial) and trial.steps]
     if held:
-        console.print(_stages(max(held, key=lambda trial: trial.streams)))
+        largest = max(held, key=lambda trial: trial.streams)
+        console.print(_stages(largest))
+        if largest.stage_s and not bench.is_cpu:
+            ratio = bench.device_ms(largest) / bench.roofline_ms(largest.streams)
+            console.print(f"the device alone, without its host: {ratio:.1f} x the roofline")
 
 
 def _row(bench: Bench, measured: Measured) -> list[str]:
