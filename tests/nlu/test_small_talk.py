@@ -44,6 +44,10 @@ CONFIRMING = replace(
         ("be quiet", CONFIRMING),
         ("what the hell is wrong with you", CONFIRMING),
         ("can I do that later", CONFIRMING),
+        ("are you sure about that", CONFIRMING),
+        ("I'm at work right now", CONFIRMING),
+        ("I don't give that out", CONFIRMING),
+        ("you don't listen to me", CONFIRMING),
     ],
 )
 def test_it_means_nothing(text: str, expectation: Expectation) -> None:
@@ -59,6 +63,9 @@ def test_it_means_nothing(text: str, expectation: Expectation) -> None:
         ("hang on yes that's right", CONFIRMING, {CONFIRM_SLOT: "yes"}),
         ("no thank you very much", CONFIRMING, {CONFIRM_SLOT: "no"}),
         ("yes I do", CONFIRMING, {CONFIRM_SLOT: "yes"}),
+        ("no I don't thanks", CONFIRMING, {CONFIRM_SLOT: "no"}),
+        ("I don't want to", CONFIRMING, {CONFIRM_SLOT: "no"}),
+        ("sure right away", CONFIRMING, {CONFIRM_SLOT: "yes"}),
         ("of course I do", CONFIRMING, {CONFIRM_SLOT: "yes"}),
     ],
 )

@@ -65,6 +65,13 @@ _ENGLISH = (
     "ignore [all] [your|my|the|any] [previous|prior|above|earlier] (instructions|rules|prompts)",
     "print your system prompt",
     "[i have|i've got] (a|another) question",
+    "[are] you sure [about that|of that]",
+    "right (now|here|away)",
+    "(bear with me|one sec|hold the line|could you hold|take your time|no rush|dunno|no clue)",
+    "(who is this|who am i (speaking|talking) to|what number is this|is this call recorded)",
+    "(i see|good to know|makes sense|you must be joking|give me a break|that's interesting)",
+    "[maybe|perhaps] (later|some other time)",
+    "(disregard|forget) [all] (the|your) (above|instructions|previous instructions|rules)",
 )
 _SPANISH = (
     "(hola|buenos días|buenas tardes|buenas noches|buenas)",

@@ -40,6 +40,8 @@ LEAST_UNIVERSAL = 0.85
 """How well one must match that was not said exactly; something short always resembles "repeat"."""
 _OPENINGS = word_set("yes yeah yep no nope sure and but actually of course i think that si pues")
 """Words that an answer such as "I do" or "it is" may follow."""
+_ENDINGS = word_set("thanks thank sir ma'am really anymore more any think know today now yet")
+"""Words behind which "I don't" is an answer still."""
 OPERATOR = "operator"
 """Whoever ends by asking for a person wants one, whatever came before: a number broken off."""
 MAX_READINGS = 15
@@ -252,13 +254,18 @@ def _with_gains(
 
 
 def _is_no_answer(candidate: Candidate, compiled: CompiledExpectation, heard: Heard) -> bool:
-    """Whether it is a yes or no of everyday words within a sentence: "can I do that later"."""
+    """Whether it is a yes or no of everyday words within a sentence: "can I do that later", "I
+    don't give that out"."""
     if not any(fill.slot in compiled.answers for fill in candidate.fills):
         return False
     first, last = heard.word_at[candidate.start], heard.word_at[candidate.end - 1]
-    is_everyday = all(word in STOP_WORDS for word in heard.words[first : last + 1])
+    words = heard.words[first : last + 1]
     before = [word for word in heard.words[:first] if word not in FILLERS]
-    return is_everyday and bool(before) and not _OPENINGS.issuperset(before)
+    if all(word in STOP_WORDS for word in words) and not _OPENINGS.issuperset(before):
+        return True
+    behind = set(heard.words[last + 1 :]) - STOP_WORDS - FILLERS - _OPENINGS - _ENDINGS
+    is_open = words[-1].endswith("n't") or words[-2:] in (("do", "not"), ("i", "do"), ("i", "am"))
+    return is_open and bool(behind)
 
 
 def unexplained(heard: Heard, parts: Sequence[Candidate]) -> list[str]:
