@@ -242,3 +242,27 @@ forms:
 """
     call = Conversation(plan_of(tmp_path, text))  # NOW is a Friday, half past ten
     assert call.end.outcome == "closed"
+
+
+# ---------------------------------------------------------------- functions
+
+BACKEND = """\
+from elsewhere import looked_up as look, other
+try:
+    from fast import quick
+except ImportError:
+    def quick(): return {}
+made = other()
+def plain(): return {}
+"""
+
+
+@pytest.mark.parametrize("function", ["look", "quick", "made", "plain"])
+def test_a_function_may_come_from_elsewhere(tmp_path: Path, function: str) -> None:
+    (tmp_path / "shop.py").write_text(BACKEND)
+    text = f"services: {{s: {{python: 'shop:{function}'}}}}\n"
+    text += "forms: {main: {enter: [{call: s}, {disconnect: done}]}}\n"
+    (tmp_path / "p.yaml").write_text(text)
+    assert check(tmp_path / "p.yaml") == []
+    (tmp_path / "p.yaml").write_text(text.replace(f":{function}", f":{function}x"))
+    assert "has no function" in str(check(tmp_path / "p.yaml")[0])
