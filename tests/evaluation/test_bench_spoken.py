@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from voicebot.engine.dips import APART_SAMPLES
 from voicebot.engine.scheduler import JobKind
 from voicebot.evaluation.bench_spoken import TICK_S, SpokenTrial
 from voicebot.events import Hypothesis
@@ -86,6 +87,19 @@ def test_partials_come_at_the_interval_and_grow_rarer_and_pauses_are_asked_twice
     assert 1.2 < len(wholes) / len(set(wholes)) < 1.8
 
 
+def test_partials_are_those_of_a_call():
+    trial, runner = trial_of(0.0005, activity=0.8)
+    trial(4, 30.0)
+    asked = sorted((job.slot, job.utterance, job.end_at, job.kind) for job in runner.jobs)
+    gaps = [
+        after[2] - before[2]
+        for before, after in itertools.pairwise(asked)
+        if before[:2] == after[:2] and before[3] is after[3] is JobKind.PARTIAL
+    ]
+    assert len(gaps) > 5
+    assert min(gaps) >= APART_SAMPLES, "a voice that never falls is read by the clock alone"
+
+
 def test_latency_is_from_the_request_to_the_answer():
     trial, _ = trial_of(0.050)
     measured = trial(1, 30.0)
@@ -96,7 +110,7 @@ def test_latency_is_from_the_request_to_the_answer():
 
 
 def test_who_cannot_keep_pace_leaves_partials_out_and_is_hopeless_at_last():
-    trial, _ = trial_of(0.050)
+    trial, _ = trial_of(0.080)
     assert trial(40, 20.0).shed > 20
     trial, _ = trial_of(0.5)
     assert trial(40, 20.0).is_hopeless

@@ -1,7 +1,8 @@
 """The telephone model as it serves calls on a CPU: spoken sentences, real requests, real time.
 
 Callers speak a share of the time, in sentences of a synthetic voice. Each asks as a call does
-(`turns.utterance`): partials while he speaks, all of it at each pause. The requests go through
+(`turns.utterance`, `engine.dips`): partials while he speaks and where his voice falls, all of it at
+each pause. The requests go through
 the engine's scheduler to the engine's runner, with the weights and the search that callers get.
 Voice activity, echo and the front end's socket are not in it: they are other processes' work.
 """
@@ -9,6 +10,7 @@ Voice activity, echo and the front end's socket are not in it: they are other pr
 from __future__ import annotations
 
 import heapq
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicebot.audio import mulaw
+from voicebot.engine.dips import Dips
 from voicebot.engine.runner import WINDOW
 from voicebot.engine.scheduler import Job, JobKind, Scheduler
 from voicebot.evaluation.bench_pace import SPEECH_S, WARM_S, Measured
@@ -31,6 +34,7 @@ TICK_S = WINDOW / SAMPLE_RATE_HZ
 TWO_BREATHS_S = 2.5
 """Who speaks longer than that pauses once within: all so far is recognised there, in vain."""
 HOPELESS_S = 4.0
+SILENT_DB = -100.0
 NOISE = 12.0
 """Standard deviation of a quiet line, of 32768."""
 SENTENCES = (
@@ -78,6 +82,7 @@ class _Caller:
     pause_at: int | None = None
     written: int = 0
     spoken: int = 0  # samples of his speech, for what was really spoken
+    dips: Dips = field(default_factory=Dips)
 
 
 @dataclass(slots=True)
@@ -140,7 +145,13 @@ class SpokenTrial:
         self, caller: _Caller, now: int, runner: Recognises, rng: np.random.Generator
     ) -> list[Recognise]:
         """He speaks or is silent until `now`; what his call asks for then."""
-        self._write(caller, now, runner)
+        level_db = self._write(caller, now, runner)
+        asked = caller.dips.taken(self._asked(caller, now, rng))
+        asked += caller.dips.heard(now - WINDOW, level_db)
+        return [of for of in asked if isinstance(of, Recognise)]
+
+    def _asked(self, caller: _Caller, now: int, rng: np.random.Generator) -> list[Recognise]:
+        """What the listener would."""
         asked: list[Recognise] = []
         if now >= caller.turns_at:
             if caller.is_speaking:
@@ -162,10 +173,11 @@ class SpokenTrial:
             asked = caller.utterance.partial(now, is_early=True)
         return asked
 
-    def _write(self, caller: _Caller, now: int, runner: Recognises) -> None:
+    def _write(self, caller: _Caller, now: int, runner: Recognises) -> float:
+        """The level of what is written, in dBFS."""
         count = now - caller.written
         if count <= 0:
-            return
+            return SILENT_DB
         index = np.arange(count)
         audio = self._quiet[(caller.written + index) % len(self._quiet)]
         if caller.is_speaking:
@@ -174,6 +186,8 @@ class SpokenTrial:
             caller.spoken += count
         runner.write(caller.slot, caller.written, mulaw.encode(audio))
         caller.written = now
+        power = float(np.mean((audio / 32768.0) ** 2))
+        return 10 * math.log10(power + 10 ** (SILENT_DB / 10))
 
     # ------------------------------------------------------------ requests
 
