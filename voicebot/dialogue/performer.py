@@ -3,97 +3,39 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
-from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
-from voicebot.dialogue import defaults, expressions, hours, inherit, templates, texts
+from voicebot.dialogue import defaults, hours, inherit, templates, texts
 from voicebot.dialogue.expectations import Place
 from voicebot.dialogue.schema import (
     Exit,
-    FieldKeys,
-    FormKeys,
     PlanKeys,
     PromptPart,
     Step,
     TransferTo,
 )
-from voicebot.dialogue.short_forms import DAYS
-from voicebot.dialogue.state import Filled, Frame, State, plain
-from voicebot.dialogue.understanding import is_well_formed
+from voicebot.dialogue.state import Frame, plain
+from voicebot.dialogue.values import Values
 from voicebot.events import (
-    Action,
     BargeInMode,
     Disconnect,
-    Note,
     Play,
     Record,
     Say,
-    SlotSpec,
     SlotType,
     Transfer,
 )
-
-if TYPE_CHECKING:
-    from voicebot.dialogue.plan import Plan
 
 DESTINATION = re.compile(r"\+[1-9]\d{5,14}|sips?:[^\s@]+@[^\s@]+")
 """E.164 or a SIP URI."""
 
 
-class Performer:
-    """Carries out steps on a State; `actions` collects what this turn does."""
+class Performer(Values):
+    """Carries out steps on a State."""
 
-    def __init__(self, plan: Plan, state: State, now: datetime) -> None:
-        self.plan = plan
-        self.state = state
-        self.now = hours.local(plan.keys, now)
-        self.actions: list[Action] = []
-
-    @property
-    def keys(self) -> PlanKeys:
-        """The plan in the language of the call."""
-        return self.plan.in_language(self.state.language)
-
-    # ------------------------------------------------------------ values
-
-    @property
-    def form(self) -> FormKeys:
-        """The present form."""
-        return self.keys.forms[self.state.form]
-
-    def field_of(self, name: str) -> FieldKeys | None:
-        """The field that a slot belongs to, in the present form first."""
-        forms = [self.form, *self.keys.forms.values()] if self.state.form else []
-        return next((form.fields[name] for form in forms if name in form.fields), None)
-
-    def look_up(self, name: str) -> object:
-        """A slot's or variable's value; None when it has none."""
-        first = name.split(".")[0]
-        if first in self.state.slots:
-            return self.state.slots[first].value if first == name else None
-        if first == "now":
-            return expressions.look_up({"now": self._clock()}, name)
-        if first == "call":
-            known = {**self.state.call, "heard": self.state.heard, "was_cut": self.state.was_cut}
-            return expressions.look_up({"call": known}, name)
-        return expressions.look_up(self.state.variables, name)
-
-    def is_true(self, condition: str | None) -> bool:
-        """Whether a `when:` holds; no condition holds always."""
-        return condition is None or expressions.parse(condition).is_true(self.look_up)
-
-    def _clock(self) -> dict[str, object]:
-        return {
-            "date": self.now.date().isoformat(),
-            "time": f"{self.now:%H:%M}",
-            "hour": self.now.hour,
-            "weekday": DAYS[self.now.weekday()],
-            "is_open": hours.is_open(self.keys.hours, self.now),
-        }
+    # ------------------------------------------------------------ speaking
 
     def spoken(self, value: templates.Value, given: str | None = None) -> Say | str | None:
         """A template value as a part; `given` is what `{{ value }}` stands for: a slot's name."""
@@ -130,8 +72,6 @@ class Performer:
         what = "a mapping" if isinstance(found, dict) else "a list"
         self.note("value refused", {"problem": f"'{name}' is {what} and cannot be spoken{hint}"})
 
-    # ------------------------------------------------------------ speaking
-
     def play(self, prompt: list[PromptPart] | None, *, given: str | None = None) -> None:
         """Speak those parts of a prompt whose conditions hold, each as a Play of its own."""
         for part in prompt or ():
@@ -166,10 +106,6 @@ class Performer:
         if language != (self.state.language or self.plan.language):
             self.note("language", {"to": language})
         self.state.language = "" if language == self.plan.language else language
-
-    def note(self, kind: str, data: Mapping[str, object]) -> None:
-        """Leave something in the call's record."""
-        self.actions.append(Note(kind, data))
 
     # ------------------------------------------------------------ leaving
 
@@ -291,55 +227,6 @@ class Performer:
         if step.task is not None:
             values = {name: plain(value) for name, value in self.values(step.with_).items()}
             self.note("task", {"task": step.task, **values})
-
-    def values(self, given: Mapping[str, str] | None) -> dict[str, object]:
-        """Names and what their expressions are worth now."""
-        return {
-            name: expressions.parse(text).value(self.look_up)
-            for name, text in (given or {}).items()
-        }
-
-    def assign(self, name: str, value: JsonValue) -> None:
-        """Set a variable; a field's name fills the field."""
-        field = self.field_of(name)
-        if field is None:
-            self.state.variables[name] = value
-        elif value is None:
-            self.state.slots.pop(name, None)
-        else:
-            self._assign_field(name, field, value)
-
-    def _assign_field(self, name: str, field: FieldKeys, value: JsonValue) -> None:
-        """A field takes what callers could have given it, of whatever length: all else is on
-        record, and the field stays empty."""
-        kind = inherit.slot_type(field)
-        if isinstance(value, bool) and kind is SlotType.YES_NO:
-            value = "yes" if value else "no"
-        text = str(value).lower() if isinstance(value, bool) else str(value)
-        if kind is SlotType.CHOICE:
-            is_one = text in inherit.choices(self.keys, field)
-        else:
-            is_one = is_well_formed(text, SlotSpec(name, kind)) and not isinstance(
-                value, dict | list
-            )
-        if is_one:
-            self.state.slots[name] = Filled(value=text, is_confirmed=True)
-            return
-        self.state.slots.pop(name, None)
-        problem = f"{text[:100]!r} is no {kind.value.replace('_', '/')} for '{name}'"
-        self.note("value refused", {"slot": name, "value": text[:200], "problem": problem})
-
-    def clear(self, name: str) -> None:
-        """Empty a field or a variable; the field will be asked again."""
-        state = self.state
-        state.slots.pop(name, None)
-        state.ahead.pop(name, None)
-        if name in state.variables:
-            state.variables[name] = None
-        state.is_reviewed = False
-        for queue in (state.to_confirm, state.to_acknowledge, state.newly_filled):
-            if name in queue:
-                queue.remove(name)
 
 
 def _is_number(value: object) -> bool:
