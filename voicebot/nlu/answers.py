@@ -21,6 +21,8 @@ _NO_ES = (
     "no (es correcto|es cierto|es verdad|es eso|es así|está bien|quiero|todavía|ahora|"
     "por ahora|lo haga|lo hagas|exactamente|del todo)",
     "(para nada|de ninguna manera|en absoluto|de ningún modo|nada de eso|ni hablar|qué va)",
+    "(todo|eso|todo eso) (está|es) (mal|incorrecto|equivocado)",
+    "nada (está|es) (bien|correcto|cierto)",
     "(incorrecto|equivocado|está mal|es incorrecto|está equivocado|falso|es falso)",
     "(claro que no|por supuesto que no|desde luego que no|creo que no|mejor no|todavía no)",
 )
@@ -29,13 +31,24 @@ _YES_EN = (
     "(no doubt [about it]|without [a] doubt|no yeah|totally|naturally|precisely|that's the one)",
     "[yes] i'd (like|love) that",
     "[yes] (that would|that will|that'd|that'll) be (great|good|nice|fine|lovely|perfect|it)",
-    "i (suppose|guess)",
+    "(i (suppose|guess|agree)|yessir)",
+    "[it] (everything|all of it|all of that|it all|all) (is|looks|sounds) "
+    "(right|correct|fine|good|great|okay|perfect)",
+    "(nothing's|nothing is|nothing) wrong [with (that|it)]",
     "i'm (good|fine|okay) with (it|that|this)",
 )
-_NO_EN = ("(probably|i guess|i suppose|i think|i hope|hardly|maybe|better|rather|perhaps) not",)
+_NO_EN = (
+    "(probably|i guess|i suppose|i think|i hope|hardly|maybe|better|rather|perhaps) not",
+    "[(that's|that is|it's|it is|this is|they're)] all (wrong|incorrect|messed up|mixed up)",
+    "(sure|surely) not",
+    "(i disagree|i don't agree|[that's|it's|there's|you made] a mistake)",
+    "(everything|all of it|all of that|it all) (is|was) (wrong|incorrect|messed up)",
+    "(nothing|none of (it|that|this)) is (right|correct|true)",
+)
 _ENOUGH_EN = (
     "[no] (i'm|i am|we're|we are) (good|fine|okay|ok|all right|all set|set|done) "
     "[thanks|thank you|for now]",
+    "no (that's|that is|it's|it is) (okay|ok|fine|all right|alright|good) [thanks|thank you]",
     "[no] nothing [else|more|further] [for now|for today] [thanks|thank you]",
     "[no] (that will|that would|that'd|that'll) be (all|everything) [thanks|thank you]",
     "[no] (that's|that is) (all|everything) [i need|i needed] [for now|for today]",

@@ -67,6 +67,7 @@ _ENGLISH = (
     "[i have|i've got] (a|another) question",
     "[are] you sure [about that|of that]",
     "right (now|here|away)",
+    "(stop right there|correct me if i'm wrong|what's wrong|is (something|anything) wrong)",
     "(bear with me|one sec|hold the line|could you hold|take your time|no rush|dunno|no clue)",
     "(who is this|who am i (speaking|talking) to|what number is this|is this call recorded)",
     "(i see|good to know|makes sense|you must be joking|give me a break|that's interesting)",

@@ -10,6 +10,7 @@ from voicebot.nlu import context, small_talk, values
 from voicebot.nlu.compiled import CompiledExpectation
 from voicebot.nlu.matcher import FILLERS, Candidate, Fill, by_word
 from voicebot.nlu.moment import Moment
+from voicebot.nlu.polarity import settled
 from voicebot.nlu.segmenter import (
     ALONE,
     IN_CONTEXT,
@@ -170,7 +171,8 @@ def _in_context(
     out = without_alternatives(
         heard, out, compiled.links, compiled.answers, compiled.ranged, pauses
     )
-    return context.corrected(heard, out, compiled.answers, compiled.strings)
+    out = context.corrected(heard, out, compiled.answers, compiled.strings)
+    return settled(heard, out, compiled.answers)
 
 
 def _by_slot(
@@ -255,7 +257,7 @@ def _with_gains(
 
 def _is_no_answer(candidate: Candidate, compiled: CompiledExpectation, heard: Heard) -> bool:
     """Whether it is a yes or no of everyday words within a sentence: "can I do that later", "I
-    don't give that out"."""
+    don't give that out"; or one that was not quite said, and more behind it."""
     if not any(fill.slot in compiled.answers for fill in candidate.fills):
         return False
     first, last = heard.word_at[candidate.start], heard.word_at[candidate.end - 1]
@@ -265,7 +267,10 @@ def _is_no_answer(candidate: Candidate, compiled: CompiledExpectation, heard: He
         return True
     behind = set(heard.words[last + 1 :]) - STOP_WORDS - FILLERS - _OPENINGS - _ENDINGS
     is_open = words[-1].endswith("n't") or words[-2:] in (("do", "not"), ("i", "do"), ("i", "am"))
-    return is_open and bool(behind)
+    is_all = words[-1] in {"all", "everything", "todo"}  # "that's all wrong"
+    if is_all and candidate.cost > 0:
+        return True  # "not everything"
+    return (is_open or is_all or candidate.cost > 0) and bool(behind)
 
 
 def unexplained(heard: Heard, parts: Sequence[Candidate]) -> list[str]:
