@@ -14,15 +14,15 @@ _lock = threading.Lock()
 _booked: dict[str, tuple[str, str, str]] = {"4711": ("doctor adams", "2026-11-24", "09:00")}
 
 
-def free_slot(clinician: str, day: str) -> dict[str, str]:
-    """The first time that is free: status `free` and `time`, or status `full`."""
+def free_slot(clinician: str, day: str, today: str, now: str) -> dict[str, str]:
+    """The first time that is free and to come: status `free` and `time`, or status `full`."""
     if clinician not in CLINICIANS:
         raise ValueError(f"no clinician {clinician!r}")
     if date.fromisoformat(day).weekday() >= 5:
         return {"status": "full", "time": ""}
     with _lock:
         taken = {time for who, on, time in _booked.values() if (who, on) == (clinician, day)}
-    free = [time for time in HOURS if time not in taken]
+    free = [time for time in HOURS if time not in taken and (day, time) > (today, now)]
     return {"status": "free" if free else "full", "time": free[0] if free else ""}
 
 
