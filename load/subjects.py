@@ -181,10 +181,10 @@ class Peer:
         with ServerProcess(command, cwd=folder, environment=environment, log=log) as process:
             try:
                 await process.wait_ready(f"http://127.0.0.1:{port}/", START_S, any_status=True)
-            except ServerFailed:
+            except ServerFailed as failure:
                 said = process.last_words()
                 if process.is_running or not said.startswith(("ModuleNotFound", "ImportError")):
-                    raise
+                    raise ServerFailed(f"--peer: {failure}") from None
                 raise LoadMistake(f"--peer: {said}; {self._how_to_install()}") from None
             yield _RunningPeer(process, f"ws://127.0.0.1:{port}/ws")
 

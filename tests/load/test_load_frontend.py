@@ -216,7 +216,7 @@ def test_a_peer_that_fails_at_its_start_is_one_line(
 ) -> None:
     (peer / "bot.py").write_text("raise SystemExit('no licence')\n")
     assert main(["frontend", "--calls", "1", "--peer", str(peer)]) == NO_CALL
-    assert capsys.readouterr().err == "load: the server ended at its start: no licence\n"
+    assert capsys.readouterr().err == "load: --peer: the server ended at its start: no licence\n"
 
 
 @pytest.mark.e2e
