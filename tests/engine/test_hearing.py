@@ -12,6 +12,7 @@ from voicebot.audio.delay import MAX_DELAY_MS
 from voicebot.audio.echo import Cancelled
 from voicebot.engine.hearing import RECENT_SAMPLES, Chunk, Hearing, InbandKey, VadResult
 from voicebot.events import EchoState
+from voicebot.turns.near_end_features import Windows
 
 pytestmark = pytest.mark.unit
 
@@ -43,6 +44,8 @@ class Subtracting:
             is_active=active,
             is_locked=np.full(len(slots), self.is_locked),
             settled_ms=np.full(len(slots), 1000, np.int32),
+            delay=np.zeros(len(slots), np.int64),
+            is_verified=np.full(len(slots), self.is_locked),
         )
 
 
@@ -66,6 +69,8 @@ class Coming:
             is_active=one > 0,
             is_locked=one * next(self._locked) > 0,
             settled_ms=(one * 1000).astype(np.int32),
+            delay=np.zeros(len(slots), np.int64),
+            is_verified=one > 0,
         )
 
 
@@ -78,9 +83,10 @@ class Doubting:
     def reset(self, slot: int) -> None:
         pass
 
-    def probabilities(self, slots, near, clean, far, speech, residual_db, is_locked):  # type: ignore[no-untyped-def]
-        self.asked += [(int(s), float(np.abs(n).max())) for s, n in zip(slots, near, strict=True)]
-        return speech / 2
+    def probabilities(self, slots: NDArray[np.intp], windows: Windows) -> NDArray[np.float32]:
+        loudest = np.abs(windows.near).max(axis=1)
+        self.asked += zip(slots.tolist(), loudest.tolist(), strict=True)
+        return windows.speech / 2
 
 
 class OneKey:
@@ -219,10 +225,10 @@ def test_a_new_call_finds_nothing_of_the_one_before() -> None:
 class Failing(Doubting):
     """Fails for one slot."""
 
-    def probabilities(self, slots, near, clean, far, speech, residual_db, is_locked):  # type: ignore[no-untyped-def]
+    def probabilities(self, slots: NDArray[np.intp], windows: Windows) -> NDArray[np.float32]:
         if 1 in slots:
             raise RuntimeError("no")
-        return speech
+        return windows.speech
 
 
 def test_what_was_known_before_a_failure_is_not_lost() -> None:

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from voicebot.audio.delay import DelayTracker
 from voicebot.audio.pcm import to_float
 from voicebot.audio.resample import resample
-from voicebot.engine.hearing_device import delay, vad
-from voicebot.engine.hearing_device.near_end import NearEnd, Window
+from voicebot.engine.hearing_device import delay, near_end, vad
+from voicebot.engine.hearing_device.near_end import NearEnd
 from voicebot.engine.hearing_device.state import SlotState
 from voicebot.engine.hearing_device.vad import Vad
 from voicebot.errors import ModelUnavailable
 from voicebot.speech.voices import EspeakVoice
+from voicebot.turns import near_end_features
 from voicebot.turns.near_end import NearEndDetector
 from voicebot.turns.vad import SileroVad
 
@@ -78,12 +79,22 @@ def test_the_near_end_detector_says_what_it_says_on_a_cpu(
         near = np.ascontiguousarray(windows[:, number])
         far = np.roll(windows[:, max(0, number - 2)], 1, axis=0)
         clean = (0.3 * near + 0.001 * rng.standard_normal(near.shape)).astype(np.float32)
-        speech = rng.uniform(0, 1, 3).astype(np.float32)
-        locked = np.array([True, False, number > 40])
-        given = (near, clean, far, speech, residual, locked)
-        expected.append(there.probabilities(SLOTS, *given))
-        tensors = [torch.from_numpy(np.ascontiguousarray(one)).to(device) for one in given]
-        told.append(here.step(rows, rows, Window(*tensors)).cpu().numpy())
+        given = {
+            "near": near,
+            "clean": clean,
+            "far": far,
+            "sent": np.ascontiguousarray(windows[:, min(number + 3, windows.shape[1] - 1)]),
+            "speech": (np.abs(near).max(axis=1) > 0.05).astype(np.float32),
+            "residual_db": residual,
+            "delay": np.array([1300, -1, 700 if number < 80 else 1500]),
+            "is_locked": np.array([True, False, number > 40]),
+            "is_verified": np.array([number % 50 > 9, False, number > 60]),
+            "settled_ms": np.array([number * 100, 0, 500], np.int32),
+        }
+        expected.append(there.probabilities(SLOTS, near_end_features.Windows(**given)))
+        tensors = {k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in given.items()}
+        moved = near_end.Windows(**{name: of.to(device) for name, of in tensors.items()})
+        told.append(here.step(rows, rows, moved).cpu().numpy())
         if number == 60:
             there.reset(3)
             state.reset(torch.tensor([3], device=device))
@@ -95,9 +106,11 @@ def test_windows_that_do_not_count_leave_the_state_alone() -> None:
     state = SlotState(2, torch.device("cpu"))
     net, rows = NearEnd(state), torch.tensor([0, 1])
     before = [tensor.clone() for tensor, _ in state._kept]
-    loud = torch.full((2, 256), 0.3)
+    loud, ones, yes = torch.full((2, 256), 0.3), torch.ones(2), rows >= 0
     kept = state.only(rows, torch.tensor([False, True]))
-    net.step(rows, kept, Window(loud, loud, loud, torch.ones(2), torch.zeros(2), rows > 0))
+    sound = {"near": loud, "clean": loud, "far": loud, "sent": loud, "speech": ones}
+    known = {"delay": 300 * rows, "is_locked": yes, "is_verified": yes, "settled_ms": 900 * rows}
+    net.step(rows, kept, near_end.Windows(**sound, **known, residual_db=0 * ones))
     for tensor, was in zip((tensor for tensor, _ in state._kept), before, strict=True):
         assert torch.equal(tensor[0], was[0])
     assert any(not torch.equal(t[1], b[1]) for (t, _), b in zip(state._kept, before, strict=True))

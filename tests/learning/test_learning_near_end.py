@@ -26,9 +26,9 @@ from voicebot.learning.near_end_corpus import (
     Voices,
     espeak_prompts,
     hum,
-    is_held_out,
     load,
     music,
+    side_of,
 )
 from voicebot.learning.near_end_hearing import Ears, Heard, truth_of
 from voicebot.learning.near_end_marks import measure, onset_delays, silero_alone
@@ -121,7 +121,9 @@ def test_music_and_hum_are_sound_and_bounded() -> None:
 
 def test_voices_of_training_are_not_those_of_evaluation() -> None:
     assert not set(TRAINING_VOICES) & set(HELD_OUT_VOICES)
-    assert is_held_out("00001") is (crc32(b"00001") % 5 == 0)
+    names = [str(number) for number in range(100)]
+    assert all((side_of(n) == "held out") is (crc32(n.encode()) % 5 == 0) for n in names)
+    assert {side_of(n) for n in names} == {"training", "tuning", "held out"}
 
 
 def test_truth_is_where_the_caller_speaks(heard: list[Heard]) -> None:
@@ -182,9 +184,8 @@ def test_the_command_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 
     folder = tmp_path / "audio"
     names = [str(n) for n in range(40)]
-    for session in [n for n in names if is_held_out(n)][:1] + [
-        n for n in names if not is_held_out(n)
-    ][:2]:
+    sides = {side: [n for n in names if side_of(n) == side] for side in ("training", "held out")}
+    for session in [*sides["training"][:2], *sides["held out"][:1]]:
         (folder / "phone_calls" / session).mkdir(parents=True)
         said = spoken("Could you repeat that please?", "en-us+m2")
         soundfile.write(folder / "phone_calls" / session / "a.wav", said, 8000)
@@ -192,6 +193,7 @@ def test_the_command_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert near_end.main([str(folder), "--smoke", "--out", str(out)]) == 0
     printed = capsys.readouterr().out
     assert "of 4 calls heard" in printed
+    assert "too few speakers: those that the net has heard set its threshold" in printed
     assert "learned   false/min" in printed
     assert load_weights(out)["mean"].shape == (FEATURES,)
 
@@ -202,7 +204,7 @@ def test_a_folder_without_callers_is_told(
     assert near_end.main([str(tmp_path), "--smoke"]) == 2
     assert "holds no recordings of callers" in capsys.readouterr().err
     with pytest.raises(AudioFileError):
-        load(tmp_path, held_out=False, rng=np.random.default_rng(0), limit=1)
+        load(tmp_path, side="training", rng=np.random.default_rng(0), limit=1)
 
 
 def shipped(calls: list[Heard]) -> dict[int, np.ndarray]:
@@ -225,7 +227,7 @@ def test_the_shipped_net_on_speakers_it_never_heard() -> None:
     """Bounds far from what is measured: synthetic prompts differ from run to run, and one event
     in the few minutes of a test is 0.3 per minute."""
     rng = np.random.default_rng(77)
-    strangers = load(RECORDINGS, held_out=True, rng=rng, limit=12)
+    strangers = load(RECORDINGS, side="held out", rng=rng, limit=12)
     plan = near_end.Plan(test_calls=48, slots=16)
     calls = near_end.matrix_calls(strangers, plan, 78, lambda _: None)
     found = shipped(calls)

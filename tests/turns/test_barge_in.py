@@ -200,7 +200,7 @@ def test_doubtful_words_need_longer_speech_to_take_the_floor() -> None:
 
 def test_what_is_too_short_to_be_of_use_does_not_stop_the_prompt() -> None:
     none, choice = Completeness.NONE, SlotType.CHOICE
-    assert judge("So.", choice, none, spoken_ms=300.0) == "backchannel"
+    assert judge("So.", choice, none, spoken_ms=300.0, confidence=0.5) == "backchannel"
     assert judge("So.", choice, none, spoken_ms=600.0) == "floor"
     unsure = {"spoken_ms": 600.0, "may_be_nod": True, "confidence": 0.7}
     assert judge("So.", choice, none, **unsure) == "backchannel"
@@ -208,6 +208,17 @@ def test_what_is_too_short_to_be_of_use_does_not_stop_the_prompt() -> None:
     assert judge("Stop it now", choice, none, spoken_ms=450.0) == "floor"
     assert judge("Seven.", SlotType.DIGITS, Completeness.EXTENDABLE, spoken_ms=300.0) == "floor"
     assert judge("Agent", choice, Completeness.COMPLETE, spoken_ms=300.0) == "floor"
+
+
+def test_a_sure_word_takes_the_floor_however_short_it_is() -> None:
+    """ "Three" misheard as "C." over a prompt that asks for digits."""
+    none = Completeness.NONE
+    assert judge("C.", SlotType.DIGITS, none, spoken_ms=420.0, confidence=0.74) == "floor"
+    assert judge("City.", SlotType.DIGITS, none, spoken_ms=470.0, confidence=0.92) == "floor"
+    assert judge("I C.", SlotType.DIGITS, none, spoken_ms=430.0, confidence=0.83) == "backchannel"
+    assert judge("Please.", SlotType.DIGITS, none, spoken_ms=440.0, confidence=0.13) == (
+        "backchannel"
+    )
 
 
 def test_a_first_word_or_two_decide_nothing_while_the_caller_goes_on() -> None:

@@ -74,6 +74,10 @@ class Cancelled:
     """[n]: its delay is known and the filter explains what is heard."""
     settled_ms: NDArray[np.int32]
     """[n]: with possible echo since the lock or the last step of the delay."""
+    delay: NDArray[np.int64]
+    """[n]: samples by which `far` is late, or audio.delay.UNLOCKED."""
+    is_verified: NDArray[np.bool_]
+    """[n]: the filter was seen to explain what is heard since the far end was last silent."""
 
 
 class EchoCanceller:
@@ -143,7 +147,11 @@ class EchoCanceller:
                 self._wake(rows)
                 echo, residual = self._cancel(rows, filtered, sent)
                 aligned = self._aligned(rows)
-                self._track(rows, filtered, sent)
+        # As they are for this block: the tracker may move the next one.
+        delay, settled = self._delay[slots], self._settled.copy()
+        is_verified = self._explanation.is_trusted[slots] & self._explanation.is_verified[slots]
+        if len(active):
+            self._track(rows, filtered, sent)
         done = Cancelled(
             np.empty_like(near),
             np.empty_like(near),
@@ -151,6 +159,8 @@ class EchoCanceller:
             is_active,
             np.empty(count, np.bool_),
             np.empty(count, np.int32),
+            delay,
+            is_verified,
         )
         loops.tell(
             slots,
@@ -163,7 +173,7 @@ class EchoCanceller:
             self._was_active,
             self._idle,
             self._explanation.is_trusted,
-            self._settled,
+            settled,
             done.clean,
             done.far,
             done.residual_db,

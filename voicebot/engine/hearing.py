@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicebot.audio import mulaw
-from voicebot.audio.delay import MAX_DELAY_MS
+from voicebot.audio.delay import MAX_DELAY_MS, UNLOCKED
 from voicebot.audio.echo import TAIL_BLOCKS
 from voicebot.audio.offset import Offset
 from voicebot.compiled import compiled
 from voicebot.engine.rings import Ring, Rows, Samples
 from voicebot.events import CHUNK_SAMPLES, SAMPLE_RATE_HZ, EchoState
+from voicebot.turns.near_end_features import Windows
 
 if TYPE_CHECKING:
     from voicebot.audio.echo import Cancelled
@@ -76,16 +77,7 @@ class Canceller(Protocol):
 class NearEnd(Protocol):
     """turns.near_end.NearEndDetector."""
 
-    def probabilities(
-        self,
-        slots: Rows,
-        near: Floats,
-        clean: Floats,
-        far: Floats,
-        speech: Floats,
-        residual_db: Floats,
-        is_locked: NDArray[np.bool_],
-    ) -> Floats:
+    def probabilities(self, slots: Rows, windows: Windows) -> Floats:
         """That the caller speaks, whatever the echo does."""
 
     def reset(self, slot: int) -> None:
@@ -168,6 +160,9 @@ class Hearing:
         self._heard = np.zeros(slots, np.int64)  # samples that the VAD has seen
         self._is_active = np.zeros(slots, np.bool_)
         self._is_locked = np.zeros(slots, np.bool_)
+        self._is_verified = np.zeros(slots, np.bool_)
+        self._delay = np.full(slots, UNLOCKED, np.int64)
+        self._settled_ms = np.zeros(slots, np.int32)
         self._sent = np.zeros(slots, np.int64)  # samples of audible reference
         self._is_absent = np.zeros(slots, np.bool_)
         self._is_faint = np.zeros(slots, np.bool_)
@@ -181,6 +176,7 @@ class Hearing:
         self._offset.reset(slot)
         self._written[slot] = self._cancelled[slot] = self._heard[slot] = 0
         self._is_active[slot] = self._is_locked[slot] = self._is_faint[slot] = False
+        self._is_verified[slot], self._delay[slot], self._settled_ms[slot] = False, UNLOCKED, 0
         self._sent[slot], self._is_absent[slot] = 0, False
         self._residual_db[slot] = self._loudest_db[slot] = -np.inf
         for room in self._rooms:
@@ -311,6 +307,8 @@ class Hearing:
             self._loudest_db,
             self._residual_db,
         )
+        self._is_verified[rows], self._delay[rows] = done.is_verified, done.delay
+        self._settled_ms[rows] = done.settled_ms
         keys: list[Result] = []
         if self._keys is not None:
             heard = self._keys.feed(rows, done.clean)
@@ -326,15 +324,19 @@ class Hearing:
         echoing = np.flatnonzero(self._is_active[rows] & ~self._is_absent[rows])
         if len(echoing) and self._near_end is not None:
             slots = rows[echoing]
-            probability[echoing] = self._near_end.probabilities(
-                slots,
-                self._near.get_floats(slots, at[echoing], WINDOW),
-                clean[echoing],
-                self._far.get_floats(slots, at[echoing], WINDOW),
-                probability[echoing],
-                self._residual_db[slots],
-                self._is_locked[slots],
+            windows = Windows(
+                near=self._near.get_floats(slots, at[echoing], WINDOW),
+                clean=clean[echoing],
+                far=self._far.get_floats(slots, at[echoing], WINDOW),
+                sent=self._reference.get_floats(slots, at[echoing], WINDOW),
+                speech=probability[echoing],
+                residual_db=self._residual_db[slots],
+                delay=self._delay[slots],
+                is_locked=self._is_locked[slots],
+                is_verified=self._is_verified[slots],
+                settled_ms=self._settled_ms[slots],
             )
+            probability[echoing] = self._near_end.probabilities(slots, windows)
         has_echo = (self._sent[rows] >= PROVEN_SAMPLES) & ~self._is_faint[rows]
         speech[has_echo] = probability[has_echo]
         self._heard[rows] += WINDOW

@@ -7,7 +7,7 @@ Nothing here hears anything: near_end_hearing.py runs the product's canceller ov
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,6 +79,25 @@ def any_circumstances(rng: np.random.Generator) -> Circumstances:
     )
 
 
+def hard_circumstances(rng: np.random.Generator) -> Circumstances:
+    """About the echo matrix, where callers are missed most often: weak ones in loud echo."""
+    told = matrix_circumstances(rng, has_caller=bool(rng.random() < 0.6))
+    return replace(
+        told,
+        erl_db=told.erl_db + float(rng.uniform(-3, 3)),
+        delay_ms=told.delay_ms + float(rng.uniform(-30, 300)),
+        rt60_s=float(rng.uniform(0.15, 0.35)),
+        has_steps=bool(rng.random() < 0.7),
+        drive_db=float(rng.uniform(-2, 2)),
+        noise_dbfs=float(rng.uniform(-75, -52)),
+    )
+
+
+def training_circumstances(rng: np.random.Generator) -> Circumstances:
+    """What the net learns from: half of anything, half of what is hard."""
+    return any_circumstances(rng) if rng.random() < 0.5 else hard_circumstances(rng)
+
+
 def matrix_circumstances(rng: np.random.Generator, *, has_caller: bool) -> Circumstances:
     """What the marks ask for: the echo matrix of the design page, one cell of it at random."""
     kinds: tuple[tuple[Codec, Loudspeaker], ...] = (
@@ -99,12 +118,15 @@ def matrix_circumstances(rng: np.random.Generator, *, has_caller: bool) -> Circu
     )
 
 
-def make_call(voices: Voices, told: Circumstances, rng: np.random.Generator) -> Call:
-    """One call of CALL_SAMPLES; the same `rng` state gives the same call."""
+def make_call(
+    voices: Voices, told: Circumstances, rng: np.random.Generator, *, is_varied: bool = False
+) -> Call:
+    """One call of CALL_SAMPLES; the same `rng` state gives the same call. `is_varied`: each
+    utterance sounds as if somebody else said it."""
     far, prompts = _bot(voices, rng)
     caller = np.zeros(CALL_SAMPLES, np.float32)
     if told.has_caller:
-        spans = _talk(caller, voices, told.caller_dbfs, rng)
+        spans = _talk(caller, voices, told.caller_dbfs, rng, is_varied=is_varied)
         if rng.random() < 0.4:
             _yield_to(far, spans, rng)
     steps = _steps(told, prompts, rng)
@@ -147,12 +169,14 @@ def _bot(voices: Voices, rng: np.random.Generator) -> tuple[Signal, list[int]]:
 
 
 def _talk(
-    caller: Signal, voices: Voices, dbfs: float, rng: np.random.Generator
+    caller: Signal, voices: Voices, dbfs: float, rng: np.random.Generator, *, is_varied: bool
 ) -> list[tuple[int, int]]:
     """Puts utterances into `caller`, in place; where each lies."""
     at, spans = int(rng.uniform(1.0, 6.0) * SAMPLE_RATE_HZ), []
     while at < len(caller):
         said = voices.callers[int(rng.integers(len(voices.callers)))][: 6 * SAMPLE_RATE_HZ]
+        if is_varied:
+            said = _varied(said, rng)
         rms = active_rms(said)
         if rms == 0:
             continue
@@ -161,6 +185,16 @@ def _talk(
         spans.append((at, at + len(fits)))
         at += len(said) + int(rng.uniform(0.5, 6.0) * SAMPLE_RATE_HZ)
     return spans
+
+
+def _varied(said: Signal, rng: np.random.Generator) -> Signal:
+    """Another speaker on another telephone: pitch and pace bent, the spectrum tilted."""
+    factor = rng.uniform(0.85, 1.18)
+    at = np.arange(0, len(said) - 1, factor)
+    bent: Signal = np.interp(at, np.arange(len(said)), said).astype(np.float32)
+    tilt = np.float32(rng.uniform(-0.5, 0.5))
+    bent[1:] += tilt * bent[:-1]
+    return bent
 
 
 def _yield_to(far: Signal, spans: list[tuple[int, int]], rng: np.random.Generator) -> None:
@@ -177,7 +211,7 @@ def _steps(
     for begin in prompts[1:] if told.has_steps else ():
         if told.steps_anywhere:
             begin += int(rng.uniform(0, 2) * SAMPLE_RATE_HZ)
-        step = float(rng.choice([*STEPS_MS, rng.uniform(-200, 250)]))
+        step = float(rng.choice([*STEPS_MS, -180.0, rng.uniform(-200, 250)]))
         if 0 <= delay + step <= 1450 and rng.random() < 0.7:
             steps.append((begin - int(0.1 * SAMPLE_RATE_HZ), step))
             delay += step

@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 from zlib import crc32
 
 import numpy as np
@@ -57,9 +58,16 @@ class Voices:
     noise: Signal
 
 
-def is_held_out(name: str) -> bool:
-    """A session or speaker that no training and no tuning may see: every fifth by crc32."""
-    return crc32(name.encode()) % 5 == 0
+Side = Literal["training", "tuning", "held out"]
+
+
+def side_of(name: str) -> Side:
+    """Of a session or speaker, by crc32: every fifth is held out, which no training and no tuning
+    may see; a fifth of the others is for the threshold, which strangers must set."""
+    number = crc32(name.encode())
+    if number % 5 == 0:
+        return "held out"
+    return "tuning" if number // 5 % 5 == 1 else "training"
 
 
 def _is_bot(speaker: str) -> bool:
@@ -99,28 +107,31 @@ def _sentences(folder: Path) -> Iterator[_File]:
 def load(
     folder: Path,
     *,
-    held_out: bool,
+    side: Side,
     rng: np.random.Generator,
     limit: int,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Voices:
     """Up to `limit` files of each collection on one side of the split, and espeak's prompts.
 
+    What speaks and sounds for the bot while tuning is what it is while training.
+
     AudioFileError when the folder holds no callers.
     """
     callers: list[Signal] = []
     bots: list[Signal] = []
     for listing in (_phone_calls, _barista, _digits, _sentences):
-        files = [file for file in listing(folder) if is_held_out(file.speaker) is held_out]
+        files = [file for file in listing(folder) if side_of(file.speaker) == side]
         for at in rng.permutation(len(files))[:limit]:
             file = files[int(at)]
             (bots if file.is_bot else callers).append(_telephone(file.path, rng))
     if not callers:
         raise AudioFileError(f"{folder}: holds no recordings of callers; see learning/near_end.py")
     tell(f"{len(callers)} utterances of callers, {len(bots)} of human bots")
-    names = HELD_OUT_VOICES if held_out else TRAINING_VOICES
+    is_held_out = side == "held out"
+    names = HELD_OUT_VOICES if is_held_out else TRAINING_VOICES
     spoken = espeak_prompts(names, rng, PROMPTS)
-    return Voices(callers, bots + spoken, _noise(folder, held_out))
+    return Voices(callers, bots + spoken, _noise(folder, is_held_out))
 
 
 def _telephone(path: Path, rng: np.random.Generator) -> Signal:

@@ -20,7 +20,12 @@ from voicebot.audio.pcm import to_float, to_int16
 from voicebot.engine.hearing import Canceller, Chunk, Hearing, VadResult
 from voicebot.events import CHUNK_SAMPLES, SpeechEnded, SpeechStarted
 from voicebot.learning.near_end_calls import Call
-from voicebot.turns.near_end_features import FEATURES, WINDOW_SAMPLES, NearEndFeatures
+from voicebot.turns.near_end_features import (
+    FEATURES,
+    WINDOW_SAMPLES,
+    NearEndFeatures,
+    Windows,
+)
 from voicebot.turns.vad import SileroVad, SpeechDetector
 
 Floats = NDArray[np.float32]
@@ -71,20 +76,11 @@ class _Recorder:
         self.kept: list[list[Floats]] = [[] for _ in range(slots)]
         self.shown: list[list[int]] = [[] for _ in range(slots)]
 
-    def probabilities(
-        self,
-        slots: NDArray[np.intp],
-        near: Floats,
-        clean: Floats,
-        far: Floats,
-        speech: Floats,
-        residual_db: Floats,
-        is_locked: Flags,
-    ) -> Floats:
-        computed = self._features.compute(slots, near, clean, far, speech, residual_db, is_locked)
+    def probabilities(self, slots: NDArray[np.intp], windows: Windows) -> Floats:
+        computed = self._features.compute(slots, windows)
         for slot, row in zip(slots.tolist(), computed, strict=True):
             self.kept[slot].append(row)
-        return speech
+        return windows.speech
 
     def place(self, slot: int, window: int) -> None:
         """`window` of the call was advanced: it is the one shown last, if any was shown now."""

@@ -18,8 +18,8 @@ from voicebot.turns.near_end_features import FEATURES
 Floats = NDArray[np.float32]
 
 UNITS = 48
-_BATCH = 32
-_RATE = 3e-3
+_BATCH = 64
+_RATE = 4e-3
 _STILL_WEIGHT = 3.0
 """What a false alarm weighs against a missed window of speech: it costs the bot its turn."""
 _ONSET_WEIGHT, _ONSET_WINDOWS = 3.0, 4
@@ -153,7 +153,7 @@ def set_threshold(
     """`weights` with the shift of the logit at which SpeechDetector's 0.4 / 0.25 fit.
 
     The highest shift (the keenest detector) with which calls in which nobody speaks stay below
-    `false_per_minute`, delay steps included at a fifth of their weight, as the marks do.
+    `false_per_minute`, without and with steps of the delay.
     """
     logits = {
         key: np.log(chance / np.maximum(1 - chance, 1e-7))
@@ -165,7 +165,7 @@ def set_threshold(
             return np.asarray(1 / (1 + np.exp(-logits[id(call)] - shift)), np.float32)
 
         marks = measure(calls, gate)
-        if max(marks.false_static, marks.false_steps / 4) <= false_per_minute:
+        if max(marks.false_static, marks.false_steps) <= false_per_minute:
             break
     tell(f"threshold: shift {shift:+.2f}; {marks}")
     return {**weights, "shift": np.full(1, shift, np.float32)}

@@ -39,9 +39,10 @@ UNDOUBTED_WORDS = 3
 before it is known what else the caller will say."""
 NOD_MS = 650
 """Nods last 0.15 to 0.65 s, and are recognised as anything, now so, now so."""
-GRUNT_MS = 500
-"""A word or two so short that the dialogue can do nothing with are no reason to stop for: most
-commands are longer, and were they meant the answer could only be that they were not understood."""
+GRUNT_MS, WORD_CONFIDENCE = 500, 0.6
+"""A word or two so short that the dialogue can do nothing with, and no surer than this, are no
+reason to stop for: most commands are longer. A sure one is a word that was said, and no nod: an
+answer misheard ("three" as "c"), or a wish that the dialogue does not know."""
 
 
 def verdict(
@@ -83,7 +84,7 @@ def verdict(
     if spoken_ms <= NOD_MS and (is_doubtful or (may_be_nod and confidence < CERTAIN)):
         return "backchannel"
     is_grunt = spoken_ms <= GRUNT_MS and completeness is Completeness.NONE
-    return "backchannel" if is_grunt else "floor"
+    return "backchannel" if is_grunt and confidence < WORD_CONFIDENCE else "floor"
 
 
 def _is_own(

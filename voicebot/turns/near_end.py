@@ -16,7 +16,7 @@ import numpy as np
 
 from voicebot.compiled import compiled
 from voicebot.errors import ModelUnavailable
-from voicebot.turns.near_end_features import FEATURES, NearEndFeatures
+from voicebot.turns.near_end_features import FEATURES, NearEndFeatures, Windows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,26 +43,11 @@ class NearEndDetector:
         self._features.reset(slot)
         self._net.reset(slot)
 
-    def probabilities(
-        self,
-        slots: NDArray[np.intp],
-        near: NDArray[np.float32],
-        clean: NDArray[np.float32],
-        far: NDArray[np.float32],
-        speech: NDArray[np.float32],
-        residual_db: NDArray[np.float32],
-        is_locked: NDArray[np.bool_],
-    ) -> NDArray[np.float32]:
-        """float32[n] in 0..1 for the next window of each call in `slots` (intp[n], distinct).
-
-        `near`, `clean`, `far`: float32[n, 256], full scale +-1: as received, after the linear
-        canceller, and the aligned reference (zeros when unlocked). `speech`: Silero on clean.
-        `residual_db`: the canceller's estimate of the echo left, dBFS.
-        """
+    def probabilities(self, slots: NDArray[np.intp], windows: Windows) -> NDArray[np.float32]:
+        """float32[n] in 0..1 for the next window of each call in `slots` (intp[n], distinct)."""
         if len(slots) == 0:
             return np.zeros(0, dtype=np.float32)
-        features = self._features.compute(slots, near, clean, far, speech, residual_db, is_locked)
-        return self._net.advance(slots, features)
+        return self._net.advance(slots, self._features.compute(slots, windows))
 
 
 class NearEndNet:

@@ -45,6 +45,8 @@ class Cancelled:
     is_active: Tensor
     is_locked: Tensor
     settled_ms: Tensor
+    delay: Tensor
+    is_verified: Tensor
     events: Tensor
 
 
@@ -98,7 +100,8 @@ class Canceller:
         residual = torch.minimum(residual, clean.square().mean(dim=1))
         level = 10 * residual.clamp(min=1e-12).log10()
         aligned = self._parts.reference.late(rows, 1, self._parts.delay[rows].clamp(min=0))
-        is_placed = is_active & (self._parts.delay[rows] != UNLOCKED)
+        delay = self._parts.delay[rows]
+        is_placed = is_active & (delay != UNLOCKED)
         events = events | self._track(rows, active, filtered, far)
         put(self._was_active, rows, is_active)
         put(self._idle, rows, self._idle[rows] + ~is_active)
@@ -110,6 +113,8 @@ class Canceller:
             is_active,
             is_locked,
             (self._parts.settled[rows] * 20).masked_fill(~is_locked, 0),
+            delay,
+            is_locked & self._parts.explanation.is_verified[rows],
             events.masked_fill(~is_active, 0).to(torch.int32),
         )
 

@@ -13,13 +13,13 @@ from torch import Tensor
 
 from voicebot.audio import mulaw
 from voicebot.audio import offset as offset_room
-from voicebot.audio.delay import MAX_DELAY_MS
+from voicebot.audio.delay import MAX_DELAY_MS, UNLOCKED
 from voicebot.engine import hearing as room
 from voicebot.engine.hearing import BLOCK, WINDOW
 from voicebot.engine.hearing_device.delay import to_float, to_int16
 from voicebot.engine.hearing_device.echo import Canceller
 from voicebot.engine.hearing_device.keys import COLUMNS, Correlators
-from voicebot.engine.hearing_device.near_end import NearEnd, Window
+from voicebot.engine.hearing_device.near_end import NearEnd, Windows
 from voicebot.engine.hearing_device.state import SlotState, constant, put
 from voicebot.engine.hearing_device.vad import Vad
 from voicebot.events import EchoState
@@ -52,8 +52,11 @@ class Line:
         self._mean, self._chunks = state.add(), state.add()
         self._near = state.add(RING, dtype=torch.int16)
         self._far = state.add(RING, dtype=torch.int16)
+        self._reference = state.add(RING, dtype=torch.int16)
         self._clean = state.add(RING, dtype=torch.int16)
         self._is_active, self._is_locked = state.flag(), state.flag()
+        self._is_verified, self._settled_ms = state.flag(), state.counter()
+        self._delay = state.counter(UNLOCKED)
         self._is_faint, self._is_absent = state.flag(), state.flag()
         self._sent = state.counter()
         self._residual_db = state.add(fill=-torch.inf)
@@ -121,6 +124,7 @@ class Line:
         for ring, signal in (
             (self._near, near.to(torch.int16)),
             (self._far, to_int16(done.far)),
+            (self._reference, to_int16(far)),
             (self._clean, clean),
         ):
             ring.view(-1).index_copy_(0, where, signal.flatten())
@@ -136,6 +140,9 @@ class Line:
         put(self._residual_db, rows, done.residual_db)
         put(self._is_active, rows, active)
         put(self._is_locked, rows, locked & (done.settled_ms >= room.SETTLED_MS))
+        put(self._is_verified, rows, done.is_verified)
+        put(self._delay, rows, done.delay)
+        put(self._settled_ms, rows, done.settled_ms)
         put(self._is_faint, rows, ~locked & (self._is_faint[rows] | is_faint))
         put(self._is_absent, rows, ~locked & (self._is_absent[rows] | is_absent))
 
@@ -159,14 +166,24 @@ class Line:
     def judge(self, count: int) -> None:
         """Is it the caller?"""
         rows, speech = self.windows[0, :count], self._speech[:count]
-        near, clean, far = (
-            self._window(ring, count) for ring in (self._near, self._clean, self._far)
-        )
+        rings = (self._near, self._clean, self._far, self._reference)
+        near, clean, far, sent = (self._window(ring, count) for ring in rings)
         is_active, is_locked = self._is_active[rows], self._is_locked[rows]
         is_faint = self._is_faint[rows]
         echoes = is_active & ~self._is_absent[rows]
-        heard = Window(near, clean, far, speech, self._residual_db[rows], is_locked)
-        judged = self.near_end.step(rows, self.state.only(rows, echoes), heard)
+        windows = Windows(
+            near=near,
+            clean=clean,
+            far=far,
+            sent=sent,
+            speech=speech,
+            residual_db=self._residual_db[rows],
+            delay=self._delay[rows],
+            is_locked=is_locked,
+            is_verified=self._is_verified[rows],
+            settled_ms=self._settled_ms[rows],
+        )
+        judged = self.near_end.step(rows, self.state.only(rows, echoes), windows)
         probability = torch.where(echoes, judged, speech)
         has_echo = (self._sent[rows] >= room.PROVEN_SAMPLES) & ~is_faint
         state = (is_active * 2 + (is_active & is_locked).to(torch.int64)).masked_fill(is_faint, 1)

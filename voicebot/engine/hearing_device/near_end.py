@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from voicebot.engine.hearing_device.state import SlotState, constant, put
 from voicebot.turns import near_end_features as room
+from voicebot.turns import near_end_match as match_room
 from voicebot.turns.near_end import MODEL_PATH, load_weights
 
-_BANDS, _LATER, _EARLIER = room.BANDS, room.LATER_LAGS, room.EARLIER_LAGS
-
-
-class Window(NamedTuple):
-    """One of each call; see turns.near_end.NearEndDetector.probabilities."""
-
-    near: Tensor
-    clean: Tensor
-    far: Tensor
-    speech: Tensor
-    residual_db: Tensor
-    is_locked: Tensor
+_BANDS, _LATER = room.BANDS, room.LATER_LAGS
 
 
 def _decibel(power: Tensor) -> Tensor:
@@ -38,6 +28,22 @@ def _band_sums() -> Tensor:
     return sums
 
 
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """As room.Windows."""
+
+    near: Tensor
+    clean: Tensor
+    far: Tensor
+    sent: Tensor
+    speech: Tensor
+    residual_db: Tensor
+    delay: Tensor
+    is_locked: Tensor
+    is_verified: Tensor
+    settled_ms: Tensor
+
+
 class NearEnd:
     """Probability that the caller speaks, whatever the echo does."""
 
@@ -49,12 +55,12 @@ class NearEnd:
         self._hidden = state.add(self._units)
         self._features = Features(state)
 
-    def step(self, rows: Tensor, kept: Tensor, heard: Window) -> Tensor:
-        """float32[n] in 0..1 of the next windows of `rows`, int64[n].
+    def step(self, rows: Tensor, kept: Tensor, windows: Windows) -> Tensor:
+        """float32[n] in 0..1; arguments as turns.near_end.NearEndDetector.probabilities.
 
         `kept`: the rows to whose state this counts, the scratch row for the others.
         """
-        features = self._features.step(rows, kept, heard)
+        features = self._features.step(rows, kept, windows)
         w, units, state = self._w, self._units, self._hidden[rows]
         inputs = ((features - w["mean"]) * w["scale"]).clamp(-5, 5)
         dense = (inputs @ w["dense"] + w["dense_bias"]).relu()
@@ -73,7 +79,7 @@ class Features:
     """As room.NearEndFeatures."""
 
     def __init__(self, state: SlotState) -> None:
-        floor = float(room._FLOOR_DB)
+        floor = float(match_room.FLOOR_DB)
         self._bands = _band_sums().to(state.device)
         self._taper = constant(room._TAPER, state.device)
         self._tail = state.add(_BANDS, fill=floor)
@@ -82,30 +88,37 @@ class Features:
         self._peak = state.add(fill=floor)
         self._on = state.add()
         self._silent = state.add()
+        self._coherence = state.add(3, _BANDS)
         self._match = _Match(state)
 
-    def step(self, rows: Tensor, kept: Tensor, heard: Window) -> Tensor:
+    def step(self, rows: Tensor, kept: Tensor, windows: Windows) -> Tensor:
         """float32[n, FEATURES]; as room.NearEndFeatures.compute."""
-        signals = torch.stack((heard.near, heard.clean, heard.far))
-        spectra = torch.fft.rfft(signals * self._taper)
-        near_s, clean_s, far_s = spectra
-        spectra = torch.view_as_real(torch.stack((near_s, clean_s, near_s - clean_s, far_s)))
+        sound = torch.stack((windows.near, windows.clean, windows.far, windows.sent))
+        sound = sound.nan_to_num(nan=0.0).clamp(-float(room._LOUDEST), float(room._LOUDEST))
+        near_s, clean_s, far_s, sent_s = torch.fft.rfft(sound * self._taper)
+        spectra = torch.stack((near_s, clean_s, near_s - clean_s, far_s, sent_s))
+        spectra = torch.view_as_real(spectra)
         power = spectra.square().sum(dim=3)
         cross = (spectra[0] * spectra[2]).sum(dim=2)
         bands = torch.cat((power, cross[None])) @ self._bands
-        correlation = bands[4] / (bands[0] * bands[2] + float(room._POWER_FLOOR) ** 2).sqrt()
-        levels = _decibel(bands[:4])
-        near_db, clean_db, echo_db, far_db = levels
+        least = float(room._POWER_FLOOR) ** 2
+        correlation = bands[5] / (bands[0] * bands[2] + least).sqrt()
+        now = torch.stack((bands[5] - bands[2], bands[1], bands[2]), dim=1)
+        sums = float(room._COHERENCE_LEAK) * self._coherence[rows] + now
+        put(self._coherence, kept, sums)
+        coherence = sums[:, 0] / (sums[:, 1] * sums[:, 2] + least).sqrt()
+        near_db, clean_db, echo_db, far_db, sent_db = _decibel(bands[:5])
         tail = torch.maximum(far_db, self._tail[rows] - float(room._REVERB_DB))
         put(self._tail, kept, tail)
         expected = self._advance_leak(rows, kept, clean_db, tail)
         floor = self._advance_floor(rows, kept, clean_db)
         totals = _decibel(bands[:4].sum(dim=2))
-        match = self._match.step(rows, kept, clean_db, far_db)
-        scalars = self._scalars(rows, kept, totals, heard)
-        columns = (near_db, clean_db, echo_db, far_db, tail, clean_db - expected, clean_db - floor)
-        features = torch.cat((*columns, correlation, match, scalars), dim=1)
-        return features.nan_to_num(nan=0.0, posinf=0.0, neginf=float(room._FLOOR_DB))
+        match, ahead = self._match.step(rows, kept, clean_db, sent_db, windows.delay)
+        scalars = self._scalars(rows, kept, totals, windows)
+        columns = [near_db, clean_db, echo_db, far_db, tail, clean_db - expected, clean_db - floor]
+        columns += [correlation, coherence, clean_db - ahead.amax(dim=1), match, ahead.amax(dim=2)]
+        features = torch.cat((*columns, scalars), dim=1)
+        return features.nan_to_num(nan=0.0, posinf=0.0, neginf=float(match_room.FLOOR_DB))
 
     def _advance_leak(self, rows: Tensor, kept: Tensor, clean_db: Tensor, tail: Tensor) -> Tensor:
         leak = self._leak[rows]
@@ -123,10 +136,12 @@ class Features:
         put(self._floor, kept, floor)
         return floor
 
-    def _scalars(self, rows: Tensor, kept: Tensor, totals: Tensor, heard: Window) -> Tensor:
+    def _scalars(self, rows: Tensor, kept: Tensor, totals: Tensor, windows: Windows) -> Tensor:
         near_db, clean_db, _, far_db = totals
-        speech, likely = heard.speech, heard.speech.clamp(1e-3, 1 - 1e-3)
-        residual = heard.residual_db.clamp(float(room._FLOOR_DB), 0)
+        speech = windows.speech
+        likely = speech.clamp(1e-3, 1 - 1e-3)
+        residual = windows.residual_db.nan_to_num(nan=0.0)
+        residual = residual.clamp(float(match_room.FLOOR_DB), 0)
         peak = self._peak[rows]
         put(self._peak, kept, torch.maximum(near_db, peak - 0.25))
         is_silent = far_db < float(room._SILENT_DB)
@@ -137,48 +152,55 @@ class Features:
         put(self._on, kept, on)
         put(self._silent, kept, silent)
         columns = [speech, (likely / (1 - likely)).log(), residual, clean_db - residual]
-        columns += [heard.is_locked.to(speech.dtype), near_db, clean_db, far_db, near_db - peak]
-        return torch.stack([*columns, on, silent], dim=1)
+        locked, verified = (of.to(speech.dtype) for of in (windows.is_locked, windows.is_verified))
+        columns += [locked, near_db, clean_db, far_db, near_db - peak, on, silent, verified]
+        settled = windows.settled_ms.clamp(max=int(room._LONG_SETTLED_MS)) / 1000
+        return torch.stack([*columns, settled], dim=1)
 
 
 class _Match:
-    """As room._Match."""
+    """As match_room.SentMatch."""
 
     def __init__(self, state: SlotState) -> None:
         self._clean_mean = state.add(_BANDS, fill=-50.0)
-        self._far_mean = state.add(_BANDS, fill=-40.0)
-        self._far = state.add(_LATER, _BANDS)  # newest first
-        self._clean = state.add(_EARLIER + 1, _BANDS)
-        self._sums = state.add(3, _LATER + _EARLIER)
+        self._sent_mean = state.add(_BANDS, fill=-40.0)
+        self._sent = state.add(match_room._WINDOWS, _BANDS, fill=float(match_room.FLOOR_DB))
+        self._next = state.counter()
+        self._sums = state.add(3, match_room.LAGS)
+        later, earlier = torch.arange(_LATER), -1 - torch.arange(match_room.EARLIER_LAGS)
+        self._offsets = torch.cat((later, earlier)).to(state.device)
 
-    def step(self, rows: Tensor, kept: Tensor, clean_db: Tensor, far_db: Tensor) -> Tensor:
-        """float32[n, LATER_LAGS + EARLIER_LAGS] of the next window."""
-        clean = self._deviation(self._clean_mean, rows, kept, clean_db)
-        far = self._deviation(self._far_mean, rows, kept, far_db)
-        fars = torch.cat((far[:, None], self._far[rows, :-1]), dim=1)
-        cleans = torch.cat((clean[:, None], self._clean[rows, :-1]), dim=1)
-        put(self._far, kept, fars)
-        put(self._clean, kept, cleans)
-        fars_energy, cleans_energy = fars.square().sum(dim=2), cleans.square().sum(dim=2)
-        later = (fars @ clean[:, :, None])[:, :, 0]
-        earlier = (cleans @ far[:, :, None])[:, 1:, 0]
-        now_clean = cleans_energy[:, :1].expand(-1, _LATER)
-        now_far = fars_energy[:, :1].expand(-1, _EARLIER)
-        now = (
-            torch.cat((later, earlier), dim=1),
-            torch.cat((now_clean, cleans_energy[:, 1:]), dim=1),
-            torch.cat((fars_energy, now_far), dim=1),
-        )
-        sums = float(room._MATCH_LEAK) * self._sums[rows] + torch.stack(now, dim=1)
+    def step(
+        self, rows: Tensor, kept: Tensor, clean_db: Tensor, sent_db: Tensor, delay: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """(float32[n, LAGS], float32[n, EARLIER_LAGS, BANDS]) of the next window."""
+        size = match_room._WINDOWS
+        at = self._next[rows] % size
+        self._sent.view(-1, _BANDS).index_copy_(0, kept * size + at, sent_db)
+        put(self._next, kept, at + 1)
+        window = match_room._WINDOW_SAMPLES
+        back = ((delay + window // 2) // window)[:, None] + self._offsets
+        is_known = (delay >= 0)[:, None] & (back >= 0) & (back < size)
+        # The scratch row does not hold what is sent now; nobody reads what is found there.
+        places = rows[:, None] * size + (at[:, None] - back) % size
+        sent = self._sent.view(-1, _BANDS)[places]
+        sent = sent.masked_fill(~is_known[:, :, None], float(match_room.FLOOR_DB))
+        clean = _deviation(clean_db, self._clean_mean[rows])
+        far = _deviation(sent, self._sent_mean[rows][:, None])
+        far = far.masked_fill(~is_known[:, :, None], 0.0)
+        for means, levels in ((self._clean_mean, clean_db), (self._sent_mean, sent_db)):
+            leak = (levels > float(match_room._SOUND_DB)) * float(match_room._MEAN_LEAK)
+            put(means, kept, means[rows] + leak * (levels - means[rows]))
+        energy = clean.square().sum(dim=1, keepdim=True).expand(-1, match_room.LAGS)
+        now = ((far @ clean[:, :, None])[:, :, 0], far.square().sum(dim=2), energy)
+        sums = float(match_room._LEAK) * self._sums[rows] + torch.stack(now, dim=1)
         put(self._sums, kept, sums)
-        product, first, second = sums.unbind(dim=1)
-        return product / (first * second + 1).sqrt()
+        product, of_sent, of_clean = sums.unbind(dim=1)
+        matched = product / (of_sent * of_clean + 1).sqrt()
+        return matched, sent[:, _LATER:]
 
-    @staticmethod
-    def _deviation(means: Tensor, rows: Tensor, kept: Tensor, levels: Tensor) -> Tensor:
-        """From the band's slow mean, dB."""
-        sound, reach = float(room._SOUND_DB), float(room._RANGE_DB)
-        mean = means[rows]
-        leak = (levels > sound) * float(room._MEAN_LEAK)
-        put(means, kept, mean + leak * (levels - mean))
-        return (levels.clamp(min=sound) - mean).clamp(-reach, reach)
+
+def _deviation(levels: Tensor, mean: Tensor) -> Tensor:
+    """From the band's slow mean, dB."""
+    reach = float(match_room._RANGE_DB)
+    return (levels.clamp(min=float(match_room._SOUND_DB)) - mean).clamp(-reach, reach)
