@@ -274,6 +274,19 @@ def test_shapes_hold_what_the_scheduler_makes_and_pad_little():
     assert all(shape.rows == 1 for shape in Shape.all(1))
 
 
+def test_what_a_lane_told_stays_when_its_next_batch_comes():
+    """Also of one utterance, whose tokens lie in one piece as they are."""
+    of = recogniser(most=1)
+    of.lanes._count = 1
+    heard = of.lanes.run(spans_of(9000))
+    tokens, sure = heard.tokens.tolist(), heard.log_probs.tolist()
+    with torch.inference_mode():
+        for host in of.lanes.lanes[0].host.values():
+            host["said"].fill_(7)
+            host["sure"].fill_(7.0)
+    assert (heard.tokens.tolist(), heard.log_probs.tolist()) == (tokens, sure)
+
+
 # ---------------------------------------------------------------- memory
 
 

@@ -7,10 +7,11 @@ import gc
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from voicebot.engine.engine import Recognised
+from voicebot.engine.engine import NoObserver, Recognised
 from voicebot.engine.runner import Result
 from voicebot.engine.scheduler import Job, JobKind, Scheduler
 from voicebot.events import Hypothesis
@@ -105,3 +106,22 @@ def test_what_a_newer_answer_made_pointless_is_left_out(
     engine = engine_of(Runs(1), 1)
     assert engine._is_news(first)
     assert engine._is_news(then) == is_told
+
+
+async def test_a_device_that_several_workers_find_lost_is_told_once() -> None:
+    failures: list[str] = []
+
+    class Counting(NoObserver):
+        def engine_failure(self, stage: str) -> None:
+            failures.append(stage)
+
+    engine = AcceleratedEngine(
+        Runs(1),  # type: ignore[arg-type]
+        slots=1,
+        is_alive=lambda: False,
+        observer=Counting(),
+    )
+    with ThreadPoolExecutor(3) as threads:
+        list(threads.map(lambda _: engine._lose(), range(3)))
+    assert failures == ["device"]
+    assert engine.is_lost

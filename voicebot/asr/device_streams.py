@@ -136,6 +136,10 @@ def use_threads(count: int) -> None:
     torch.set_num_threads(count or max(1, (os.cpu_count() or 2) - 1))
 
 
+_FULL = ("allocate memory", "out of memory", "_STATUS_ALLOC_FAILED")
+"""Of a CPU, of CUDA, and of its libraries, which have words of their own."""
+
+
 def is_full(error: BaseException) -> bool:
     """Whether memory was short, also where another error followed from that.
 
@@ -146,7 +150,7 @@ def is_full(error: BaseException) -> bool:
     while seen is not None:
         if isinstance(seen, (torch.OutOfMemoryError, MemoryError)):
             return True
-        if "allocate memory" in str(seen) or "out of memory" in str(seen):
+        if any(sign in str(seen) for sign in _FULL):
             return True
         seen = seen.__cause__ or seen.__context__
     return False

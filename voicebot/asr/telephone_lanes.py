@@ -250,8 +250,8 @@ class TelephoneLanes:
             if host["frames"].dtype == torch.float32:
                 frames = [of_one.copy() for of_one in frames]
         return Heard(
-            np.ascontiguousarray(host["said"][:said, :count].numpy().T),
-            np.ascontiguousarray(host["sure"][:said, :count].numpy().T),
+            host["said"][:said, :count].numpy().T.copy(order="C"),
+            host["sure"][:said, :count].numpy().T.copy(order="C"),
             limits,
             host["is_audible"][:count].numpy().copy(),
             host["sound"][:count].numpy().copy(),

@@ -73,6 +73,7 @@ class AcceleratedEngine(Engine):
         self._known_shortages = 0
         self._short_until = 0.0
         self.is_lost = False
+        self._losing = threading.Lock()
         self.lost = asyncio.Event()
 
     def open_call(self, sink: CallSink) -> CallHandle:
@@ -153,8 +154,11 @@ class AcceleratedEngine(Engine):
         return True
 
     def _lose(self, why: str = "it reported an error") -> None:
-        """From any thread."""
-        self.is_lost = True
+        """From any thread; several may find out at once, and it is told once."""
+        with self._losing:
+            if self.is_lost:
+                return
+            self.is_lost = True
         log.error(LOST, why=why)
         self._observer.engine_failure("device")
         self._post(self._tell_lost)
