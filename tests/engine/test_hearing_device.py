@@ -1,6 +1,8 @@
 """What is heard on a device is what is heard on a CPU: whole calls, by way of Hearing."""
 
 import contextlib
+import gc
+import weakref
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -267,6 +269,40 @@ def test_a_device_that_fails_costs_no_call_and_no_audio() -> None:
     assert all(heard[at : at + BLOCK].any() for at in (0, BLOCK, 2 * BLOCK))
 
 
+def test_pinned_memory_of_a_lost_device_is_never_given_back() -> None:
+    """That asks the device for an event; where it fails, C++ ends the process with all calls."""
+    hearing, call = on_device(1, "cpu"), calls(1.6)[4]
+    machine = hearing._machine
+    assert machine is not None
+    machine.step = lambda step: 1 / 0  # type: ignore[method-assign,assignment,return-value]
+    seen = weakref.ref(machine)
+    del machine
+    hearing.hear([chunk(0, call, 0)])
+    assert not hearing.is_on_device
+    del hearing
+    gc.collect()
+    assert seen() is not None
+
+
+def test_who_takes_a_slot_hears_nothing_of_who_had_it() -> None:
+    """The same to the bit as without the call before; one that goes on beside it, too."""
+    recorded = calls(2.0)
+    told: list[list[Result]] = []
+    for before in (0, 70):
+        hearing = on_device(2, "cpu")
+        for number in range(before):
+            at = number * BLOCK
+            hearing.hear([chunk(0, recorded[0], at), chunk(1, recorded[3], at)])
+        hearing.reset(0)
+        hearing.reset(1)
+        now: list[Result] = []
+        for at in range(0, len(recorded[0][0]), BLOCK):
+            now += hearing.hear([chunk(0, recorded[2], at), chunk(1, recorded[1], at)])
+        told.append(now)
+    assert {result.echo for result in windows(told[0])} >= {EchoState.LOCKED, EchoState.UNLOCKED}
+    assert told[0] == told[1]
+
+
 def test_a_device_that_never_answers_is_lost() -> None:
     class Running:
         asked = 0
@@ -336,15 +372,19 @@ def test_recording_leaves_every_slot_as_it_was() -> None:
     state = machine.line.state
     tensors = [*(tensor for tensor, _ in state._kept), *state._unkept]
     before = [tensor[:5].clone() for tensor in tensors]
-    asked = []
+    asked, is_short = [], []
 
     @contextlib.contextmanager
     def capturing(pool: object) -> Iterator[object]:
         asked.append(pool)
+        is_short.append(torch.backends.cuda.matmul.allow_tf32)
         yield type("Graph", (), {"pool": lambda self: "pool"})()
 
     machine.streams.capturing = capturing  # type: ignore[method-assign]
+    torch.backends.cuda.matmul.allow_tf32 = True  # as a recogniser beside it has it
     machine._capture()
+    assert torch.backends.cuda.matmul.allow_tf32
+    assert not any(is_short), "products of ten bits"
     for tensor, was in zip(tensors, before, strict=True):
         assert torch.equal(tensor[:5].nan_to_num(), was.nan_to_num())
     sizes = (2, 4, 5)

@@ -14,6 +14,7 @@ from voicebot.audio.echo_path import EchoPath, impulse_response
 from voicebot.audio.pcm import to_float, to_int16
 from voicebot.engine.hearing_device.echo import Canceller
 from voicebot.engine.hearing_device.echo_parts import FOLLOW, LOCK, REHEARSE, START
+from voicebot.engine.hearing_device.kalman import Filter
 from voicebot.engine.hearing_device.state import SlotState
 
 pytestmark = pytest.mark.unit
@@ -108,3 +109,25 @@ def test_whatever_becomes_of_the_echo(device: torch.device) -> None:
     assert (erle[0] > (4, 8, 4, 8, 0.5)).all()
     assert np.abs(erle[0] - erle[1]).max() < 0.5
     assert np.abs(one - other).max() < 0.01
+
+
+def test_no_signal_is_made_of_what_no_signal_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU's transform spreads imaginary parts of the first and last bin, which a CPU ignores,
+    over the samples; delays by parts of a sample made such ones."""
+    worst: list[float] = []
+    back = torch.fft.irfft
+
+    def looks(spectra: torch.Tensor, samples: int) -> torch.Tensor:
+        worst.append(float(spectra[..., :: spectra.shape[-1] - 1].imag.abs().max()))
+        return back(spectra, samples)
+
+    state = SlotState(1, torch.device("cpu"))
+    learning = Filter(state)
+    rows, far = torch.tensor([0]), torch.from_numpy(syllables(1))
+    learning.start(rows, far[None, :800], far[None, 320 : 320 + 160 * 17], torch.tensor([0]))
+    monkeypatch.setattr(torch.fft, "irfft", looks)
+    for block in range(1, 5):
+        now = far[block * 160 :][:320][None]
+        learning.step(rows, rows, now[:, :160], now, rows == 0, torch.tensor([0.3]))
+    assert len(worst) == 8
+    assert max(worst) == 0.0

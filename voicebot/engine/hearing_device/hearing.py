@@ -36,6 +36,9 @@ from voicebot.engine.hearing_device.machine import Heard, Machine, Step
 from voicebot.engine.rings import Rows, Samples
 
 Floats = NDArray[np.float32]
+_LOST: list[Machine] = []
+"""Kept until the process ends: giving its pinned memory back asks the lost device for an event,
+and where that fails ends the process, with all calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +150,7 @@ class DeviceHearing(Hearing):
                 self._advance_there(self._machine, np.asarray(slots, np.intp))
                 return
             except Exception as error:
-                self._fall_back(f"{type(error).__name__}: {error}".splitlines()[0])
+                self._fall_back(self._machine, f"{type(error).__name__}: {error}".splitlines()[0])
         super()._advance(slots)
 
     def _advance_there(self, machine: Machine, slots: Rows) -> None:
@@ -215,9 +218,10 @@ class DeviceHearing(Hearing):
 
     # ------------------------------------------------------------ without the device
 
-    def _fall_back(self, why: str) -> None:
+    def _fall_back(self, machine: Machine, why: str) -> None:
         """Go on with the CPU's rooms; what the device did not do waits for them."""
         rooms, self._machine = self._on_cpu, None
+        _LOST.append(machine)
         self._vad, self._canceller = rooms.vad, rooms.canceller
         self._near_end, self._keys = rooms.near_end, rooms.keys
         together = (rooms.vad, rooms.canceller, rooms.near_end, rooms.keys)

@@ -109,7 +109,7 @@ class Filter:
         inverse = learning / (uncertain + share * learned.near)
         # The gradient K E, constrained to the first half in time.
         gradient = spectra.conj() * (error_spectrum * inverse)[:, None] * learned.doubt
-        taps = torch.fft.irfft(gradient, FFT)[..., :CHUNK_SAMPLES]
+        taps = _signal(gradient)[..., :CHUNK_SAMPLES]
         learned.path = learned.path + torch.fft.rfft(taps, FFT)
         factor = (1.0 - float(room._HALF) * inverse[:, None] * power).clamp(min=0.0)
         kept = room.TRANSITION**2
@@ -191,9 +191,19 @@ def _frames(far: Tensor) -> Tensor:
     return frames
 
 
+def _signal(spectra: Tensor) -> Tensor:
+    """float32[..., FFT] of complex64[..., BINS], which it changes.
+
+    A real signal's first and last bin have no imaginary part. Delays by parts of a sample give
+    them one, which a CPU ignores; of a GPU's transforms some spread it over all samples.
+    """
+    torch.view_as_real(spectra)[..., :: BINS - 1, 1].zero_()
+    signal: Tensor = torch.fft.irfft(spectra, FFT)
+    return signal
+
+
 def _second_half(spectra: Tensor) -> Tensor:
-    halves: Tensor = torch.fft.irfft(spectra, FFT)
-    return halves[..., CHUNK_SAMPLES:]
+    return _signal(spectra)[..., CHUNK_SAMPLES:]
 
 
 def _power(spectra: Tensor) -> Tensor:

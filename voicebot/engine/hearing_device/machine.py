@@ -7,7 +7,8 @@ busy with the results. On a CPU the same stages run as they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,7 +113,7 @@ class Machine:
         for rows in (line.blocks, line.windows, self._rows, line.canceller.rehearsing):
             rows.fill_(self._slots)
         self.streams.settle()
-        with torch.inference_mode():
+        with torch.inference_mode(), _whole_mantissas():
             for name, stage in self._stages.items():
                 is_rare = name in {"rehearse", "follow", "start"}
                 for size in [0] if is_rare else self.buckets:
@@ -234,3 +235,15 @@ class Machine:
             self._rows.copy_(self.streams.indices(rows))
             self._locks.copy_(self.streams.indices([*locks[part].tolist(), *free]))
             self._run(name)
+
+
+@contextmanager
+def _whole_mantissas() -> Iterator[None]:
+    """Products recorded here are of float32, whatever the recogniser beside it chose for the
+    process (`choose_kernels`): ten bits are too few to tell a key's tones from what is left."""
+    matmul = torch.backends.cuda.matmul
+    before, matmul.allow_tf32 = matmul.allow_tf32, False
+    try:
+        yield
+    finally:
+        matmul.allow_tf32 = before
