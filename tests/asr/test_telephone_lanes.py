@@ -274,6 +274,24 @@ def test_shapes_hold_what_the_scheduler_makes_and_pad_little():
     assert all(shape.rows == 1 for shape in Shape.all(1))
 
 
+@pytest.mark.parametrize("counts", [(12000, 9000, 0, 15000, 8001, 13000), (LONGEST + 800,) * 3])
+def test_in_a_batch_only_those_are_judged_who_are_to_be(counts):
+    of, spans = recogniser(), spans_of(*counts)
+    wanted = [index % 2 == 1 for index in range(len(spans))]
+    seen: list[int] = []
+
+    def judge(frames, lengths):
+        seen.extend(lengths)
+        return [0.5] * len(frames)
+
+    found = of.understand(spans, judge=judge, judged=wanted)
+    assert [one.end_probability for one in found] == [0.5 if one else None for one in wanted]
+    assert len(seen) == sum(wanted)
+    if max(counts) <= LONGEST:
+        assert sorted(seen) == sorted(2 * counts[index] for index in range(1, len(spans), 2))
+    same(found, of.understand(spans))
+
+
 def test_what_a_lane_told_stays_when_its_next_batch_comes():
     """Also of one utterance, whose tokens lie in one piece as they are."""
     of = recogniser(most=1)
@@ -359,10 +377,10 @@ def test_memory_that_ends_halves_the_batch_and_is_counted(monkeypatch):
     expected = of.understand(spans)
     run = TelephoneLanes._run
 
-    def scarce(self, lane, shape, some, wants_frames):
+    def scarce(self, lane, shape, some, frames_of):
         if len(some) > 1:
             full()
-        return run(self, lane, shape, some, wants_frames)
+        return run(self, lane, shape, some, frames_of)
 
     monkeypatch.setattr(TelephoneLanes, "_run", scarce)
     same(of.understand(spans), expected)
@@ -390,7 +408,7 @@ def test_nothing_is_asked_and_nothing_taken_of_the_host_on_the_way():
 def test_bfloat16_runs_and_stays_finite():
     """As on a GPU: kernels of a CPU mind unlike types, too."""
     of = DeviceRecogniser.on(network(SMALL), words(), CPU, most=2, dtype=torch.bfloat16)
-    heard = of.lanes.run(spans_of(9000, 12000), wants_frames=True)
+    heard = of.lanes.run(spans_of(9000, 12000), frames_of=2)
     assert np.isfinite(heard.log_probs).all()
     assert all(np.isfinite(frames).all() for frames in heard.frames)
     assert heard.is_audible.all()
@@ -420,7 +438,7 @@ def test_the_shipped_weights_in_bfloat16_on_a_gpu():
     of = DeviceRecogniser.on(moonshine, vocabulary, torch.device("cuda", 0), most=64)
     of.warm_up()
     assert of.lanes.unrecorded == {}
-    heard = of.lanes.run(spans_of(*[9000 + 50 * n for n in range(64)]), wants_frames=True)
+    heard = of.lanes.run(spans_of(*[9000 + 50 * n for n in range(64)]), frames_of=64)
     assert np.isfinite(heard.log_probs).all()
     assert all(seconds >= 0 for seconds in heard.stage_s.values())
     assert of.is_alive()

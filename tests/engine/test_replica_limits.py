@@ -189,17 +189,18 @@ class Understanding:
 
     def __init__(self) -> None:
         self.spans: list[NDArray[np.int16]] = []
-        self.judged: list[bool] = []
+        self.judged: list[list[bool]] = []
 
     def understand(
         self,
         spans: Sequence[NDArray[np.int16]],
         *,
         judge: object = None,
+        judged: Sequence[bool] = (),
         at: Sequence[tuple[int, int]] = (),
     ) -> list[Hypothesis]:
         self.spans += spans
-        self.judged.append(judge is not None)
+        self.judged.append([judge is not None and of_one for of_one in judged])
         return [Hypothesis("mm", (), 0.3, (), *place, end_probability=0.5) for place in at]
 
 
@@ -231,5 +232,6 @@ def test_spans_go_to_a_device_as_they_are_and_hums_are_no_words(
     for span, (start, end) in zip(recogniser.spans, places, strict=True):
         assert (span == runner.span(0, start, end)).all()
         assert len(span) == len(runner.span(0, start, end))
-    runner.recognise([Job(0, 0, 0, JobKind.SPECULATIVE, 0, 8000)])
-    assert recogniser.judged == [False, False, True]
+    kinds = (JobKind.PARTIAL, JobKind.SPECULATIVE, JobKind.FINAL)
+    runner.recognise([Job(0, 0, 0, kind, 0, 8000) for kind in kinds])
+    assert recogniser.judged == [[False] * 40, [False] * 5, [False, True, False]]

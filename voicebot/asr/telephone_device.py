@@ -138,38 +138,48 @@ class DeviceRecogniser(Recogniser):
         spans: Sequence[NDArray[np.int16]],
         *,
         judge: JudgeEnd | None = None,
+        judged: Sequence[bool] | None = None,
         at: Sequence[Place] | None = None,
     ) -> list[Hypothesis]:
-        """One reading of each span of a call, int16 at 8 kHz; `judge` as in `transcribe`, `at`:
-        where each begins and ends."""
+        """One reading of each span of a call, int16 at 8 kHz; `judge` as in `transcribe`, asked
+        about all or those that are to be `judged`; `at`: where each begins and ends."""
         at = at or [(0, 0)] * len(spans)
+        asked = [judge is not None and (judged is None or of_one) for of_one in judged or at]
         found = [Hypothesis("", start_at=start, end_at=end) for start, end in at]
         long = [index for index, span in enumerate(spans) if len(span) > LONGEST]
-        if long:
-            floats = [spans[index].astype(np.float32) * _INT16 for index in long]
-            wide = [soxr.resample(samples, INPUT_HZ, SAMPLE_RATE_HZ) for samples in floats]
-            for index, heard in zip(long, self.transcribe(wide, judge=judge), strict=True):
+        for of, is_asked in ((judge, True), (None, False)):
+            some = [index for index in long if asked[index] == is_asked]
+            for index, heard in zip(some, self._long([spans[i] for i in some], of), strict=True):
                 found[index] = replace(heard, start_at=at[index][0], end_at=at[index][1])
         rest = [index for index, span in enumerate(spans) if 0 < len(span) <= LONGEST]
+        rest.sort(key=asked.__getitem__, reverse=True)  # frames of the first rows come back
         while rest:
             room = self.lanes.room(max(len(spans[index]) for index in rest))
             part, rest = rest[:room], rest[room:]
-            told = self._halved(partial(self._heard, judge), [(spans[i], at[i]) for i in part])
+            placed = [(spans[index], at[index], asked[index]) for index in part]
+            told = self._halved(partial(self._heard, judge), placed)
             for index, heard in zip(part, told, strict=True):
                 found[index] = heard
         return found
 
+    def _long(self, spans: Sequence[NDArray[np.int16]], judge: JudgeEnd | None) -> list[Hypothesis]:
+        """Of what is too long for a lane."""
+        floats = [span.astype(np.float32) * _INT16 for span in spans]
+        wide = [soxr.resample(samples, INPUT_HZ, SAMPLE_RATE_HZ) for samples in floats]
+        return self.transcribe(wide, judge=judge) if wide else []
+
     def _heard(
-        self, judge: JudgeEnd | None, placed: Sequence[tuple[NDArray[np.int16], Place]]
+        self, judge: JudgeEnd | None, placed: Sequence[tuple[NDArray[np.int16], Place, bool]]
     ) -> list[Hypothesis]:
-        spans, at = [span for span, _ in placed], [place for _, place in placed]
-        heard = self.lanes.run(spans, wants_frames=judge is not None)
+        """Who is judged comes first."""
+        spans, at = [span for span, _, _ in placed], [place for _, place, _ in placed]
+        asked = sum(is_asked for _, _, is_asked in placed)
+        heard = self.lanes.run(spans, frames_of=asked)
         self._count(heard)
         told = self._speller.hypotheses(heard, at)
-        (audible,) = heard.is_audible.nonzero()
-        if judge is None or not len(audible):
+        rows = heard.is_audible[:asked].nonzero()[0].tolist()
+        if judge is None or not rows:
             return told
-        rows = audible.tolist()
         ended = judge([heard.frames[row] for row in rows], [2 * len(spans[row]) for row in rows])
         for row, probability in zip(rows, ended, strict=True):
             told[row] = replace(told[row], end_probability=probability)

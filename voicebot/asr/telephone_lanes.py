@@ -24,7 +24,7 @@ from voicebot.asr.decoder import token_limit
 from voicebot.asr.device_streams import Streams, is_full
 from voicebot.asr.moonshine import BEGIN, SAMPLE_RATE_HZ
 from voicebot.asr.moonshine_packed import PackedMoonshine
-from voicebot.asr.telephone_places import IN, OUT, Batch, Heard, Lane, Shape, tensors_of
+from voicebot.asr.telephone_places import FRAMES_OUT, IN, OUT, Batch, Heard, Lane, Shape, tensors_of
 from voicebot.asr.telephone_sound import TelephoneSound
 from voicebot.asr.utterance import COMFORTABLE_SAMPLES
 
@@ -162,8 +162,9 @@ class TelephoneLanes:
             key=lambda shape: (shape.rows * shape.frames, shape),
         )
 
-    def run(self, spans: Sequence[NDArray[np.int16]], *, wants_frames: bool = False) -> Heard:
-        """spans int16 at 8 kHz, each at most LONGEST, at most `room` of them.
+    def run(self, spans: Sequence[NDArray[np.int16]], *, frames_of: int = 0) -> Heard:
+        """spans int16 at 8 kHz, each at most LONGEST, at most `room` of them. `frames_of`: of so
+        many, the first, what the encoder made of them is told, too.
 
         Waits for a free lane, then for the device, holding no lock meanwhile.
         """
@@ -173,12 +174,12 @@ class TelephoneLanes:
         lane = self._free.get()
         try:
             with torch.inference_mode():
-                return self._run(lane, shape, spans, wants_frames)
+                return self._run(lane, shape, spans, frames_of)
         finally:
             self._free.put(lane)
 
     def _run(
-        self, lane: Lane, shape: Shape, spans: Sequence[NDArray[np.int16]], wants_frames: bool
+        self, lane: Lane, shape: Shape, spans: Sequence[NDArray[np.int16]], frames_of: int
     ) -> Heard:
         streams, batch, host = lane.streams, lane.batches[shape], lane.host[shape]
         limits = self._fill(host, spans)
@@ -199,10 +200,10 @@ class TelephoneLanes:
                 if bool(host["all_over"]):
                     break
             marks.append(streams.mark("compute"))
-            self._fetch(batch, host, len(spans), said, wants_frames)
+            self._fetch(batch, host, len(spans), said, frames_of)
             marks.append(streams.mark("compute"))
         streams.wait(marks[-1])  # the copies out are done: they are read now, by the host
-        return self._told(host, len(spans), said, limits, wants_frames, _seconds(streams, marks))
+        return self._told(host, len(spans), said, limits, frames_of, _seconds(streams, marks))
 
     def _do(self, batch: Batch, number: int) -> None:
         if batch.graphs:
@@ -225,13 +226,14 @@ class TelephoneLanes:
 
     @staticmethod
     def _fetch(
-        batch: Batch, host: dict[str, Tensor], count: int, said: int, wants_frames: bool
+        batch: Batch, host: dict[str, Tensor], count: int, said: int, frames_of: int
     ) -> None:
         """Rows that were taken, tokens that were said."""
         for name in ("said", "sure"):
             host[name][:said].copy_(getattr(batch.places, name)[:said], non_blocking=True)
-        for name in OUT if wants_frames else OUT[:-2]:
-            host[name][:count].copy_(getattr(batch, name)[:count], non_blocking=True)
+        for name in OUT:
+            rows = frames_of if name in FRAMES_OUT else count
+            host[name][:rows].copy_(getattr(batch, name)[:rows], non_blocking=True)
 
     @staticmethod
     def _told(
@@ -239,13 +241,13 @@ class TelephoneLanes:
         count: int,
         said: int,
         limits: NDArray[np.int64],
-        wants_frames: bool,
+        frames_of: int,
         stage_s: dict[str, float],
     ) -> Heard:
         """Copies: the lane's next batch writes where these lie."""
         frames = []
-        if wants_frames:
-            valid = host["valid"][:count].tolist()
+        if frames_of:
+            valid = host["valid"][:frames_of].tolist()
             frames = [host["frames"][row, :end].float().numpy() for row, end in enumerate(valid)]
             if host["frames"].dtype == torch.float32:
                 frames = [of_one.copy() for of_one in frames]

@@ -67,7 +67,7 @@ class Shape:
 class Heard:
     """What a batch said, row by row, before it is words; n rows, K tokens at most.
 
-    `frames`: of each row what the encoder made of it, where that was wanted. `stage_s`: seconds of
+    `frames`: what the encoder made of the first rows, as many as were wanted. `stage_s`: seconds of
     the device by stage.
     """
 
@@ -98,6 +98,7 @@ class Batch:
 
 IN = ("audio", "counts", "limits")
 OUT = ("is_audible", "sound", "valid", "frames")
+FRAMES_OUT = ("valid", "frames")
 SAID = ("said", "sure", "all_over")
 """Copied in, and out."""
 

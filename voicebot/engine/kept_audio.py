@@ -60,9 +60,11 @@ class Understands(Protocol):
         spans: Sequence[Samples],
         *,
         judge: Judge | None = None,
+        judged: Sequence[bool] | None = None,
         at: Sequence[tuple[int, int]] | None = None,
     ) -> list[Hypothesis]:
-        """One reading of each span, int16 at 8 kHz; `at`: where each begins and ends."""
+        """One reading of each span, int16 at 8 kHz; `judged`: whom `judge` is asked about, all
+        unless given; `at`: where each begins and ends."""
 
 
 class _Deaf:
@@ -164,12 +166,12 @@ class ReplicaRunner(Runner):
         if self._device is None or jobs[0].kind is JobKind.HOTWORD:
             with self._alone:
                 return super().recognise(jobs, nbest=nbest)
-        is_judged = jobs[0].kind is JobKind.SPECULATIVE
-        judge = self._end_of_turn.probabilities if self._end_of_turn and is_judged else None
+        judged = [job.kind is JobKind.SPECULATIVE for job in jobs]
+        judge = self._end_of_turn.probabilities if self._end_of_turn and any(judged) else None
         assert isinstance(self.hearing, KeptAudio)
         spans = self.hearing.seen(jobs)
         places = [(job.start_at, job.end_at) for job in jobs]
-        heard = self._device.understand(spans, judge=judge, at=places)
+        heard = self._device.understand(spans, judge=judge, judged=judged, at=places)
         for index in self._hummed(jobs, spans, heard):
             ended = heard[index].end_probability
             heard[index] = Hypothesis("", (), 0.0, (), *places[index], end_probability=ended)

@@ -137,9 +137,9 @@ class Scheduler:
 class DeviceScheduler(Scheduler):
     """For a device: a step of it costs much by itself, so that batches should be large.
 
-    Finals and partials share a batch, by length; what is judged too, or looked for, has batches of
-    its own. The one whose deadline is next leads it: were finals always first, thousands of calls
-    would ask for some at any time, and no batch would ever be full.
+    Finals, partials and what is judged too share a batch, by length; what is looked for has batches
+    of its own. The one whose deadline is next leads it: were finals always first, thousands of
+    calls would ask for some at any time, and no batch would ever be full.
     """
 
     def __init__(self, max_batch: int) -> None:
@@ -174,8 +174,10 @@ class DeviceScheduler(Scheduler):
         return batch
 
 
-_ALIKE = dict.fromkeys((JobKind.FINAL, JobKind.PARTIAL), (JobKind.FINAL, JobKind.PARTIAL))
-"""The runner does the same with both; see engine.runner."""
+_READ = (JobKind.FINAL, JobKind.SPECULATIVE, JobKind.PARTIAL)
+_ALIKE = dict.fromkeys(_READ, _READ)
+"""A device reads them all alike, and looks closer at some: see engine.kept_audio. At every pause
+somebody is to be judged: in batches of their own, a handful each, they would keep it busy."""
 
 
 def _deadline(job: Job) -> float:
