@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from collections import Counter
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from voicebot import cli
 from voicebot.engine.device_admission import Admission
 from voicebot.engine.device_engine import DeviceEngine
+from voicebot.engine.scheduler import JobKind
 from voicebot.errors import CapacityError
 from voicebot.evaluation import bench, bench_models, bench_pace
 from voicebot.evaluation.bench import Bench
@@ -143,10 +145,12 @@ def test_callers_of_the_telephone_model_speak_two_fifths_of_the_time(monkeypatch
     clock, seconds = Instant(), itertools.count()
     monkeypatch.setattr(bench_pace.time, "sleep", clock.sleep)
     heard: list[int] = []
+    asked: Counter[JobKind] = Counter()
 
-    def transcribe(batch, tokens: int) -> None:
+    def transcribe(batch, kinds) -> None:
         next(seconds)
         heard.extend(len(samples) for samples in batch)
+        asked.update(kinds)
 
     trial = UtteranceTrial(transcribe, 0.32, max_batch=8, clock=clock)
     measured = trial(20, 12.0)
@@ -155,13 +159,17 @@ def test_callers_of_the_telephone_model_speak_two_fifths_of_the_time(monkeypatch
     assert 0.25 < partials < 0.5
     assert measured.finals
     assert np.max(heard) <= 5.4 * 8000
+    assert set(asked) == {JobKind.PARTIAL, JobKind.SPECULATIVE}
+    # At the end of 1 to 5 s of speech, and once within where it is longer than 2.5 s.
+    pauses = asked[JobKind.SPECULATIVE] * 3.0 / (20 * 12.0 * 0.4)
+    assert 1.0 < pauses < 2.2
 
 
 def test_chunks_that_newer_ones_replaced_count_as_late(monkeypatch):
     clock = Instant()
     monkeypatch.setattr(bench_pace.time, "sleep", clock.sleep)
 
-    def slow(batch, tokens: int) -> None:
+    def slow(batch, kinds) -> None:
         clock.sleep(0.05 * len(batch))  # twice as long as there is time for
 
     trial = UtteranceTrial(slow, 0.32, max_batch=8, clock=clock)
@@ -179,7 +187,7 @@ def test_how_batches_are_put_together_does_not_bound_thousands_of_callers(monkey
     clock = Instant()
     monkeypatch.setattr(bench_pace.time, "sleep", clock.sleep)
     trial = UtteranceTrial(
-        lambda batch, tokens: clock.sleep(step_s + 1.6e-5 * len(batch) * (step_s > 0)),
+        lambda batch, kinds: clock.sleep(step_s + 1.6e-5 * len(batch) * (step_s > 0)),
         0.16,
         max_batch=2048,
         clock=clock,
@@ -351,18 +359,23 @@ def test_a_device_is_measured_with_all_that_is_served(monkeypatch):
     words = Vocabulary([f"\u2581w{number}".encode() for number in range(64)])
     network = Moonshine(Dimensions(32, 64, 2, 1, 1, 64))
     served: list[list[int]] = []
+    judged: list[list[bool]] = []
 
     class Watched(DeviceRecogniser):
         def understand(self, spans, **options):
             served.append([len(samples) for samples in spans])
+            judged.append([options["judge"] is not None and of for of in options["judged"]])
             return super().understand(spans, **options)
 
     small = Watched.on(network, words, torch.device("cpu"))
     monkeypatch.setattr(small, "warm_up", lambda: None)
     monkeypatch.setattr("voicebot.asr.telephone_device.DeviceRecogniser", lambda *_, **__: small)
     machine = bench._in_batches(torch.device("cpu"), DEVICE, 160, 0.4, lambda _: None)
-    texts = machine.trial._transcribe([np.zeros(n, np.int16) for n in (800, 16000, 40000)], 9)
+    kinds = [JobKind.PARTIAL, JobKind.SPECULATIVE, JobKind.PARTIAL]
+    audio = [np.zeros(n, np.int16) for n in (800, 16000, 40000)]
+    texts = machine.trial._transcribe(audio, kinds)
     assert served == [[800, 16000, 40000]]
+    assert judged == [[False, True, False]]
     assert len(texts) == 3
     measured = machine.trial(2, 1.0)
     assert measured.steps >= 2
@@ -377,7 +390,7 @@ def test_batches_are_under_way_together_and_faults_of_threads_are_raised():
     together = Barrier(3, timeout=20)  # the third batch is taken while two wait for it
     begun = itertools.count()
 
-    def transcribe(batch, tokens: int) -> None:
+    def transcribe(batch, kinds) -> None:
         if next(begun) < 3:
             together.wait()
             return

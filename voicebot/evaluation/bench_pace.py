@@ -22,6 +22,8 @@ UTTERANCE_S = 5.0
 """Between two finals of a stream that is listened to all the time."""
 SPEECH_SHARE, SPEECH_S = 0.4, (1.0, 5.0)
 """How much of a call its caller speaks, and how long at a time."""
+TWO_BREATHS_S, BREATH_AT = 2.5, 0.55
+"""Who speaks longer than that pauses once within, there: all so far is recognised, in vain."""
 WARM_S = 1.0
 """At the beginning of a trial nothing is counted: so long, or a quarter of a short one."""
 

@@ -1,8 +1,9 @@
 """Batches of the telephone model as asr-serve computes them on a device, for `bench_pace`.
 
 A batch goes the way of requests behind the wire: audio out of what is kept of each call,
-resampled, looked at for speech, recognised, judged and put into words. The network alone is
-faster; what is left out is the wire itself (sockets, frames and their decoding).
+resampled, looked at for speech, recognised, put into words and, at pauses, judged as to whether
+the caller has finished. The network alone is faster; what is left out is the wire itself (sockets,
+frames and their decoding).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from voicebot.engine.scheduler import Job, JobKind
 from voicebot.errors import ModelUnavailable
 from voicebot.evaluation.bench_spoken import sentences
 from voicebot.events import SAMPLE_RATE_HZ
+from voicebot.turns.end_of_turn import EndOfTurn
 
 if TYPE_CHECKING:
     from voicebot.asr.recogniser import Recogniser
@@ -34,19 +36,20 @@ class ServedBatches:
     def __init__(self, recogniser: Recogniser, most: int) -> None:
         """`most`: utterances in a batch."""
         voice, longest = _voice(), int(LONGEST_S * SAMPLE_RATE_HZ)
-        self._runner, self._most = ReplicaRunner(most, recogniser), most
+        self._runner = ReplicaRunner(most, recogniser, end_of_turn=EndOfTurn())
+        self._most = most
         self._turns = count(1)
         for slot in range(most):
             begin = slot * len(voice) // most
             said = np.resize(np.roll(voice, -begin), longest)
             self._runner.write(slot, 0, mulaw.encode(said))
 
-    def __call__(self, batch: Sequence[NDArray[np.int16]], _tokens: int) -> list[str]:
+    def __call__(self, batch: Sequence[NDArray[np.int16]], kinds: Sequence[JobKind]) -> list[str]:
         """What is heard in utterances as long as these; how many tokens that takes is the
         speech's business."""
         jobs = [
-            Job(number % self._most, next(self._turns), 0, JobKind.PARTIAL, 0, len(samples))
-            for number, samples in enumerate(batch)
+            Job(number % self._most, next(self._turns), 0, kind, 0, len(samples))
+            for number, (samples, kind) in enumerate(zip(batch, kinds, strict=True))
         ]
         return [heard.text for heard in self._runner.recognise(jobs)]
 

@@ -23,7 +23,13 @@ from voicebot.audio import mulaw
 from voicebot.engine.dips import Dips
 from voicebot.engine.runner import WINDOW
 from voicebot.engine.scheduler import Job, JobKind, Scheduler
-from voicebot.evaluation.bench_pace import SPEECH_S, WARM_S, Measured
+from voicebot.evaluation.bench_pace import (
+    BREATH_AT,
+    SPEECH_S,
+    TWO_BREATHS_S,
+    WARM_S,
+    Measured,
+)
 from voicebot.events import SAMPLE_RATE_HZ, Hypothesis
 from voicebot.speech.telephone import to_telephone
 from voicebot.speech.voices import EspeakVoice
@@ -31,8 +37,6 @@ from voicebot.turns.utterance import Recognise, Utterance
 
 TICK_S = WINDOW / SAMPLE_RATE_HZ
 """Between two looks at a caller: a window of the VAD."""
-TWO_BREATHS_S = 2.5
-"""Who speaks longer than that pauses once within: all so far is recognised there, in vain."""
 HOPELESS_S = 4.0
 SILENT_DB = -100.0
 NOISE = 12.0
@@ -162,7 +166,9 @@ class SpokenTrial:
                 caller.utterance.open(now)
                 lasts = float(rng.uniform(*SPEECH_S))
                 is_long = lasts > TWO_BREATHS_S
-                caller.pause_at = now + round(0.55 * lasts * SAMPLE_RATE_HZ) if is_long else None
+                caller.pause_at = (
+                    now + round(BREATH_AT * lasts * SAMPLE_RATE_HZ) if is_long else None
+                )
             caller.is_speaking = not caller.is_speaking
             caller.turns_at = now + round(lasts * SAMPLE_RATE_HZ)
         elif caller.is_speaking and caller.pause_at is not None and now >= caller.pause_at:

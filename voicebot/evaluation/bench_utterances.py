@@ -17,14 +17,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicebot.engine.scheduler import DeviceScheduler, Job, JobKind, Scheduler
-from voicebot.evaluation.bench_pace import SPEECH_S, SPEECH_SHARE, WARM_S, Measured, noise
+from voicebot.evaluation.bench_pace import (
+    BREATH_AT,
+    SPEECH_S,
+    SPEECH_SHARE,
+    TWO_BREATHS_S,
+    WARM_S,
+    Measured,
+    noise,
+)
 
 TOKENS_PER_S = 3.8
 """Most that telephone sentences needed (asr.decoder)."""
 PHASES = 64
 """Moments of a chunk at which callers send theirs."""
 HOPELESS_S = 4.0
-Transcribe = Callable[[Sequence[NDArray[np.int16]], int], object]
+Transcribe = Callable[[Sequence[NDArray[np.int16]], Sequence[JobKind]], object]
 
 
 class _Callers:
@@ -40,24 +48,36 @@ class _Callers:
         self.since = begin - lasts * self._rng.random(count)
         self.since[0] = begin
         self.until = self.since + lasts
+        self.breath = self._breaths(self.since, lasts)
+        self.breath[self.breath < begin] = np.inf
 
     def ask(self, line: Scheduler, which: NDArray[np.intp], at: float) -> None:
-        """A chunk of these came: partials of those who speak, finals of those who have stopped."""
+        """A chunk of these came: partials of those who speak; at pauses what becomes the final if
+        the caller stays silent, and judges whether he will."""
         ends = self.until[which] <= at
         speaking = which[self.is_speaking[which]]
         lengths = (np.minimum(at, self.until[speaking]) - self.since[speaking]) * 8000
-        for caller, length, is_over in zip(
+        pauses = (self.until[speaking] <= at) | (self.breath[speaking] <= at)
+        self.breath[speaking[pauses]] = np.inf
+        for caller, length, is_pause in zip(
             speaking.tolist(),
             np.maximum(lengths, 800).astype(int).tolist(),
-            (self.until[speaking] <= at).tolist(),
+            pauses.tolist(),
             strict=True,
         ):
-            kind = JobKind.FINAL if is_over else JobKind.PARTIAL
+            kind = JobKind.SPECULATIVE if is_pause else JobKind.PARTIAL
             line.submit(Job(caller, 0, 0, kind, 0, length, at))
         turned = which[ends]
         self.is_speaking[turned] ^= True
         self.since[turned] = at
-        self.until[turned] = at + self._lasts(self.is_speaking[turned])
+        lasts = self._lasts(self.is_speaking[turned])
+        self.until[turned] = at + lasts
+        self.breath[turned] = self._breaths(self.since[turned], lasts)
+
+    @staticmethod
+    def _breaths(since: NDArray[np.float64], lasts: NDArray[np.float64]) -> NDArray[np.float64]:
+        """When each pauses within; infinity where he does not."""
+        return np.where(lasts > TWO_BREATHS_S, since + BREATH_AT * lasts, np.inf)
 
     def _lasts(self, is_speaking: NDArray[np.bool_]) -> NDArray[np.float64]:
         lasts = self._rng.uniform(*SPEECH_S, len(is_speaking))
@@ -96,7 +116,7 @@ class _Workers:
         started = self._clock()
         try:
             audio = [self._audio[: job.length] for job in batch]
-            self._transcribe(audio, tokens_of(batch))
+            self._transcribe(audio, [job.kind for job in batch])
         except BaseException as error:
             self._done.append(error)
         else:
@@ -138,7 +158,7 @@ class UtteranceTrial:
         stages: Callable[[], Mapping[str, float]] = dict,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        """`transcribe(utterances at 8 kHz, tokens of each)`, from so many `workers` at once.
+        """`transcribe(utterances at 8 kHz, kinds of each)`, from so many `workers` at once.
         `stages`: seconds of the device by stage so far."""
         self._transcribe, self._clock = transcribe, clock
         self._chunk_s, self._max_batch, self._activity = chunk_s, max_batch, activity
@@ -194,7 +214,7 @@ class UtteranceTrial:
         measured.is_hopeless |= done.ended - oldest > HOPELESS_S
         if done.started > counts_from:
             for job in done.batch:
-                kind = measured.finals if job.kind is JobKind.FINAL else measured.chunks
+                kind = measured.chunks if job.kind is JobKind.PARTIAL else measured.finals
                 kind.append(done.ended - job.asked_at)
 
 
