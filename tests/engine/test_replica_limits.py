@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 
 import numpy as np
@@ -195,13 +195,24 @@ class Understanding:
         self,
         spans: Sequence[NDArray[np.int16]],
         *,
-        judge: object = None,
+        judge: Callable[[list[NDArray[np.float32]], list[int]], list[float]] | None = None,
         judged: Sequence[bool] = (),
         at: Sequence[tuple[int, int]] = (),
     ) -> list[Hypothesis]:
         self.spans += spans
         self.judged.append([judge is not None and of_one for of_one in judged])
-        return [Hypothesis("mm", (), 0.3, (), *place, end_probability=0.5) for place in at]
+        asked = [index for index, of_one in enumerate(self.judged[-1]) if of_one]
+        told = [0.5] * len(spans)
+        if judge is not None:
+            frames = [np.full((1, 1), index, np.float32) for index in asked]
+            for index, sure in zip(
+                asked, judge(frames, [2 * index for index in asked]), strict=True
+            ):
+                told[index] = sure
+        return [
+            Hypothesis("mm", (), 0.3, (), *place, end_probability=sure)
+            for place, sure in zip(at, told, strict=True)
+        ]
 
 
 @pytest.mark.parametrize("cores", [1, 4])
@@ -210,7 +221,14 @@ def test_spans_go_to_a_device_as_they_are_and_hums_are_no_words(
 ) -> None:
     monkeypatch.setattr("voicebot.engine.kept_audio.os.cpu_count", lambda: cores)
     recogniser = Understanding()
-    ended = SimpleNamespace(probabilities=max)
+    counts: list[int] = []
+
+    def probabilities(frames: Sequence[NDArray[np.float32]], samples: Sequence[int]) -> list[float]:
+        assert [2 * of_one[0, 0] for of_one in frames] == list(samples)
+        counts.append(len(frames))
+        return [float(of_one[0, 0]) / 100 for of_one in frames]
+
+    ended = SimpleNamespace(probabilities=probabilities)
     runner = ReplicaRunner(40, recogniser, end_of_turn=ended)  # type: ignore[arg-type]
     at = np.arange(8000) / 8000
     hum = (6000 * np.sin(2 * np.pi * 140 * at) * (1 + 0.2 * np.sin(5 * at))).astype(np.int16)
@@ -235,3 +253,7 @@ def test_spans_go_to_a_device_as_they_are_and_hums_are_no_words(
     kinds = (JobKind.PARTIAL, JobKind.SPECULATIVE, JobKind.FINAL)
     runner.recognise([Job(0, 0, 0, kind, 0, 8000) for kind in kinds])
     assert recogniser.judged == [[False] * 40, [False] * 5, [False, True, False]]
+    assert counts == [1]
+    heard = runner.recognise([Job(n, 0, 0, JobKind.SPECULATIVE, 0, 8000) for n in range(40)])
+    assert [one.end_probability for one in heard] == [n / 100 for n in range(40)]
+    assert counts[1:] == ([40] if cores == 1 else [5] * 8)

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 ALONE = 32
 """Utterances in a batch that one core looks at alone."""
 HELPERS = 8
+Part = TypeVar("Part")
 Judge = Callable[[Sequence["NDArray[np.float32]"], Sequence[int]], Sequence[float | None]]
 
 
@@ -167,7 +168,7 @@ class ReplicaRunner(Runner):
             with self._alone:
                 return super().recognise(jobs, nbest=nbest)
         judged = [job.kind is JobKind.SPECULATIVE for job in jobs]
-        judge = self._end_of_turn.probabilities if self._end_of_turn and any(judged) else None
+        judge = self._judged if self._end_of_turn and any(judged) else None
         assert isinstance(self.hearing, KeptAudio)
         spans = self.hearing.seen(jobs)
         places = [(job.start_at, job.end_at) for job in jobs]
@@ -176,6 +177,18 @@ class ReplicaRunner(Runner):
             ended = heard[index].end_probability
             heard[index] = Hypothesis("", (), 0.0, (), *places[index], end_probability=ended)
         return heard
+
+    def _judged(
+        self, frames: Sequence[NDArray[np.float32]], samples: Sequence[int]
+    ) -> list[float | None]:
+        """EndOfTurn.probabilities, which takes a fifth of a millisecond of each."""
+        assert self._end_of_turn is not None
+        judge = self._end_of_turn.probabilities
+
+        def some(part: Sequence[int]) -> Sequence[float | None]:
+            return judge([frames[index] for index in part], [samples[index] for index in part])
+
+        return [one for part in self._helped(some, range(len(frames))) for one in part]
 
     def _hummed(
         self, jobs: Sequence[Job], spans: Sequence[Samples], heard: Sequence[Hypothesis]
@@ -194,15 +207,13 @@ class ReplicaRunner(Runner):
 
         if not doubted:
             return []
-        found = self._helped(steady, doubted)
+        found = np.concatenate(self._helped(steady, doubted))
         return [index for index, is_hum in zip(doubted, found, strict=True) if is_hum]
 
-    def _helped(
-        self, work: Callable[[Sequence[int]], NDArray[np.bool_]], items: Sequence[int]
-    ) -> NDArray[np.bool_]:
-        """On several cores, where there are many: most of it holds no lock."""
+    def _helped(self, work: Callable[[Sequence[int]], Part], items: Sequence[int]) -> list[Part]:
+        """On several cores, where there are many: most of it holds no lock. What each found."""
         if self._helpers is None or len(items) < ALONE:
-            return work(items)
+            return [work(items)]
         size = -(-len(items) // HELPERS)
         parts = [items[begin : begin + size] for begin in range(0, len(items), size)]
-        return np.concatenate(list(self._helpers.map(work, parts)))
+        return list(self._helpers.map(work, parts))
