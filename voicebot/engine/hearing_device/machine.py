@@ -126,6 +126,8 @@ class Machine:
                     pool = pool or graph.pool()
                     self._graphs[name, size] = graph
         self.streams.settle()
+        if self.streams.is_cuda:
+            torch.cuda.empty_cache()  # what warming up took is as much as all recordings take
 
     def _run(self, name: str, size: int = 0) -> None:
         if self.streams.is_cuda:

@@ -17,16 +17,13 @@ from torch import Tensor
 
 from voicebot.engine.hearing_device.state import SlotState, put
 from voicebot.errors import ModelUnavailable
-from voicebot.events import SAMPLE_RATE_HZ
-from voicebot.turns.vad import WINDOW_SAMPLES
+from voicebot.turns import vad as room
 
-_CONTEXT = 32
-_STATE = 128
+_CONTEXT, _STATE = room._CONTEXT_SAMPLES, room._STATE_SIZE
 _HOP = 64
 _STRIDES = (1, 2, 2, 1)
-_QUIET_PROBABILITY = 0.3  # these three as in turns.vad
-_QUIET_WINDOWS = 2 * SAMPLE_RATE_HZ // WINDOW_SAMPLES
-_FADE = 0.5
+_QUIET_PROBABILITY, _QUIET_WINDOWS = room._QUIET_PROBABILITY, room._QUIET_WINDOWS
+_FADE = float(room._FADE)
 
 
 def load_weights() -> dict[str, Tensor]:
