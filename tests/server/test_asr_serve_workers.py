@@ -125,3 +125,41 @@ async def test_a_device_that_several_workers_find_lost_is_told_once() -> None:
         list(threads.map(lambda _: engine._lose(), range(3)))
     assert failures == ["device"]
     assert engine.is_lost
+
+
+class Faulty:
+    """One call's audio makes every batch fail that it is in."""
+
+    def __init__(self, slots: Sequence[int]) -> None:
+        self.slots, self.sizes = slots, list[int]()
+
+    def reset(self, slot: int) -> None:
+        """Nothing."""
+
+    def recognise(self, jobs: Sequence[Job]) -> list[Hypothesis]:
+        self.sizes.append(len(jobs))
+        if any(job.slot in self.slots for job in jobs):
+            raise ValueError("no")
+        return [Hypothesis(str(job.slot)) for job in jobs]
+
+
+async def test_who_fails_in_a_large_batch_makes_others_wait_for_a_few_runs() -> None:
+    runs = Faulty((3, 900))
+    engine = AcceleratedEngine(runs, slots=1, is_alive=lambda: True)  # type: ignore[arg-type]
+    found = engine._recognise_batch(
+        [Job(slot, 1, 1, JobKind.PARTIAL, 0, 100) for slot in range(1024)]
+    )
+    assert [one and one.text for one in found] == [
+        None if slot in runs.slots else str(slot) for slot in range(1024)
+    ]
+    assert len(runs.sizes) <= 2 * 2 * 10
+    assert not engine.is_lost
+
+
+async def test_a_batch_of_a_lost_device_is_not_tried_again() -> None:
+    runs = Faulty(range(64))
+    engine = AcceleratedEngine(runs, slots=1, is_alive=lambda: False)  # type: ignore[arg-type]
+    jobs = [Job(slot, 1, 1, JobKind.PARTIAL, 0, 100) for slot in range(64)]
+    assert engine._recognise_batch(jobs) == [None] * 64
+    assert engine.is_lost
+    assert runs.sizes == [64]

@@ -126,9 +126,32 @@ class AcceleratedEngine(Engine):
     def _recognise_batch(self, batch: list[Job]) -> list[Hypothesis | None]:
         if self.is_lost:
             return [None] * len(batch)
-        found = super()._recognise_batch(batch)
+        try:
+            return self._run(batch)
+        except Exception:
+            if not self.is_lost:
+                log.exception("recognition batch failed; retrying its halves", size=len(batch))
+        found = self._parted(batch)
         if None in found and not self.is_lost and not self._is_alive():
             self._lose()
+        return found
+
+    def _parted(self, batch: list[Job]) -> list[Hypothesis | None]:
+        """Of a batch that failed: halves of it, until only those fail that fail by themselves. One
+        by one, thousands would wait for the fault of one."""
+        if self.is_lost or not self._is_alive():
+            return [None] * len(batch)
+        found: list[Hypothesis | None] = []
+        half = len(batch) // 2
+        for part in (batch[:half], batch[half:]) if half else (batch,):
+            try:
+                found += self._run(part)
+            except Exception:
+                if len(part) > 1:
+                    found += self._parted(part)
+                else:
+                    self._observer.engine_failure("recognise")
+                    found.append(None)
         return found
 
     def _run(self, batch: list[Job]) -> list[Hypothesis | None]:
