@@ -97,6 +97,8 @@ def job(kind: JobKind, end_at: int, utterance: int = 1, generation: int = 1) -> 
         (job(JobKind.FINAL, 200), job(JobKind.PARTIAL, 50, generation=2), True),
         (job(JobKind.PARTIAL, 200), job(JobKind.SPECULATIVE, 150), True),
         (job(JobKind.PARTIAL, 200), job(JobKind.FINAL, 150), True),
+        (job(JobKind.HOTWORD, 200), job(JobKind.PARTIAL, 150), True),
+        (job(JobKind.FINAL, 200), job(JobKind.HOTWORD, 150), True),
         (job(JobKind.FINAL, 200), job(JobKind.SPECULATIVE, 300), True),
     ],
 )

@@ -165,7 +165,10 @@ class AcceleratedEngine(Engine):
         super()._deliver_recognised([answer for answer in answers if self._is_news(answer.job)])
 
     def _is_news(self, job: Job) -> bool:
-        """Whether nothing newer was told: of a partial, any; of a pause, the final."""
+        """Whether nothing newer was told: of a partial, any; of a pause, the final. Hot words are
+        no readings."""
+        if job.kind is JobKind.HOTWORD:
+            return True
         place = (job.generation, job.utterance, job.end_at, job.kind is JobKind.FINAL)
         known = self._newest.get(job.slot, (-1, -1, -1, False))
         is_older = known[:3] > place[:3] or (known[3] and known[:3] == place[:3])
