@@ -8,6 +8,7 @@ nets knew, which they learn again within a second.
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
@@ -36,9 +37,6 @@ from voicebot.engine.hearing_device.machine import Heard, Machine, Step
 from voicebot.engine.rings import Rows, Samples
 
 Floats = NDArray[np.float32]
-_LOST: list[Machine] = []
-"""Kept until the process ends: giving its pinned memory back asks the lost device for an event,
-and where that fails ends the process, with all calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +219,9 @@ class DeviceHearing(Hearing):
     def _fall_back(self, machine: Machine, why: str) -> None:
         """Go on with the CPU's rooms; what the device did not do waits for them."""
         rooms, self._machine = self._on_cpu, None
-        _LOST.append(machine)
+        # Never freed, also when the process ends: giving its pinned memory back asks the lost
+        # device for an event, and where that fails C++ aborts the process, with all calls.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(machine))
         self._vad, self._canceller = rooms.vad, rooms.canceller
         self._near_end, self._keys = rooms.near_end, rooms.keys
         together = (rooms.vad, rooms.canceller, rooms.near_end, rooms.keys)
