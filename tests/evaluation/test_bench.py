@@ -19,6 +19,7 @@ from voicebot.evaluation.bench import Bench
 from voicebot.evaluation.bench_pace import Measured
 from voicebot.evaluation.bench_roofline import Device, Work, fastconformer_work
 from voicebot.evaluation.bench_utterances import UtteranceTrial
+from voicebot.server import commands_bench
 
 pytestmark = pytest.mark.unit
 
@@ -179,6 +180,12 @@ def test_chunks_that_newer_ones_replaced_count_as_late(monkeypatch):
     in_time = [0.1] * 100
     assert machine.holds(Measured(9, chunks=in_time, shed=1))
     assert not machine.holds(Measured(9, chunks=in_time, shed=2))
+    for shed, told in (
+        (0, "in time"),
+        (1, "in time, 1.0 % left out"),
+        (25, "too many, 20.0 % left out"),
+    ):
+        assert commands_bench._verdict(machine, Measured(9, chunks=in_time, shed=shed)) == told
 
 
 @pytest.mark.parametrize("step_s", [0.0, 0.005])

@@ -155,9 +155,12 @@ def _row(bench: Bench, measured: Measured) -> list[str]:
 
 
 def _verdict(bench: Bench, measured: Measured) -> str:
+    """With what newer chunks replaced before it was computed: it is in no latency."""
+    told = "finals late" if bench.is_final_late(measured) else "in time"
     if not bench.holds(measured):
-        return "too many"
-    return "finals late" if bench.is_final_late(measured) else "in time"
+        told = "too many"
+    left_out = measured.shed / max(1, measured.shed + len(measured.chunks))
+    return f"{told}, {100 * left_out:.1f} % left out" if measured.shed else told
 
 
 def _stages(measured: Measured) -> str:
