@@ -5,7 +5,7 @@ import json
 import pytest
 
 from voicebot.cli import main
-from voicebot.errors import CapacityError
+from voicebot.errors import CapacityError, DeviceLost
 from voicebot.evaluation import bench_hearing
 from voicebot.evaluation.bench_hearing import HearingBench, Trial, recordings
 
@@ -101,3 +101,32 @@ def test_a_device_that_is_lost_is_no_figure(monkeypatch: pytest.MonkeyPatch) -> 
     assert list(bench.run(1, 0.2)) == []
     assert "CUDA error" in bench.note
     assert bench.report()["step_p50_ms"] is None
+
+
+def test_a_device_that_is_lost_after_a_trial_ends_the_search(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = scripted(monkeypatch, 1000)
+    measure = bench._try
+
+    def tries(streams: int, seconds: float) -> Trial:
+        if streams > 8:
+            raise DeviceLost("bench hearing: cuda:0 fails (unspecified launch failure)")
+        return measure(streams, seconds)
+
+    monkeypatch.setattr(bench, "_try", tries)
+    assert [trial.streams for trial in bench.run(8, 1.0)] == [8]
+    assert "launch failure" in bench.note
+
+
+def test_nothing_measured_is_a_failure(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(*_: object) -> Trial:
+        raise CapacityError("no memory to hear 1 calls", why="memory")
+
+    monkeypatch.setattr(HearingBench, "_try", fails)
+    assert main(["bench", "hearing", "--device", "cpu", "--streams", "1", "--json"]) == 1
+    out, err = capsys.readouterr()
+    assert json.loads(out)["max_streams"] == 0
+    assert "no memory" in err

@@ -28,7 +28,7 @@ from voicebot.engine.hearing import BLOCK, Chunk, Hearing
 from voicebot.engine.hearing_device.build import make_machine
 from voicebot.engine.hearing_device.hearing import DeviceHearing, Rooms
 from voicebot.engine.hearing_device.machine import Machine
-from voicebot.errors import CapacityError
+from voicebot.errors import CapacityError, DeviceLost
 from voicebot.events import SAMPLE_RATE_HZ
 from voicebot.turns.near_end import NearEndDetector
 from voicebot.turns.vad import SileroVad
@@ -88,7 +88,7 @@ class HearingBench:
         while 0 < streams <= MOST_STREAMS:
             try:
                 trial = self._try(streams, seconds)
-            except CapacityError as error:
+            except (CapacityError, DeviceLost) as error:
                 self.note = str(error)
                 return
             self.trials.append(trial)

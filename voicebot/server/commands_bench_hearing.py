@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from voicebot.evaluation.bench_hearing import HearingBench
 
-INTERRUPTED = 130
+FAILED, INTERRUPTED = 1, 130
 
 
 def add(kinds: Any, count: Callable[[str], int], seconds: Callable[[str], float]) -> None:
@@ -29,7 +29,9 @@ def add(kinds: Any, count: Callable[[str], int], seconds: Callable[[str], float]
 
 
 def bench_hearing(options: argparse.Namespace) -> int:
-    """Trials, then the table or the object; after Ctrl-C with what was measured so far."""
+    """Trials, then the table or the object; after Ctrl-C with what was measured so far.
+
+    1 where the device does not hear even the first number of streams."""
     from voicebot.server.terminal import waiting
 
     with waiting("loading") as tell:
@@ -46,6 +48,7 @@ def bench_hearing(options: argparse.Namespace) -> int:
         print("voicebot: interrupted; measured so far:", file=sys.stderr)
         code = INTERRUPTED
     if bench.note:
+        code = code if bench.trials else FAILED
         print(f"voicebot: {bench.note}", file=sys.stderr)
     if bench.is_cpu:
         print(
