@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from voicebot.server.loop_rest import REST_S, RESTING_CALLS, rests
+from voicebot.server.loop_rest import REST_S, RESTING_CALLS, ROUNDS, rests
 
 pytestmark = pytest.mark.unit
 
@@ -22,18 +22,21 @@ class Clock:
         self.now_s += seconds
 
 
+async def _rounds() -> None:
+    for _ in range(ROUNDS):
+        await asyncio.sleep(0)
+
+
 async def test_with_many_calls_the_loop_rests_between_two_looks() -> None:
     clock = Clock()
     with rests(lambda: RESTING_CALLS, clock=clock, sleep=clock.sleep):
         for _ in range(3):
             clock.now_s += 0.001  # work
-            await asyncio.sleep(0)
+            await _rounds()
     rested = len(clock.slept)
     assert rested >= 3
-    assert clock.slept[0] == pytest.approx(REST_S)
-    assert clock.slept[1:4] == pytest.approx([REST_S - 0.001] * len(clock.slept[1:4]))
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    assert clock.slept[:3] == pytest.approx([REST_S - 0.001] * 3)
+    await _rounds()
     assert len(clock.slept) == rested, "it rests after its end"
 
 
@@ -43,7 +46,7 @@ async def test_a_loop_that_has_no_time_does_not_rest() -> None:
         clock.slept.clear()
         for _ in range(3):
             clock.now_s += 2 * REST_S
-            await asyncio.sleep(0)
+            await _rounds()
     assert clock.slept == []
 
 
@@ -51,5 +54,22 @@ async def test_with_few_calls_it_never_rests() -> None:
     clock = Clock()
     with rests(lambda: RESTING_CALLS - 1, clock=clock, sleep=clock.sleep):
         for _ in range(3):
-            await asyncio.sleep(0)
+            await _rounds()
     assert clock.slept == []
+
+
+async def test_what_goes_from_task_to_task_waits_for_one_rest_at_most() -> None:
+    clock = Clock()
+    queues: list[asyncio.Queue[str]] = [asyncio.Queue() for _ in range(12)]
+
+    async def hand_on(source: asyncio.Queue[str], to: asyncio.Queue[str]) -> None:
+        await to.put(await source.get())
+
+    pairs = zip(queues, queues[1:], strict=False)
+    tasks = [asyncio.create_task(hand_on(*pair)) for pair in pairs]
+    await asyncio.sleep(0)
+    with rests(lambda: RESTING_CALLS, clock=clock, sleep=clock.sleep):
+        await queues[0].put("a key")
+        assert await queues[-1].get() == "a key"
+        assert len(clock.slept) <= 1
+    await asyncio.gather(*tasks)
