@@ -1,6 +1,7 @@
 """Rests of the event loop, by a clock of their own."""
 
 import asyncio
+from itertools import pairwise
 
 import pytest
 
@@ -65,8 +66,7 @@ async def test_what_goes_from_task_to_task_waits_for_one_rest_at_most() -> None:
     async def hand_on(source: asyncio.Queue[str], to: asyncio.Queue[str]) -> None:
         await to.put(await source.get())
 
-    pairs = zip(queues, queues[1:], strict=False)
-    tasks = [asyncio.create_task(hand_on(*pair)) for pair in pairs]
+    tasks = [asyncio.create_task(hand_on(*pair)) for pair in pairwise(queues)]
     await asyncio.sleep(0)
     with rests(lambda: RESTING_CALLS, clock=clock, sleep=clock.sleep):
         await queues[0].put("a key")

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 REST_S = 0.005
 """From one look at the sockets to the next, work included."""
 ROUNDS = 32
-"""Of the loop before each rest, so that what was begun is done: a round without work takes 0.7 us."""
+"""Of the loop before each rest: what was begun is done by then. One without work takes 0.7 us."""
 RESTING_CALLS = 10
 """With fewer calls there is CPU time in plenty, and nothing to gather."""
 LOOK_S = 0.25
