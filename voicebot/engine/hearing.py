@@ -9,22 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from voicebot.audio import mulaw
-from voicebot.audio.delay import MAX_DELAY_MS, UNLOCKED
-from voicebot.audio.echo import TAIL_BLOCKS
 from voicebot.audio.offset import Offset
-from voicebot.compiled import compiled
+from voicebot.engine.hearing_rooms import Canceller, Keys, NearEnd, Vad
+from voicebot.engine.known_echo import KnownEcho
 from voicebot.engine.rings import Ring, Rows, Samples
 from voicebot.events import CHUNK_SAMPLES, SAMPLE_RATE_HZ, EchoState
 from voicebot.turns.near_end_features import Windows
-
-if TYPE_CHECKING:
-    from voicebot.audio.echo import Cancelled
 
 WINDOW = 256
 """Silero's native window at 8 kHz, 32 ms."""
@@ -35,63 +30,6 @@ RING_S = 30
 MAX_BEHIND_SAMPLES = 2 * SAMPLE_RATE_HZ
 RECENT_SAMPLES = 8192
 """Kept of the reference and of the raw signal: what may arrive before a step computes it."""
-FAINT_DB = -46.0
-"""Where no more than this (dBFS) can come back, as on most calls from a handset, there is no echo
-to wait for: its delay will never be known."""
-ABSENT_DB = -65.0
-"""Below this (dBFS) nothing comes back, not even noise: a digital line. The near-end detector never
-heard such a one, and has nothing to judge."""
-LOUDEST_FALL_DB = np.float32(0.1)
-"""Per block: what came back loudest while the bot spoke counts for seconds, 5 dB each."""
-AUDIBLE = 1e-3
-PROVEN_SAMPLES = MAX_DELAY_MS * SAMPLE_RATE_HZ // 1000 + TAIL_BLOCKS * BLOCK
-"""So much of the bot must have been heard (above -60 dBFS) before its echo counts as absent: the
-longest delay and the room."""
-SETTLED_MS = 500
-"""A canceller that has followed the echo for less than this counts as not locked yet."""
-
-Floats = NDArray[np.float32]
-Flags = NDArray[np.bool_]
-
-
-class Vad(Protocol):
-    """turns.vad.SileroVad."""
-
-    def probabilities(self, slots: Rows, windows: Floats) -> Floats:
-        """Speech probability of the next window of each call."""
-
-    def reset(self, slot: int) -> None:
-        """A new call."""
-
-
-class Canceller(Protocol):
-    """audio.echo.EchoCanceller."""
-
-    def process(self, slots: Rows, near: Floats, far: Floats) -> Cancelled:
-        """The next block of each call."""
-
-    def reset(self, slot: int) -> None:
-        """A new call."""
-
-
-class NearEnd(Protocol):
-    """turns.near_end.NearEndDetector."""
-
-    def probabilities(self, slots: Rows, windows: Windows) -> Floats:
-        """That the caller speaks, whatever the echo does."""
-
-    def reset(self, slot: int) -> None:
-        """A new call."""
-
-
-class Keys(Protocol):
-    """audio.dtmf.DtmfDetector."""
-
-    def feed(self, slots: Rows, blocks: Floats) -> list[tuple[int, str, int]]:
-        """(row, key, onset relative to the block) of keys recognised."""
-
-    def reset(self, slot: int) -> None:
-        """A new call."""
 
 
 class VadResult(NamedTuple):
@@ -158,16 +96,7 @@ class Hearing:
         self._written = np.zeros(slots, np.int64)  # samples received since the call began
         self._cancelled = np.zeros(slots, np.int64)  # samples that the canceller has done
         self._heard = np.zeros(slots, np.int64)  # samples that the VAD has seen
-        self._is_active = np.zeros(slots, np.bool_)
-        self._is_locked = np.zeros(slots, np.bool_)
-        self._is_verified = np.zeros(slots, np.bool_)
-        self._delay = np.full(slots, UNLOCKED, np.int64)
-        self._settled_ms = np.zeros(slots, np.int32)
-        self._sent = np.zeros(slots, np.int64)  # samples of audible reference
-        self._is_absent = np.zeros(slots, np.bool_)
-        self._is_faint = np.zeros(slots, np.bool_)
-        self._residual_db = np.full(slots, -np.inf, np.float32)
-        self._loudest_db = np.full(slots, -np.inf, np.float32)
+        self._echo = KnownEcho(slots)
 
     def reset(self, slot: int) -> None:
         """A new call takes the slot."""
@@ -175,10 +104,7 @@ class Hearing:
             ring.clear(slot)
         self._offset.reset(slot)
         self._written[slot] = self._cancelled[slot] = self._heard[slot] = 0
-        self._is_active[slot] = self._is_locked[slot] = self._is_faint[slot] = False
-        self._is_verified[slot], self._delay[slot], self._settled_ms[slot] = False, UNLOCKED, 0
-        self._sent[slot], self._is_absent[slot] = 0, False
-        self._residual_db[slot] = self._loudest_db[slot] = -np.inf
+        self._echo.reset(slot)
         for room in self._rooms:
             room.reset(slot)
 
@@ -292,23 +218,9 @@ class Hearing:
         near = self._near.get_floats(rows, at, BLOCK)
         far = self._reference.get_floats(rows, at, BLOCK)
         done = canceller.process(rows, near, far)
-        active = done.is_active
-        self._clean.put_floats(rows, at, done.clean, active)
-        self._far.put_floats(rows, at, done.far, np.ones_like(active))
-        known = self._is_active, self._is_locked, self._sent, self._is_absent, self._is_faint
-        _note(
-            rows,
-            far,
-            active,
-            done.is_locked & (done.settled_ms >= SETTLED_MS),
-            done.is_locked,
-            done.residual_db,
-            *known,
-            self._loudest_db,
-            self._residual_db,
-        )
-        self._is_verified[rows], self._delay[rows] = done.is_verified, done.delay
-        self._settled_ms[rows] = done.settled_ms
+        self._clean.put_floats(rows, at, done.clean, done.is_active)
+        self._far.put_floats(rows, at, done.far, np.ones_like(done.is_active))
+        self._echo.note(rows, far, done)
         keys: list[Result] = []
         if self._keys is not None:
             heard = self._keys.feed(rows, done.clean)
@@ -321,7 +233,7 @@ class Hearing:
         clean = self._clean.get_floats(rows, at, WINDOW)
         probability = self._vad.probabilities(rows, clean)
         speech = probability.copy()
-        echoing = np.flatnonzero(self._is_active[rows] & ~self._is_absent[rows])
+        echoing = np.flatnonzero(self._echo.may_echo(rows))
         if len(echoing) and self._near_end is not None:
             slots = rows[echoing]
             windows = Windows(
@@ -330,31 +242,27 @@ class Hearing:
                 far=self._far.get_floats(slots, at[echoing], WINDOW),
                 sent=self._reference.get_floats(slots, at[echoing], WINDOW),
                 speech=probability[echoing],
-                residual_db=self._residual_db[slots],
-                delay=self._delay[slots],
-                is_locked=self._is_locked[slots],
-                is_verified=self._is_verified[slots],
-                settled_ms=self._settled_ms[slots],
+                residual_db=self._echo.residual_db[slots],
+                delay=self._echo.delay[slots],
+                is_locked=self._echo.is_locked[slots],
+                is_verified=self._echo.is_verified[slots],
+                settled_ms=self._echo.settled_ms[slots],
             )
             probability[echoing] = self._near_end.probabilities(slots, windows)
-        has_echo = (self._sent[rows] >= PROVEN_SAMPLES) & ~self._is_faint[rows]
+        has_echo = self._echo.is_echoing(rows)
         speech[has_echo] = probability[has_echo]
         self._heard[rows] += WINDOW
         level = 10 * np.log10(np.einsum("ij,ij->i", clean, clean) / WINDOW + 1e-10)
         columns = (rows, at, probability, speech, level)
         return [
-            VadResult(slot, start, chance, self._echo(slot), likely, loudness)
+            VadResult(slot, start, chance, self._echo_state(slot), likely, loudness)
             for slot, start, chance, likely, loudness in zip(
                 *(column.tolist() for column in columns), strict=True
             )
         ]
 
-    def _echo(self, slot: int) -> EchoState:
-        if self._is_faint[slot] or self._canceller is None:
-            return EchoState.FAINT
-        if not self._is_active[slot]:
-            return EchoState.NONE
-        return EchoState.LOCKED if self._is_locked[slot] else EchoState.UNLOCKED
+    def _echo_state(self, slot: int) -> EchoState:
+        return EchoState.FAINT if self._canceller is None else self._echo.state(slot)
 
     def skip(self, slot: int) -> None:
         """Give up what waits in this slot: its computation failed."""
@@ -365,45 +273,3 @@ def _put_last(into: Samples, samples: Samples) -> None:
     """`samples` ends where `into` ends."""
     count = min(len(into), len(samples))
     into[len(into) - count :] = samples[len(samples) - count :]
-
-
-@compiled(
-    "void(int64[::1], float32[:,::1], boolean[::1], boolean[::1], boolean[::1], float32[::1],"
-    "boolean[::1], boolean[::1], int64[::1], boolean[::1], boolean[::1], float32[::1],"
-    "float32[::1])"
-)
-def _note(
-    rows: Rows,
-    far: Floats,
-    active: Flags,
-    settled: Flags,
-    locked: Flags,
-    residual_db: Floats,
-    is_active: Flags,
-    is_locked: Flags,
-    sent: NDArray[np.int64],
-    is_absent: Flags,
-    is_faint: Flags,
-    loudest_db: Floats,
-    last_residual_db: Floats,
-) -> None:
-    """What a block told of each echo: the first six of the block, the others of all slots."""
-    for row in range(len(rows)):
-        slot = rows[row]
-        is_active[slot], is_locked[slot] = active[row], settled[row]
-        last_residual_db[slot] = residual_db[row]
-        peak = np.float32(0.0)
-        for t in range(BLOCK):
-            peak = max(peak, abs(far[row, t]))
-        if peak > AUDIBLE:
-            sent[slot] += BLOCK
-        # The loudest of late: between two words nothing comes back on any telephone.
-        if active[row]:
-            fallen = loudest_db[slot] - (np.float32(0.0) if locked[row] else LOUDEST_FALL_DB)
-            loudest_db[slot] = max(fallen, residual_db[row])
-        # Kept until an echo is found: the bound rises whenever the caller speaks.
-        is_proven = active[row] and sent[slot] >= PROVEN_SAMPLES
-        faint = is_proven and loudest_db[slot] < FAINT_DB
-        absent = faint and loudest_db[slot] < ABSENT_DB
-        is_faint[slot] = not locked[row] and (is_faint[slot] or faint)
-        is_absent[slot] = not locked[row] and (is_absent[slot] or absent)

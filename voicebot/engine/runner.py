@@ -15,19 +15,8 @@ from voicebot.asr.stream import Draft
 from voicebot.audio.pcm import to_float
 from voicebot.audio.resample import resample
 from voicebot.engine.dips import MEMORY_SAMPLES, is_over
-from voicebot.engine.hearing import (
-    RING_S,
-    WINDOW,
-    Canceller,
-    Chunk,
-    Hearing,
-    InbandKey,
-    Keys,
-    NearEnd,
-    Result,
-    Vad,
-    VadResult,
-)
+from voicebot.engine.hearing import RING_S, WINDOW, Chunk, Hearing, InbandKey, Result, VadResult
+from voicebot.engine.hearing_rooms import Canceller, Keys, NearEnd, Vad
 from voicebot.engine.rings import Samples
 from voicebot.engine.scheduler import Job, JobKind
 from voicebot.events import SAMPLE_RATE_HZ, Hypothesis, Word

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from voicebot.audio import mulaw
 from voicebot.audio.echo_path import active_rms
 from voicebot.audio.pcm import to_float, to_int16
-from voicebot.engine.hearing import Canceller, Chunk, Hearing, VadResult
+from voicebot.engine.hearing import Chunk, Hearing, VadResult
+from voicebot.engine.hearing_rooms import Canceller
 from voicebot.events import CHUNK_SAMPLES, SpeechEnded, SpeechStarted
 from voicebot.learning.near_end_calls import Call
 from voicebot.turns.near_end_features import (

@@ -19,21 +19,11 @@ from numpy.typing import NDArray
 from voicebot.audio import dtmf, mulaw
 from voicebot.audio.offset import Offset
 from voicebot.audio.pcm import to_float
-from voicebot.engine.hearing import (
-    BLOCK,
-    WINDOW,
-    Canceller,
-    Chunk,
-    Hearing,
-    InbandKey,
-    Keys,
-    NearEnd,
-    Vad,
-    VadResult,
-)
+from voicebot.engine.hearing import BLOCK, WINDOW, Chunk, Hearing, InbandKey, VadResult
 from voicebot.engine.hearing_device.keys import KeyJudge
 from voicebot.engine.hearing_device.line import STATES
 from voicebot.engine.hearing_device.machine import Heard, Machine, Step
+from voicebot.engine.hearing_rooms import Canceller, Keys, NearEnd, Vad
 from voicebot.engine.rings import Rows, Samples
 
 Floats = NDArray[np.float32]

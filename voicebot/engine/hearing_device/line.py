@@ -14,7 +14,7 @@ from torch import Tensor
 from voicebot.audio import mulaw
 from voicebot.audio import offset as offset_room
 from voicebot.audio.delay import MAX_DELAY_MS, UNLOCKED
-from voicebot.engine import hearing as room
+from voicebot.engine import known_echo as room
 from voicebot.engine.hearing import BLOCK, WINDOW
 from voicebot.engine.hearing_device.delay import to_float, to_int16
 from voicebot.engine.hearing_device.echo import Canceller
