@@ -638,6 +638,43 @@ def test_the_more_finished_it_sounds_the_sooner_the_turn_ends(
     )
 
 
+def who_seemed_to_go_on(probability: float) -> Room:
+    """And did not."""
+    room = Room(says="I would like a tea")
+    room.end_probability = probability
+    room.expect()
+    room.prompt_ends()
+    room.speech(0.8)
+    room.silence(1)
+    room.answers = False
+    room.silence(1)
+    return room
+
+
+def test_what_was_heard_the_cheap_way_is_heard_again_when_the_caller_does_not_go_on() -> None:
+    room = who_seemed_to_go_on(0.02)
+    speculative, final = room.requests[-2:]
+    assert final == replace(speculative, kind="final"), "of the very same audio"
+    assert room.of(TurnEnded)
+    assert not room.of(CallerTurn)
+    room.end_probability = None
+    room.answer(final, "I would like a fee")
+    assert [turn.hypothesis.text for turn in room.of(CallerTurn)] == ["I would like a fee"]
+
+
+def test_what_cannot_be_heard_again_counts_as_it_was() -> None:
+    room = who_seemed_to_go_on(0.02)
+    final = room.requests[-1]
+    room.take(room.listener.recognised(final.utterance, "final", final.end_at, None, room.at))
+    assert [turn.hypothesis.text for turn in room.of(CallerTurn)] == ["I would like a tea"]
+
+
+def test_who_may_have_finished_is_heard_once() -> None:
+    room = who_seemed_to_go_on(0.06)
+    assert [request.kind for request in room.requests].count("final") == 0
+    assert len(room.of(CallerTurn)) == 1
+
+
 def test_the_end_is_judged_by_voice_where_words_come_from_elsewhere() -> None:
     room = Room(answers=False)
     room.expect()

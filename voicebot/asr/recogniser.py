@@ -26,7 +26,7 @@ from voicebot.asr.moonshine import SAMPLE_RATE_HZ, Encoded, Moonshine
 from voicebot.asr.stream import Draft
 from voicebot.asr.utterance import Samples, prepare
 from voicebot.asr.vocabulary import Vocabulary
-from voicebot.events import Expectation, Hypothesis
+from voicebot.events import GOES_ON, Expectation, Hypothesis
 
 JudgeEnd = Callable[[Sequence[Frames], Sequence[int]], Sequence[float | None]]
 """The room turns' judgement of whether callers have finished, from the encoder's frames
@@ -34,8 +34,6 @@ float32[T, dim] of each and the length of its audio in samples."""
 Precision = Literal["auto", "float32", "int8"]
 WARM_UP_SHAPES = ((20, 1), (12, 2), (6, 4), (3, 8))
 """Seconds and utterances of the largest batches: 24 s of audio, as the engine forms them."""
-GOES_ON = 0.05
-"""Who is so unlikely to have finished will be asked for again: no beams for what is thrown away."""
 BEAMS = 8
 """Beams behind an n-best list: a little better than four for a little more time (LOG.md)."""
 

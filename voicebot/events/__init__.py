@@ -58,6 +58,7 @@ from voicebot.events.hearing import (
     TurnEndReason,
 )
 from voicebot.events.recognition import (
+    GOES_ON,
     Alternative,
     CallerTurn,
     Hypothesis,
@@ -77,6 +78,7 @@ from voicebot.events.understanding import (
 __all__ = [
     "CHUNK_SAMPLES",
     "CONFIRM_SLOT",
+    "GOES_ON",
     "MAX_WEIGHT",
     "SAMPLE_RATE_HZ",
     "Action",

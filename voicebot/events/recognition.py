@@ -25,6 +25,11 @@ class Alternative:
     confidence: float
 
 
+GOES_ON = 0.05
+"""`Hypothesis.end_probability` of a caller who will go on and be asked for again: what he said so
+far is heard the cheap way, and once more if he does not."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
     """What the recogniser heard between `start_at` and `end_at`.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from voicebot.events import SAMPLE_RATE_HZ, Expectation, Hypothesis, TurnEnded
+from voicebot.events import GOES_ON, SAMPLE_RATE_HZ, Expectation, Hypothesis, TurnEnded
 from voicebot.turns.backchannel import is_wordless
 from voicebot.turns.endpointer import Endpointer
 from voicebot.turns.floor import CheckCompleteness
@@ -111,11 +111,14 @@ class Answer:
         return partial if self._agreement is None else self._agreement.apply(partial)
 
     def decide(self, ended: TurnEnded) -> Hypothesis | list[Recognise]:
-        """The turn has ended: its final, if that is known, else what to ask for (maybe nothing)."""
+        """The turn has ended: its final, if that is known, else what to ask for (maybe nothing).
+
+        What was heard the cheap way, of a caller who then did not go on, is asked for again.
+        """
         self.ended = ended
         final = self.utterance.final
         if final is not None:
-            return final
+            return (_is_cheap(final) and self.utterance.again()) or final
         return [] if self.utterance.is_asked else self.utterance.whole("final", ended.at)
 
     def settled(self, final: Hypothesis) -> Hypothesis:
@@ -126,3 +129,9 @@ class Answer:
         """Answers that are still to come are of the past."""
         self.utterance.forget()
         self.ended = None
+
+
+def _is_cheap(final: Hypothesis) -> bool:
+    """Whether nobody looked for a better reading."""
+    chance = final.end_probability
+    return bool(final.text) and len(final.nbest) <= 1 and chance is not None and chance < GOES_ON

@@ -97,13 +97,19 @@ class Utterance:
         self._asked_until = until
         return [Recognise(self.number, kind, self._start_at, until)]
 
+    def again(self) -> list[Recognise]:
+        """What was asked for last, as a final; nothing where that does not hold any more."""
+        if self._start_at is None or self._asked_until is None:
+            return []
+        return [Recognise(self.number, "final", self._start_at, self._asked_until)]
+
     # ------------------------------------------------------------ answers
 
     def take(self, end_at: int, hypothesis: Hypothesis | None) -> Hypothesis | None:
-        """The answer to `whole`, final; None when the caller went on speaking meanwhile."""
+        """The answer to `whole` or `again`, final; None when the caller went on meanwhile."""
         if end_at != self._asked_until:
             return None
-        self._early = replace(hypothesis or Hypothesis(""), is_final=True)
+        self._early = replace(hypothesis or self._early or Hypothesis(""), is_final=True)
         return self._early
 
     def take_partial(
