@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -44,6 +48,20 @@ def test_a_row_does_not_depend_on_its_neighbours():
     rows = torch.randn(4, 64, generator=generator(1)) * torch.tensor([[1.0], [100.0], [0.0], [1]])
     torch.testing.assert_close(linear(rows)[:1], linear(rows[:1]))
     assert linear(rows)[2].abs().max() == 0
+
+
+@pytest.mark.skipif(not quantise_module.is_worthwhile(), reason="needs int8 dot products")
+@pytest.mark.parametrize(("most", "is_taken"), [("AVX512_CORE", False), ("ALL", True)])
+def test_int8_is_not_taken_where_its_products_saturate(most, is_taken):
+    program = "from voicebot.asr.quantise import is_worthwhile; print(is_worthwhile())"
+    told = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "ONEDNN_MAX_CPU_ISA": most},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout.split() == [str(is_taken)]
 
 
 @pytest.mark.skipif(not quantise_module.is_worthwhile(), reason="needs int8 dot products")

@@ -8,7 +8,7 @@ matrix, as ONNX Runtime and torch's dynamic quantisation take, costs accuracy: s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import cast
 
 import torch
@@ -149,8 +149,21 @@ class BfloatConv(nn.Module):
 
 
 def is_worthwhile() -> bool:
-    """Whether this CPU has int8 dot products (VNNI); without them int8 is slower or saturates."""
-    return bool(torch.cpu._is_vnni_supported())
+    """Whether int8 dot products (VNNI) are computed; without them int8 is slower and saturates."""
+    return bool(torch.cpu._is_vnni_supported()) and _is_exact()
+
+
+@cache
+def _is_exact() -> bool:
+    """Whether the largest products come out right. A CPU may have VNNI and oneDNN be kept from it
+    (ONEDNN_MAX_CPU_ISA, a virtual machine); then two of them at once exceed 16 bits."""
+    rows = torch.full((2, 288), LEVELS, dtype=torch.int8)
+    columns = torch.full((PACKED_OUTPUTS, 288), LEVELS, dtype=torch.int8)
+    columns[::2] = -LEVELS
+    return all(
+        torch.equal(torch._int_mm(some, columns.T), some.int() @ columns.T.int())
+        for some in (rows, rows[:1])
+    )
 
 
 @torch.no_grad()
