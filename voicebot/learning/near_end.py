@@ -36,7 +36,7 @@ from voicebot.learning.near_end_training import fit, run_all, save, set_threshol
 from voicebot.turns.near_end import MODEL_PATH, load_weights
 
 SLOTS = 64
-FALSE_PER_MINUTE = 0.6
+FALSE_PER_MINUTE = 0.35
 """What the threshold allows in the echo matrix before anything is confirmed, with speakers that
 took no part in training: each is a pause of the prompt, which the words that are not there end."""
 Tell = Callable[[str], None]
