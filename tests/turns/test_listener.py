@@ -669,6 +669,12 @@ def test_what_cannot_be_heard_again_counts_as_it_was() -> None:
     assert [turn.hypothesis.text for turn in room.of(CallerTurn)] == ["I would like a tea"]
 
 
+def test_who_is_never_heard_again_said_what_was_heard() -> None:
+    room = who_seemed_to_go_on(0.02)
+    room.silence(6)
+    assert [turn.hypothesis.text for turn in room.of(CallerTurn)] == ["I would like a tea"]
+
+
 def test_who_may_have_finished_is_heard_once() -> None:
     room = who_seemed_to_go_on(0.06)
     assert [request.kind for request in room.requests].count("final") == 0

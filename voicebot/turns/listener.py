@@ -41,7 +41,7 @@ LATE_SAMPLES = SAMPLE_RATE_HZ // 4
 LOST_SAMPLES = 5 * SAMPLE_RATE_HZ
 """Audio that has not come for so long is not waited for any more."""
 FINAL_PATIENCE_SAMPLES = 5 * SAMPLE_RATE_HZ
-"""How long an ended turn waits for its final; then it counts as not understood."""
+"""How long an ended turn waits for its final; then what is known of it stands, or nothing does."""
 
 
 class Listener:
@@ -224,7 +224,8 @@ class Listener:
         if self._turn.state is State.DECIDING:
             ended = self._answer.ended
             if ended is not None and at - ended.at > FINAL_PATIENCE_SAMPLES:
-                return self._turn.finish(Hypothesis("", is_final=True, end_at=at), at)
+                unknown = Hypothesis("", is_final=True, end_at=at)
+                return self._turn.finish(self._utterance.final or unknown, at)
             return []
         if self._turn.state is not State.LISTENING or (self._detector.is_rising and not is_deaf):
             return []  # the caller may be going on: that is known in less than 100 ms
