@@ -111,7 +111,7 @@ def test_clips_of_an_end() -> None:
     whole, fallen, one, other, cut = make_clips([recording()], [END], Mixture(copies=2, cuts=1))
     assert [clip.is_end for clip in (whole, fallen, one, other, cut)] == [True] * 4 + [False]
     np.testing.assert_array_equal(whole.samples, recording().samples[1600:21024])
-    np.testing.assert_array_equal(fallen.samples, whole.samples[:-512], "two windows of quiet")
+    np.testing.assert_array_equal(fallen.samples, whole.samples[:-768], "one window of quiet")
     assert one.samples.shape != other.samples.shape
     assert cut.weight == 0.5
     assert 0.3 * 8000 < len(cut.samples) < len(whole.samples)
