@@ -171,7 +171,7 @@ class HearingBench:
             rooms = _rooms(1, self._has_keys)  # never asked: a bench that falls back fails
             return DeviceHearing(streams, machine, rooms, on_lost=_fail), _TimedMachine(machine)
         own = _rooms(streams, self._has_keys)
-        timed = _TimedRooms(own)
+        timed = _TimedRooms(own, streams)
         hearing = Hearing(
             streams,
             timed.of("vad", own.vad),
@@ -213,10 +213,9 @@ class _TimedMachine:
 class _TimedRooms:
     """Rooms of a CPU that note how long they were asked."""
 
-    def __init__(self, rooms: Rooms) -> None:
+    def __init__(self, rooms: Rooms, slots: int) -> None:
         self._spent: dict[str, float] = {}
         parts = (rooms.vad, rooms.canceller, rooms.near_end, rooms.keys)
-        slots = len(rooms.canceller._delay)  # type: ignore[attr-defined]
         self.state_bytes = sum(_bytes(part, set()) for part in parts) // slots
 
     def clear(self) -> None:
