@@ -22,7 +22,8 @@ from voicebot.evaluation.end_of_turn_calls import (
 from voicebot.evaluation.end_of_turn_result import Curve, EndOfTurnResult
 from voicebot.events import Completeness, Expectation, SpeechEnded, SpeechStarted, Timeouts
 from voicebot.turns.end_of_turn import trained_on
-from voicebot.turns.endpointer import EVEN_MS, Endpointer
+from voicebot.turns.endpointer import Endpointer
+from voicebot.turns.patience import EVEN_MS
 from voicebot.turns.pauses import Stretch
 
 pytestmark = pytest.mark.unit

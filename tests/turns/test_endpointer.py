@@ -19,7 +19,8 @@ from voicebot.events import (
     TurnEnded,
     TurnEndReason,
 )
-from voicebot.turns.endpointer import EVEN_MS, Endpointer, judged_patience, patience
+from voicebot.turns.endpointer import Endpointer
+from voicebot.turns.patience import EVEN_MS, judged_patience, patience
 
 pytestmark = pytest.mark.unit
 

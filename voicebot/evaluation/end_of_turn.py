@@ -46,7 +46,7 @@ from voicebot.evaluation.end_of_turn_result import Curve, EndOfTurnResult
 from voicebot.events import SAMPLE_RATE_HZ, Timeouts
 from voicebot.turns.answer import AHEAD_SAMPLES
 from voicebot.turns.end_of_turn import EndOfTurn
-from voicebot.turns.endpointer import EVEN_MS, judged_patience
+from voicebot.turns.patience import EVEN_MS, judged_patience
 from voicebot.turns.smart_turn import SmartTurn
 from voicebot.turns.vad import WINDOW_SAMPLES
 
