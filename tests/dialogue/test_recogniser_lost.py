@@ -72,3 +72,21 @@ def test_a_turn_that_was_recognised_is_no_such_turn(tmp_path: Path) -> None:
 def test_the_words_are_among_those_that_are_spoken_beforehand(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, PLAN.format(language="en", more=""))
     assert ENGLISH in {part.say for part in all_prompt_parts(plan.keys)}
+
+
+@pytest.mark.parametrize(
+    ("more", "way"),
+    [
+        ("universals: {operator: {transfer: '+4930123456'}}", "Transfer"),
+        ("", "Disconnect"),
+    ],
+)
+def test_where_no_key_is_taken_the_call_leaves_as_after_the_last_try(
+    tmp_path: Path, more: str, way: str
+) -> None:
+    text = PLAN.format(language="en", more=f"{more}\ndtmf: {{max: 0}}")
+    call = Conversation(plan_of(tmp_path, text))
+    said = call(UNHEARD)
+    assert ENGLISH not in said
+    assert said, "something is said on the way out"
+    assert type(call.actions[-1]).__name__ == way

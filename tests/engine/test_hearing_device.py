@@ -21,6 +21,7 @@ from voicebot.engine.hearing_device import build
 from voicebot.engine.hearing_device.hearing import DeviceHearing, Rooms
 from voicebot.engine.hearing_device.line import Line
 from voicebot.engine.hearing_device.machine import Machine
+from voicebot.engine.hearing_rooms import Unwatched
 from voicebot.errors import CapacityError, DeviceLost, UserMistake
 from voicebot.events import EchoState
 from voicebot.turns.near_end import NearEndDetector
@@ -112,8 +113,12 @@ def on_device(
     buckets: tuple[int, ...] = (2, 4),
     on_lost: Callable[[str], object] = lambda why: None,
 ) -> DeviceHearing:
+    class Watch(Unwatched):
+        def lost(self, why: str) -> None:
+            on_lost(why)
+
     machine = Machine(Line(slots, torch.device(device), has_keys=True), buckets=buckets)
-    return DeviceHearing(slots, machine, rooms(slots), on_lost=on_lost)
+    return DeviceHearing(slots, machine, rooms(slots), watch=Watch())
 
 
 def chunk(slot: int, call: Call, at: int, length: int = BLOCK, begin: int = 0) -> Chunk:

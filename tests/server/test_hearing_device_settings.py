@@ -1,12 +1,15 @@
 """`hearing.device`: who hears when the device is there, full, broken, or was never there."""
 
+from collections.abc import Callable
+
 import pytest
 
 from voicebot.config import load_settings
-from voicebot.engine.hearing import Hearing
+from voicebot.engine.ears import make_runner
 from voicebot.engine.hearing_device import build
 from voicebot.engine.hearing_device.hearing import DeviceHearing
-from voicebot.engine.runner import Chunk
+from voicebot.engine.hearing_rooms import Unwatched
+from voicebot.engine.runner import Chunk, Runner
 from voicebot.engine.spotting import EncoderSpotter
 from voicebot.errors import CapacityError, DeviceLost, SettingsError, UserMistake
 from voicebot.monitoring.metrics import Metrics
@@ -16,11 +19,19 @@ from voicebot.turns.hotword_head import HotWordHead
 pytestmark = pytest.mark.unit
 
 
-def runner(on_lost):  # type: ignore[no-untyped-def]
+class Watch(Unwatched):
+    def __init__(self, on_lost: Callable[[str], object]) -> None:
+        self._on_lost = on_lost
+
+    def lost(self, why: str) -> None:
+        self._on_lost(why)
+
+
+def runner(on_lost: Callable[[str], object]) -> Runner:
     settings = load_settings(
         hearing={"device": "cuda"}, server={"max_calls": 2}, turns={"inband_dtmf": True}
     )
-    return _make_runner(settings, None, EncoderSpotter(HotWordHead.load()), on_lost)
+    return _make_runner(settings, None, EncoderSpotter(HotWordHead.load()), Watch(on_lost))
 
 
 def test_a_device_that_is_there_hears(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,8 +59,14 @@ def test_one_that_cannot_be_had_leaves_the_cpu_and_says_so(
     monkeypatch.setattr(build, "make_machine", fails)
     told: list[str] = []
     made = runner(told.append)
-    assert type(made.hearing) is Hearing
+    assert isinstance(made.hearing, DeviceHearing)
+    assert (made.hearing.is_on_device, made.hearing.places) == (False, 2)
     assert told == [str(error)]
+    made.reset(0)
+    (window,) = made.hear([Chunk(0, 0, b"\x20" * 320)])
+    assert window.at == 0
+    with pytest.raises(type(error)):  # where nobody is told, as by `voicebot doctor`
+        make_runner(2, None, device="cuda")
 
 
 def test_one_that_was_never_there_is_a_mistake(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -276,6 +276,9 @@ class Machine:
             return
         if event.is_unheard and self._state.count(UNHEARD) == 1:
             self._performer.note("recogniser lost", {})
+            if waits_for.digits is None:  # no key is taken here: as if all tries had been in vain
+                self._performer.leave(inherit.ladder(self._performer.keys, place, "nomatch")[-1])
+                return
             self._performer.play(inherit.keys_only_prompt(self._performer.keys, place))
             self._interview.ask(place)
             return

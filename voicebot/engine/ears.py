@@ -24,6 +24,7 @@ from voicebot.turns.vad import SileroVad, SpeechDetector
 
 if TYPE_CHECKING:
     from voicebot.asr.recogniser import Recogniser
+    from voicebot.engine.hearing_rooms import DeviceWatch
 
 STT_SILENCE_MS = 200
 """Silence after which an external service is told that the caller paused: those that recognise
@@ -38,14 +39,14 @@ def make_runner(
     judges_by_sound: bool = False,
     has_inband_keys: bool = False,
     device: str = "cpu",
-    on_device_lost: Callable[[str], object] = lambda why: None,
+    watch: DeviceWatch | None = None,
 ) -> Runner:
     """All that hears, for `slots` calls; ModelUnavailable where a model is missing.
 
     `hot_word`: see `make_spotter`. `judges_by_sound`: another service recognises, which does not
     tell whether a caller has finished; Smart Turn does. `device`: where all but recognition is
-    computed; UserMistake, CapacityError or DeviceLost where it cannot be. Should it be lost later,
-    the CPU goes on, and `on_device_lost` is told why in the thread that hears.
+    computed; UserMistake where there is none, CapacityError or DeviceLost where it cannot be had,
+    unless somebody is there to `watch`. Where it is lost, the CPU goes on as far as it has time.
     """
     vad, canceller, near_end = SileroVad(slots), EchoCanceller(slots), NearEndDetector(slots)
     keys = DtmfDetector(slots) if has_inband_keys else None
@@ -65,7 +66,7 @@ def make_runner(
         from voicebot.engine.hearing_device.hearing import Rooms
 
         rooms = Rooms(vad, canceller, near_end, keys)
-        runner.hearing = make_hearing(slots, device, rooms, on_lost=on_device_lost)
+        runner.hearing = make_hearing(slots, device, rooms, watch=watch)
     return runner
 
 

@@ -56,6 +56,15 @@ class InbandKey:
     key: str
 
 
+class HearingLost(NamedTuple):
+    """From `at` on the call in `slot` is not heard any more, for lack of time, and goes on by keys;
+    `is_back`: it is heard again."""
+
+    slot: int
+    at: int
+    is_back: bool = False
+
+
 class Chunk(NamedTuple):
     """mu-law bytes of `slot` from `at` on; `reference` ends where they end, b"" is silence."""
 
@@ -65,7 +74,7 @@ class Chunk(NamedTuple):
     reference: bytes = b""
 
 
-Result = VadResult | InbandKey
+Result = VadResult | InbandKey | HearingLost
 
 
 class Hearing:

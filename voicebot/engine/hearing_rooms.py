@@ -54,3 +54,29 @@ class Keys(Protocol):
 
     def reset(self, slot: int) -> None:
         """A new call."""
+
+
+class DeviceWatch(Protocol):
+    """Who is told what becomes of the device that hears; in the thread that hears."""
+
+    def lost(self, why: str) -> None:
+        """The CPU hears from now on."""
+
+    def back(self) -> None:
+        """The device hears again."""
+
+    def shed(self, deaf: int, places: int) -> None:
+        """So many calls go on by keys now; the CPU has time to hear so many."""
+
+
+class Unwatched:
+    """Tells nobody."""
+
+    def lost(self, why: str) -> None:
+        """Nothing."""
+
+    def back(self) -> None:
+        """Nothing."""
+
+    def shed(self, deaf: int, places: int) -> None:
+        """Nothing."""

@@ -15,7 +15,16 @@ from voicebot.asr.stream import Draft
 from voicebot.audio.pcm import to_float
 from voicebot.audio.resample import resample
 from voicebot.engine.dips import MEMORY_SAMPLES, is_over
-from voicebot.engine.hearing import RING_S, WINDOW, Chunk, Hearing, InbandKey, Result, VadResult
+from voicebot.engine.hearing import (
+    RING_S,
+    WINDOW,
+    Chunk,
+    Hearing,
+    HearingLost,
+    InbandKey,
+    Result,
+    VadResult,
+)
 from voicebot.engine.hearing_rooms import Canceller, Keys, NearEnd, Vad
 from voicebot.engine.rings import Samples
 from voicebot.engine.scheduler import Job, JobKind
@@ -28,7 +37,16 @@ if TYPE_CHECKING:
     from voicebot.asr.recogniser import Recogniser
     from voicebot.engine.spotting import Spotter
 
-__all__ = ["RING_S", "WINDOW", "Chunk", "InbandKey", "Result", "Runner", "VadResult"]
+__all__ = [
+    "RING_S",
+    "WINDOW",
+    "Chunk",
+    "HearingLost",
+    "InbandKey",
+    "Result",
+    "Runner",
+    "VadResult",
+]
 
 RECOGNISER_HZ = 16000
 HUM_CONFIDENCE = 0.8

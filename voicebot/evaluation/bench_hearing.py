@@ -28,6 +28,7 @@ from voicebot.engine.hearing import BLOCK, Chunk, Hearing
 from voicebot.engine.hearing_device.build import make_machine
 from voicebot.engine.hearing_device.hearing import DeviceHearing, Rooms
 from voicebot.engine.hearing_device.machine import Machine
+from voicebot.engine.hearing_rooms import Unwatched
 from voicebot.errors import CapacityError, DeviceLost
 from voicebot.events import SAMPLE_RATE_HZ
 from voicebot.turns.near_end import NearEndDetector
@@ -169,7 +170,7 @@ class HearingBench:
             name = str(self.device)
             machine = make_machine(streams, name, has_keys=self._has_keys, where=WHERE)
             rooms = _rooms(1, self._has_keys)  # never asked: a bench that falls back fails
-            return DeviceHearing(streams, machine, rooms, on_lost=_fail), _TimedMachine(machine)
+            return DeviceHearing(streams, machine, rooms, watch=_Failing()), _TimedMachine(machine)
         own = _rooms(streams, self._has_keys)
         timed = _TimedRooms(own, streams)
         hearing = Hearing(
@@ -182,8 +183,11 @@ class HearingBench:
         return hearing, timed
 
 
-def _fail(why: str) -> None:
-    raise CapacityError(f"{WHERE}: {why}", why="device")
+class _Failing(Unwatched):
+    """A device that is lost is not measured any more."""
+
+    def lost(self, why: str) -> None:
+        raise CapacityError(f"{WHERE}: {why}", why="device")
 
 
 def _rooms(slots: int, has_keys: bool) -> Rooms:

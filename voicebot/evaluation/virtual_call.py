@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 
 from voicebot.audio.playout import Playout, SendMedia
 from voicebot.engine.dips import Dips
-from voicebot.engine.runner import WINDOW, InbandKey, Result, Runner
+from voicebot.engine.runner import WINDOW, HearingLost, InbandKey, Result, Runner
 from voicebot.engine.scheduler import Job, JobKind
 from voicebot.evaluation.telephone import NETWORK_MS, Telephone
 from voicebot.events import (
@@ -103,6 +103,8 @@ class VirtualCall:
         """One window of the Runner, or a key that it heard."""
         if isinstance(result, InbandKey):
             return self.key(result.key, result.at)
+        if isinstance(result, HearingLost):
+            return []  # here there is always time
         events = self.listener.hear(
             result.at,
             result.probability,

@@ -52,6 +52,11 @@ class Metrics:
             "1 once the CPU hears in place of hearing.device",
             registry=registry,
         )
+        self._deaf_calls = Gauge(
+            "voicebot_hearing_deaf_calls",
+            "calls that go on by keys: the CPU has no time to hear them",
+            registry=registry,
+        )
         self._services = _counter(registry, "services", "call-outs", "name", "outcome")
         self._late_chunks = _counter(registry, "late_chunks", "20 ms chunks late or dropped")
         self._call_seconds = _histogram(registry, "call_seconds", "length of calls", _CALL)
@@ -157,6 +162,14 @@ class Metrics:
     def hearing_device_lost(self) -> None:
         """Calls are heard on the CPU from now on."""
         self._hearing_lost.set(1)
+
+    def hearing_device_back(self) -> None:
+        """The device hears again."""
+        self._hearing_lost.set(0)
+
+    def hearing_shed(self, calls: int) -> None:
+        """So many calls are not heard now."""
+        self._deaf_calls.set(calls)
 
 
 class _Labels:

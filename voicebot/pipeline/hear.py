@@ -13,7 +13,7 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from voicebot.audio import mulaw
 from voicebot.engine.dips import Dips
 from voicebot.engine.engine import Engine, Recognised
-from voicebot.engine.runner import WINDOW, InbandKey, Result
+from voicebot.engine.runner import WINDOW, HearingLost, InbandKey, Result
 from voicebot.engine.scheduler import JobKind
 from voicebot.events import (
     SAMPLE_RATE_HZ,
@@ -115,6 +115,7 @@ class Hear(FrameProcessor):
         self._of_prompt: BargeInMode | None = None  # the mode of the prompt heard last
         self._watcher: asyncio.TimerHandle | None = None
         self._keys: deque[tuple[Digit, bool]] = deque(maxlen=8)  # and whether heard in the audio
+        self._is_unheard = False  # and the dialogue is to be told so
         self._events: asyncio.Queue[object] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
 
@@ -136,6 +137,7 @@ class Hear(FrameProcessor):
                         must_be_heard=listen.must_be_heard,
                     )
                 )
+                self._tell_unheard()
             case EventFrame(event=PromptEnded() as ended):
                 self._observe(ended)
                 # While audio is held up on its way the prompts end in time nevertheless.
@@ -249,6 +251,10 @@ class Hear(FrameProcessor):
             if isinstance(result, InbandKey):
                 self._take_key(Digit(result.key, result.at), is_inband=True)
                 continue
+            if isinstance(result, HearingLost):
+                self._is_unheard = not result.is_back
+                self._tell_unheard()
+                continue
             if self._message is not None:
                 self._message.heard(result.at + WINDOW, result.probability)
             was_audible = not is_audible and self._was_audible(result.at, now)
@@ -267,6 +273,13 @@ class Hear(FrameProcessor):
             # Silence counts as far as the VAD has heard: what is on its way to it may be speech.
             self._heard_at = result.at + WINDOW
             self._emit(self._listener.tick(self._heard_at))
+
+    def _tell_unheard(self) -> None:
+        """Once the dialogue waits for the caller: only keys can answer it."""
+        if self._is_unheard and self._message is None:
+            told = self._listener.unheard(self._clock.received)
+            self._is_unheard = not told
+            self._emit(told)
 
     def _look(self, now: int) -> bool:
         """Whether the caller hears the bot now."""

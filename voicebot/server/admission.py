@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -51,8 +51,17 @@ class Admission:
     few CallSids per place that are remembered only to name the reason of a refusal.
     """
 
-    def __init__(self, max_calls: int, token_ttl_s: float = 60.0) -> None:
+    def __init__(
+        self,
+        max_calls: int,
+        token_ttl_s: float = 60.0,
+        *,
+        places: Callable[[], int | None] = lambda: None,
+    ) -> None:
+        """`places`: how many calls can be served at the moment, None: `max_calls`. Should it be
+        less than there are, they stay, and no new ones come."""
         self.max_calls = max_calls
+        self._places = places
         self._token_ttl_s = token_ttl_s
         # Every reservation lives equally long, so insertion order is expiry order.
         self._reserved: OrderedDict[str, _Reservation] = OrderedDict()
@@ -77,7 +86,9 @@ class Admission:
         """
         self._expire(now)
         self._reserved.pop(call_sid, None)
-        if call_sid in self._live or len(self._reserved) + len(self._live) >= self.max_calls:
+        places = self._places()
+        most = self.max_calls if places is None else min(places, self.max_calls)
+        if call_sid in self._live or len(self._reserved) + len(self._live) >= most:
             return None
         token = secrets.token_urlsafe(TOKEN_BYTES)
         self._reserved[call_sid] = _Reservation(token, dict(parameters), now + self._token_ttl_s)

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -18,9 +17,10 @@ from voicebot.asr.record_text import RecordText
 from voicebot.config import NO_MODEL, OWN_SERVICES, Settings
 from voicebot.dialogue.plan import Plan, load_plan
 from voicebot.engine.ears import make_runner, make_spotter
+from voicebot.engine.hearing_rooms import DeviceWatch
 from voicebot.engine.runner import Runner
 from voicebot.engine.spotting import Spotter
-from voicebot.errors import CapacityError, DeviceLost, SettingsError
+from voicebot.errors import SettingsError
 from voicebot.monitoring.logs import bind_call, configure_logging
 from voicebot.monitoring.metrics import Metrics
 from voicebot.pipeline.language_model import LanguageModel
@@ -32,6 +32,7 @@ from voicebot.server.asr_serve_use import loads_recogniser, open_engine
 from voicebot.server.call import CallParts, plan_folder, render_ahead, run_call, understand_ahead
 from voicebot.server.call_observer import CallObserver, Keeping
 from voicebot.server.directory import CallDecision
+from voicebot.server.hearing_watch import HearingWatch
 from voicebot.server.loop_rest import rests
 from voicebot.server.media_socket import MediaSocket
 from voicebot.server.memory import keep_memory_flat
@@ -78,6 +79,7 @@ class Answering:
         self._folder = folder
         self._now, self._stand_ins = now, stand_ins
         self.metrics = Metrics()
+        self._watch = HearingWatch(self.metrics)
         self.journal = Journal(settings.store.journal)
         self._parts: CallParts | None = None
 
@@ -107,8 +109,9 @@ class Answering:
                 settings.turns.hot_word_models, settings.asr.cache_dir / models.FOLDER
             )
             runner = await asyncio.to_thread(
-                _make_runner, settings, recogniser, spotter, self._hear_on_cpu
+                _make_runner, settings, recogniser, spotter, self._watch
             )
+            self._watch.follow(runner.hearing)
             engine = await stack.enter_async_context(
                 open_engine(settings, runner, recogniser, self.metrics)
             )
@@ -134,10 +137,9 @@ class Answering:
             log.info("ready", plan=plan.name)
             yield
 
-    def _hear_on_cpu(self, why: str) -> None:
-        """The device of `hearing.device` was lost, or never had."""
-        log.error("the CPU hears from now on: the device is lost", why=why)
-        self.metrics.hearing_device_lost()
+    def places(self) -> int | None:
+        """How many calls can be served now; None: as many as the settings say."""
+        return self._watch.places
 
     async def run_call(
         self, socket: MediaSocket, stream: MediaStream, admitted: AdmittedCall
@@ -212,21 +214,17 @@ def _make_runner(
     settings: Settings,
     recogniser: Recogniser | None,
     spotter: Spotter,
-    on_device_lost: Callable[[str], object],
+    watch: DeviceWatch,
 ) -> Runner:
-    make = partial(
-        make_runner,
+    return make_runner(
         settings.server.max_calls,
         recogniser,
         hot_word=spotter,
         judges_by_sound=settings.asr.service not in OWN_SERVICES,
         has_inband_keys=settings.turns.inband_dtmf,
+        device=settings.hearing.device,
+        watch=watch,
     )
-    try:
-        return make(device=settings.hearing.device, on_device_lost=on_device_lost)
-    except (CapacityError, DeviceLost) as error:
-        on_device_lost(str(error))
-        return make()
 
 
 def _load_stt(settings: Settings) -> Factory | None:
@@ -274,6 +272,7 @@ def serve_calls(settings: Settings, plan_path: Path) -> int:
         metrics=answering.metrics,
         journal=answering.journal,
         lifespan=answering.open,
+        places=answering.places,
     )
     return serve(app, settings, announce=lambda url: print(console_hint(settings, plan, url)))
 
@@ -326,5 +325,6 @@ async def in_process(
         metrics=answering.metrics,
         journal=answering.journal,
         lifespan=answering.open,
+        places=answering.places,
     ) as url:
         yield url

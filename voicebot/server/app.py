@@ -35,13 +35,15 @@ def create_app(
     metrics: Metrics,
     journal: Journal | None = None,
     lifespan: Lifespan | None = None,
+    places: Callable[[], int | None] = lambda: None,
 ) -> Starlette:
-    """The application. `lifespan` loads what calls need; until it has, none are taken.
+    """The application. `lifespan` loads what calls need; until it has, none are taken. `places`:
+    see Admission.
 
     `app.state.drain` and `app.state.calls` are for whoever serves it.
     """
     limits = settings.server
-    admission = Admission(limits.max_calls, limits.token_ttl_s)
+    admission = Admission(limits.max_calls, limits.token_ttl_s, places=places)
     drain = Drain(limits.drain_timeout_s)
     calls = Calls(
         run_call=run_call,

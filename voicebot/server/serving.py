@@ -111,6 +111,7 @@ async def running_server(
     metrics: Metrics | None = None,
     journal: Journal | None = None,
     lifespan: Lifespan | None = None,
+    places: Callable[[], int | None] = lambda: None,
 ) -> AsyncIterator[str]:
     """A server in this event loop, on the settings' port; yields its base URL once ready."""
     app = create_app(
@@ -119,6 +120,7 @@ async def running_server(
         metrics=metrics or Uncounted(),
         journal=journal,
         lifespan=lifespan,
+        places=places,
     )
     bound = bind(settings.server.host, settings.server.port)
     with contextlib.closing(bound):

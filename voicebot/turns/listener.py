@@ -197,6 +197,12 @@ class Listener:
             out += self._turn.ended(self._endpointer.tick_keys(digit.at))
         return out
 
+    def unheard(self, at: int) -> list[Heard]:
+        """Nobody hears the call any more. If the dialogue waits for the caller it is told, as by a
+        turn that nobody recognised; else nothing happens."""
+        rejected = [BargeInRejected(at, "noise")] if self._turn.is_interrupting else []
+        return [*rejected, *self._turn.unheard(at)]
+
     def overdue(self, at: int) -> list[Heard]:
         """No audio comes; `at` is the time by the clock. Keys and prompts go on without it.
 

@@ -180,6 +180,17 @@ class TurnTaking:
         final = self._answer.settled(final)
         return [final, CallerTurn(ended, final)]
 
+    def unheard(self, at: int) -> list[Heard]:
+        """What may have been said so far is no answer, as nobody hears the rest of it."""
+        if self.state not in {State.PROMPTING, State.LISTENING}:
+            return []
+        self._answer.forget()
+        self.speech, self.prompts_end_at = None, None
+        self._endpointer.stop_listening()
+        self.state = State.IDLE
+        nothing = Hypothesis("", is_final=True, start_at=at, end_at=at, is_unheard=True)
+        return [CallerTurn(TurnEnded(at, TurnEndReason.NOINPUT), nothing)]
+
     def _go_on(self, at: int) -> list[Heard]:
         """Nothing was said in what was taken for a turn: the caller is silent as long as before."""
         self._coughs += 1

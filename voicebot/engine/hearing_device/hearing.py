@@ -3,12 +3,14 @@
 The host keeps what others read (the audio to be recognised) and counts samples, which needs no
 values; mu-law goes to the device as it came. When the device fails, hearing goes on with the rooms
 of the CPU from the very chunks that failed: no call and no audio is lost, only what filters and
-nets knew, which they learn again within a second.
+nets knew, which they learn again within a second. Calls for which the CPU has no time are told so:
+they go on by keys, until the device is back.
 """
 
 from __future__ import annotations
 
 import ctypes
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
@@ -19,11 +21,22 @@ from numpy.typing import NDArray
 from voicebot.audio import dtmf, mulaw
 from voicebot.audio.offset import Offset
 from voicebot.audio.pcm import to_float
-from voicebot.engine.hearing import BLOCK, WINDOW, Chunk, Hearing, InbandKey, VadResult
+from voicebot.engine.hearing import (
+    BLOCK,
+    WINDOW,
+    Chunk,
+    Hearing,
+    HearingLost,
+    InbandKey,
+    Result,
+    VadResult,
+)
 from voicebot.engine.hearing_device.keys import KeyJudge
 from voicebot.engine.hearing_device.line import STATES
 from voicebot.engine.hearing_device.machine import Heard, Machine, Step
-from voicebot.engine.hearing_rooms import Canceller, Keys, NearEnd, Vad
+from voicebot.engine.hearing_device.revival import Revival
+from voicebot.engine.hearing_device.shedding import Reviewed, Shedding
+from voicebot.engine.hearing_rooms import Canceller, DeviceWatch, Keys, NearEnd, Unwatched, Vad
 from voicebot.engine.rings import Rows, Samples
 
 Floats = NDArray[np.float32]
@@ -74,26 +87,44 @@ class DeviceHearing(Hearing):
     def __init__(
         self,
         slots: int,
-        machine: Machine,
+        machine: Machine | None,
         rooms: Rooms,
         *,
-        on_lost: Callable[[str], object] = lambda why: None,
+        watch: DeviceWatch | None = None,
+        shedding: Shedding | None = None,
+        revival: Revival | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`rooms` hear once the device has failed; `on_lost` is then told why, in the thread that
-        hears."""
+        """`rooms` hear once the device has failed, or from the start where there is no `machine`:
+        as many calls as `shedding` (unless given: all) says. `revival`: how it is had again."""
         nobody = _Elsewhere()
         super().__init__(slots, nobody, canceller=nobody, near_end=nobody)
+        self._slots, self._clock = slots, clock
         self._machine: Machine | None = machine
-        self._on_cpu, self._on_lost = rooms, on_lost
+        self._on_cpu, self._watch = rooms, watch or Unwatched()
+        self._shedding = shedding or Shedding(slots, 0.0, tick_s=1e9)
+        self._revival = revival
         self._offset = _LeftAsItIs(slots)
-        self._judge = KeyJudge(slots) if machine.line.keys is not None else None
+        self._judge: KeyJudge | None = None
         self._direct: _Direct | None = None
         self._fresh: set[int] = set()  # slots whose rows on the device are to be reset
+        self._stepped_s = 0.0  # in steps of the CPU, since `hear` began
+        self._blocks = 0
+        if machine is None:
+            self._use_cpu()
+            self._report(self._shedding.begin(clock()))
+        elif machine.line.keys is not None:
+            self._judge = KeyJudge(slots)
 
     @property
     def is_on_device(self) -> bool:
         """Whether the device still computes."""
         return self._machine is not None
+
+    @property
+    def places(self) -> int | None:
+        """How many calls can be heard; None: as many as there are slots. From any thread."""
+        return self._shedding.places if self._machine is None else None
 
     def reset(self, slot: int) -> None:
         """A new call takes the slot."""
@@ -101,6 +132,37 @@ class DeviceHearing(Hearing):
         self._fresh.add(slot)
         if self._judge is not None:
             self._judge.reset(slot)
+        if not self._shedding.opened(slot, self._clock()):
+            self._report(Reviewed([slot], []))
+
+    # ------------------------------------------------------------ a step
+
+    def hear(self, chunks: Sequence[Chunk]) -> list[Result]:
+        """See Hearing; without the device, those are heard for whom there is time."""
+        began = self._clock()
+        slots = np.array([chunk.slot for chunk in chunks], np.intp)
+        self._shedding.came(slots, began)
+        if self._machine is None:
+            if self._revival is not None and (machine := self._revival.look(began)) is not None:
+                self._return_to(machine)
+            else:
+                self._report(self._shedding.review(began))
+        self._stepped_s, self._blocks = 0.0, 0
+        told = super().hear(chunks)
+        if self._blocks:
+            other = self._clock() - began - self._stepped_s
+            self._shedding.measured(self._blocks, self._stepped_s, max(0.0, other))
+        return told
+
+    def _report(self, reviewed: Reviewed) -> None:
+        """To the calls, and to whoever watches."""
+        for slots, is_back in ((reviewed.lost, False), (reviewed.regained, True)):
+            self._results += [
+                HearingLost(slot, int(self._written[slot]), is_back) for slot in slots
+            ]
+        if reviewed.lost or reviewed.regained:
+            deaf = self._shedding.deaf_calls(self._clock())
+            self._watch.shed(deaf, self._shedding.places)
 
     # ------------------------------------------------------------ audio in
 
@@ -139,7 +201,33 @@ class DeviceHearing(Hearing):
                 return
             except Exception as error:
                 self._fall_back(self._machine, f"{type(error).__name__}: {error}".splitlines()[0])
-        super()._advance(slots)
+        rows = np.asarray(slots, np.intp)
+        is_deaf = self._shedding.is_deaf[rows]
+        if is_deaf.any():
+            self._pass_over(rows[is_deaf])
+            rows = rows[~is_deaf]
+        began = self._clock()
+        self._blocks += int(((self._written[rows] - self._cancelled[rows]) // BLOCK).sum())
+        super()._advance(rows)  # type: ignore[arg-type]  # an array of them will do
+        self._stepped_s += self._clock() - began
+
+    def _pass_over(self, rows: Rows) -> None:
+        """Nobody has time to hear these calls but for keys: it is as if they were silent."""
+        keys = self._on_cpu.keys
+        while len(blocks := rows[self._written[rows] - self._cancelled[rows] >= BLOCK]):
+            at = self._cancelled[blocks]
+            if keys is not None:
+                found = keys.feed(blocks, self._near.get_floats(blocks, at, BLOCK))
+                self._results += [
+                    InbandKey(int(blocks[row]), int(at[row]) + on, key) for row, key, on in found
+                ]
+            self._cancelled[blocks] += BLOCK
+        while len(windows := self._ready(rows)):
+            self._results += [
+                VadResult(slot, at, 0.0)
+                for slot, at in zip(windows.tolist(), self._heard[windows].tolist(), strict=True)
+            ]
+            self._heard[windows] += WINDOW
 
     def _advance_there(self, machine: Machine, slots: Rows) -> None:
         if self._fresh:
@@ -208,15 +296,11 @@ class DeviceHearing(Hearing):
 
     def _fall_back(self, machine: Machine, why: str) -> None:
         """Go on with the CPU's rooms; what the device did not do waits for them."""
-        rooms, self._machine = self._on_cpu, None
+        self._machine = None
         # Never freed, also when the process ends: giving its pinned memory back asks the lost
         # device for an event, and where that fails C++ aborts the process, with all calls.
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(machine))
-        self._vad, self._canceller = rooms.vad, rooms.canceller
-        self._near_end, self._keys = rooms.near_end, rooms.keys
-        together = (rooms.vad, rooms.canceller, rooms.near_end, rooms.keys)
-        self._rooms = [room for room in together if room is not None]
-        self._offset = Offset(len(self._written))
+        self._use_cpu()
         direct, self._direct = self._direct, None
         if direct is not None:
             near, sent = (
@@ -227,4 +311,32 @@ class DeviceHearing(Hearing):
             for ring, samples in ((self._near, near), (self._clean, near), (self._reference, sent)):
                 ring.put_rows(direct.rows, direct.at, samples)
             self._written[direct.rows] += BLOCK
-        self._on_lost(why)
+        now = self._clock()
+        if self._revival is not None:
+            self._revival.lost(now)
+        self._watch.lost(why)
+        self._report(self._shedding.begin(now))
+
+    def _use_cpu(self) -> None:
+        rooms = self._on_cpu
+        self._vad, self._canceller = rooms.vad, rooms.canceller
+        self._near_end, self._keys = rooms.near_end, rooms.keys
+        together = (rooms.vad, rooms.canceller, rooms.near_end, rooms.keys)
+        self._rooms = [room for room in together if room is not None]
+        self._offset = Offset(self._slots)
+
+    def _return_to(self, machine: Machine) -> None:
+        """The device is back: all calls are heard there, as if they had begun just now."""
+        for room in self._rooms:
+            for slot in range(self._slots):
+                room.reset(slot)
+        nobody = _Elsewhere()
+        self._vad = self._canceller = self._near_end = nobody
+        self._keys, self._rooms = None, [nobody]
+        self._offset = _LeftAsItIs(self._slots)
+        self._judge = KeyJudge(self._slots) if machine.line.keys is not None else None
+        self._fresh = set(range(self._slots))
+        self._heard = np.maximum(self._heard, self._cancelled)
+        self._machine = machine
+        self._watch.back()
+        self._report(self._shedding.end(self._clock()))
