@@ -1,5 +1,6 @@
 import pytest
 
+from voicebot.asr.telephone_places import Shape
 from voicebot.engine.scheduler import DeviceScheduler, Job, JobKind, Scheduler
 
 pytestmark = pytest.mark.unit
@@ -142,3 +143,30 @@ def test_batches_of_a_device_are_bounded_in_number_and_memory() -> None:
     assert [len(scheduler.next_batch()) for _ in range(8)] == [4, 8, 4, 4, 8, 4, 4, 4]
     scheduler.submit(asked(200, JobKind.FINAL, 60.0, 0.0))
     assert [job.slot for job in scheduler.next_batch()] == [200]
+
+
+def test_a_batch_of_a_device_never_exceeds_what_one_run_has_room_for() -> None:
+    """Just above a shape's edge there is room for much fewer than below it."""
+    shapes = Shape.all(64)
+
+    def room(longest: int) -> int:
+        frames = min(shape.frames for shape in shapes if shape.samples >= longest)
+        return max(shape.rows for shape in shapes if shape.frames == frames)
+
+    edge = max(shape.samples for shape in shapes if shape.frames == 144)
+    full = room(edge)
+    assert room(edge + 1) < full == 64
+    for shortest in (edge - 2000, edge + 1):
+        scheduler = DeviceScheduler(64, room)
+        for slot in range(150):
+            length = shortest if slot % 20 else shortest + 2001
+            scheduler.submit(Job(slot, 1, 1, JobKind.FINAL, 0, length, 1.0 + slot))
+        batches = []
+        while batch := scheduler.next_batch():
+            batches.append(batch)
+            assert len(batch) <= room(max(job.length for job in batch))
+        assert len(batches) <= -(-150 // room(edge + 2000)) + 1, "nor are they small"
+    scheduler = DeviceScheduler(64, room)
+    for slot in range(64):
+        scheduler.submit(Job(slot, 1, 1, JobKind.FINAL, 0, edge, 1.0))
+    assert len(scheduler.next_batch()) == 64, "full up to the edge"

@@ -24,7 +24,17 @@ from voicebot.asr.decoder import token_limit
 from voicebot.asr.device_streams import Streams, is_full
 from voicebot.asr.moonshine import BEGIN, SAMPLE_RATE_HZ
 from voicebot.asr.moonshine_packed import PackedMoonshine
-from voicebot.asr.telephone_places import FRAMES_OUT, IN, OUT, Batch, Heard, Lane, Shape, tensors_of
+from voicebot.asr.telephone_places import (
+    FRAMES_OUT,
+    IN,
+    LONGEST,
+    OUT,
+    Batch,
+    Heard,
+    Lane,
+    Shape,
+    tensors_of,
+)
 from voicebot.asr.telephone_sound import TelephoneSound
 from voicebot.asr.utterance import COMFORTABLE_SAMPLES
 
@@ -148,9 +158,11 @@ class TelephoneLanes:
     # ------------------------------------------------------------ a batch
 
     def room(self, longest: int) -> int:
-        """Utterances of a batch whose longest has so many samples at 8 kHz."""
+        """Utterances of a batch whose longest has so many samples at 8 kHz (what is too long for
+        a lane counts as long as fits)."""
         if not self.lanes:
             self.warm_up()
+        longest = min(longest, LONGEST)
         fitting = [shape for shape in self.shapes if shape.samples >= longest]
         frames = min(shape.frames for shape in fitting)
         return max(shape.rows for shape in fitting if shape.frames == frames)

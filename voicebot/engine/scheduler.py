@@ -8,6 +8,7 @@ before longer partials: they cost least, and the first words are what is waited 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -142,13 +143,15 @@ class DeviceScheduler(Scheduler):
     calls would ask for some at any time, and no batch would ever be full.
     """
 
-    def __init__(self, max_batch: int) -> None:
-        """It computes so many utterances of some 3 s at once."""
+    def __init__(self, max_batch: int, room: Callable[[int], int] | None = None) -> None:
+        """It computes so many utterances of some 3 s at once, or as many as there is `room` for
+        where the longest has so many samples: one more would be a run of its own."""
         super().__init__(
             max_batch=max_batch,
             max_batch_samples=max_batch * 2 * SHORTEST_SAMPLES,
             length_ratio=DEVICE_LENGTH_RATIO,
         )
+        self._room = room or (lambda longest: self._max_batch_samples // longest)
 
     def next_batch(self) -> list[Job]:
         """Who must be answered next, and whoever costs about as much; empty when nobody waits."""
@@ -164,9 +167,11 @@ class DeviceScheduler(Scheduler):
         ]
         line.sort(key=_deadline)
         batch: list[Job] = []
+        room = self._room(longest)
         for job in line[: self._max_batch]:
-            longest = max(longest, job.length)
-            if batch and (len(batch) + 1) * longest > self._max_batch_samples:
+            if job.length > longest:
+                longest, room = job.length, self._room(job.length)
+            if batch and len(batch) >= room:
                 break
             batch.append(job)
         for job in batch:

@@ -291,6 +291,7 @@ def _in_batches(
             ServedBatches(recogniser, most),
             chunk_ms / 1000,
             max_batch=most,
+            room=recogniser.lanes.room,
             activity=activity,
             workers=LANES,
             stages=lambda: recogniser.stage_s,

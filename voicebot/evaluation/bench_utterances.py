@@ -153,15 +153,17 @@ class UtteranceTrial:
         chunk_s: float,
         *,
         max_batch: int,
+        room: Callable[[int], int] | None = None,
         activity: float = SPEECH_SHARE,
         workers: int = 1,
         stages: Callable[[], Mapping[str, float]] = dict,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """`transcribe(utterances at 8 kHz, kinds of each)`, from so many `workers` at once.
-        `stages`: seconds of the device by stage so far."""
+        `max_batch`, `room`: see DeviceScheduler. `stages`: seconds of the device by stage."""
         self._transcribe, self._clock = transcribe, clock
-        self._chunk_s, self._max_batch, self._activity = chunk_s, max_batch, activity
+        self._chunk_s, self._activity = chunk_s, activity
+        self._max_batch, self._room = max_batch, room
         self._workers, self._stages = workers, stages
 
     def __call__(self, streams: int, seconds: float) -> Measured:
@@ -174,7 +176,7 @@ class UtteranceTrial:
 
     def _measure(self, streams: int, seconds: float, workers: _Workers) -> Measured:
         measured, before = Measured(streams), dict(self._stages())
-        line = DeviceScheduler(self._max_batch)  # as asr-serve has it
+        line = DeviceScheduler(self._max_batch, self._room)  # as asr-serve has it
         begin = self._clock() + 0.05
         counts_from = begin + min(WARM_S, seconds / 4)
         callers = _Callers(streams, begin, self._activity)

@@ -103,7 +103,7 @@ def _in_batches(
         slots=wanted.streams,
         is_alive=recogniser.is_alive,
         shortages=lambda: recogniser.shortages,
-        scheduler=DeviceScheduler(recogniser.most),
+        scheduler=DeviceScheduler(recogniser.most, recogniser.lanes.room),
         observer=observer,
         workers=LANES,
     )
