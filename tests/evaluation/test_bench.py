@@ -34,6 +34,7 @@ KEYS = [
     "final_p99_ms",
     "roofline_ms",
     "state_mb_per_stream",
+    "left_out_share",
 ]
 DEVICE = Device("Made up", 1e12, 1e11, is_measured=False)
 
@@ -256,7 +257,6 @@ def test_what_the_device_took_is_told_beside_its_roofline(monkeypatch, capsys):
     ("arguments", "said"),
     [
         (["--model", "parrot"], "'parrot' is no model; there are tiny,"),
-        (["--model", "tiny", "--chunk-ms", "100"], "100 ms is no multiple of 80 ms"),
         (["--model", "tiny", "--chunk-ms", "0"], "'0' is no whole number"),
         (["--model", "tiny", "--streams", "many"], "'many' is no whole number"),
         (["--model", "tiny", "--device", "toaster"], "'toaster' is no device"),
@@ -408,3 +408,40 @@ def test_batches_are_under_way_together_and_faults_of_threads_are_raised():
         trial(16, 30.0)
     assert together.n_waiting == 0
     assert not together.broken
+
+
+def test_a_hopeless_trial_tells_at_least_what_was_waited_for():
+    machine = scripted(10)
+    measured = Measured(4, chunks=[0.1] * 9)
+    measured.gives_up(0.2, 1.0)
+    assert not measured.is_hopeless
+    measured.gives_up(1.5, 1.0)
+    assert measured.is_over(0.0, 10.0)
+    machine.trials.append(measured)
+    assert not machine.holds(measured)
+    report = machine.report()
+    assert report["chunk_p99_ms"] == report["final_p99_ms"] == 1500.0
+    assert report["max_streams"] == 0
+
+
+def test_a_trial_waits_for_a_final_but_not_for_ever():
+    measured = Measured(1)
+    assert not measured.is_over(5.0, 1.0)
+    assert measured.is_over(1.0 + bench_pace.FINAL_WAIT_S, 1.0)
+    measured.finals.append(0.1)
+    assert measured.is_over(1.0, 1.0)
+
+
+def test_partials_left_out_are_told():
+    machine = scripted(10)
+    machine.trials.append(Measured(4, chunks=[0.1] * 9, finals=[0.1], shed=3))
+    assert machine.report()["left_out_share"] == 0.25
+
+
+@pytest.mark.parametrize(
+    ("asked", "nearest"), [(1, 80), (100, 80), (120, 80), (121, 160), (320, 320), (999_999, 5600)]
+)
+def test_a_chunk_that_the_model_has_not_is_measured_at_the_nearest(asked, nearest):
+    config = bench_models.CONFIGS["fastconformer-0.6b"]
+    assert bench.ChunkShape.nearest_ms(asked, config) == nearest
+    assert bench.ChunkShape.of_ms(nearest, config, 8000)

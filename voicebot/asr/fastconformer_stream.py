@@ -101,6 +101,13 @@ class ChunkShape:
     def _ratio(self) -> int:
         return SAMPLE_RATE_HZ // self.input_hz
 
+    @staticmethod
+    def nearest_ms(chunk_ms: int, config: FastConformerConfig) -> int:
+        """The chunk of the model's that is nearest, the shorter one of two."""
+        longest = config.left if config.left > 0 else 70
+        frames = -(-(2 * chunk_ms - FRAME_MS) // (2 * FRAME_MS))
+        return FRAME_MS * min(max(frames, 1), longest)
+
     @classmethod
     def of_ms(cls, chunk_ms: int, config: FastConformerConfig, input_hz: int) -> ChunkShape:
         """UserMistake where a chunk of that length is none of the model's."""

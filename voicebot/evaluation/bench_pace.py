@@ -24,6 +24,8 @@ SPEECH_SHARE, SPEECH_S = 0.4, (1.0, 5.0)
 """How much of a call its caller speaks, and how long at a time."""
 TWO_BREATHS_S, BREATH_AT = 2.5, 0.55
 """Who speaks longer than that pauses once within, there: all so far is recognised, in vain."""
+FINAL_WAIT_S = 10.0
+"""A trial goes on for so long at most until a caller has ended an utterance."""
 WARM_S = 1.0
 """At the beginning of a trial nothing is counted: so long, or a quarter of a short one."""
 
@@ -33,6 +35,7 @@ class Measured:
     """Latencies in seconds; `stage_s` sums over `steps`. `busy_s` of `wall_s` was computed.
 
     `shed`: chunks that newer ones replaced before they were computed; they have no latency.
+    `waited_s`: what had waited longest when a hopeless trial was given up.
     """
 
     streams: int
@@ -45,6 +48,31 @@ class Measured:
     tokens: int = 0
     shed: int = 0
     is_hopeless: bool = False
+    waited_s: float = 0.0
+
+    def told_ms(self, of: str, share: float) -> float:
+        """As `percentile_ms`, but of a hopeless trial what it came to before it was given up, at
+        least; infinite where nothing was measured at all."""
+        if not self.is_hopeless:
+            return self.percentile_ms(of, share)
+        values = self.chunks if of == "chunks" else self.finals
+        known = float(np.percentile(values, share)) if values else 0.0
+        return max(known, self.waited_s) * 1000 or float("inf")
+
+    def gives_up(self, waited_s: float, most_s: float) -> None:
+        """Hopeless from now on, if somebody has waited for more than `most_s`."""
+        if waited_s > most_s:
+            self.is_hopeless, self.waited_s = True, max(waited_s, self.waited_s)
+
+    def is_over(self, passed_s: float, seconds: float) -> bool:
+        """Whether a trial of callers who speak by themselves ends: not without a final."""
+        most = seconds + (0.0 if self.finals else FINAL_WAIT_S)
+        return self.is_hopeless or passed_s >= most
+
+    @property
+    def left_out_share(self) -> float:
+        """Of all chunks those that newer ones replaced."""
+        return self.shed / max(1, self.shed + len(self.chunks))
 
     def percentile_ms(self, of: str, share: float) -> float:
         """Of "chunks" or "finals"; infinite where nothing came back in time."""
@@ -112,6 +140,7 @@ class StreamingTrial:
         for lane in lanes:
             lane.due += chunks * engine.chunk_s
         audio = noise(self._chunk, max(len(lane.slots) for lane in lanes))
+        counts_from = begin + min(WARM_S, seconds / 4)
         events = [(lane.due, index, 1.0) for index, lane in enumerate(lanes)]
         heapq.heapify(events)
         asked: dict[int, float] = {}
@@ -120,8 +149,8 @@ class StreamingTrial:
             lane = lanes[index]
             while (wait := at - self._clock()) > 0:
                 time.sleep(min(wait, 0.001))
-            if self._clock() - at > HOPELESS_CHUNKS * engine.chunk_s:
-                measured.is_hopeless = True
+            if (late := self._clock() - at) > HOPELESS_CHUNKS * engine.chunk_s:
+                measured.is_hopeless, measured.waited_s = True, late
                 break
             if share == 1.0:
                 self._chunk_came(engine, lane, audio, at)
@@ -131,12 +160,14 @@ class StreamingTrial:
                 heapq.heappush(events, (lane.due, index, 1.0))
             else:
                 ended = rng.random(len(lane.slots)) < engine.chunk_s / UTTERANCE_S
+                if at >= counts_from and not measured.finals and not asked:
+                    ended[0] = True  # however few callers: a final is measured
                 self._ended(engine, lane, np.flatnonzero(ended), share, audio, at, asked)
             started = self._clock()
             emitted = engine.advance(max(started, at))
             done = self._clock()
             measured.busy_s += done - started
-            if at < begin + min(WARM_S, seconds / 4):
+            if at < counts_from:
                 for emission in emitted:
                     asked.pop(emission.slot, None) if emission.is_final else None
                 continue

@@ -112,7 +112,7 @@ class SpokenTrial:
         callers = [self._caller(slot, rng) for slot in range(streams)]
         ticks = [(begin + TICK_S * index / streams, index) for index in range(streams)]
         counts_from = begin + min(WARM_S, seconds / 4)
-        while self.clock() < begin + seconds and not measured.is_hopeless:
+        while not measured.is_over(self.clock() - begin, seconds):
             while ticks[0][0] <= self.clock():
                 at, index = heapq.heappop(ticks)
                 position = round((at - begin) * SAMPLE_RATE_HZ)
@@ -219,7 +219,7 @@ class SpokenTrial:
             if job.kind is JobKind.PARTIAL and job.utterance == utterance.number:
                 utterance.take_partial(hypothesis)
             measured.tokens += len(hypothesis.text.split())
-            measured.is_hopeless |= done - job.asked_at > HOPELESS_S
+            measured.gives_up(done - job.asked_at, HOPELESS_S)
             if job.asked_at >= counts_from:
                 kind = measured.chunks if job.kind is JobKind.PARTIAL else measured.finals
                 kind.append(done - job.asked_at)

@@ -188,7 +188,7 @@ class UtteranceTrial:
             (begin + self._chunk_s * index / len(groups), index) for index in range(len(groups))
         ]
         busy: list[tuple[float, float]] = []
-        while self._clock() < begin + seconds and not measured.is_hopeless:
+        while not measured.is_over(self._clock() - begin, seconds):
             now = self._clock()
             while events[0][0] <= now:
                 at, index = heapq.heappop(events)
@@ -213,7 +213,7 @@ class UtteranceTrial:
         measured.tokens += tokens_of(done.batch) * len(done.batch)
         measured.steps += 1
         oldest = min(job.asked_at for job in done.batch)
-        measured.is_hopeless |= done.ended - oldest > HOPELESS_S
+        measured.gives_up(done.ended - oldest, HOPELESS_S)
         if done.started > counts_from:
             for job in done.batch:
                 kind = measured.chunks if job.kind is JobKind.PARTIAL else measured.finals

@@ -36,7 +36,7 @@ def add(commands: Any, command: Any) -> None:
         type=_count,
         default=None,
         metavar="C",
-        help="audio of a step; 160. telephone: between partials; 300",
+        help="audio of a step, or the nearest there is; 160. telephone: between partials; 300",
     )
     asr.add_argument("--device", default="auto", help="cpu, cuda or cuda:N; what there is")
     asr.add_argument("--seconds", type=_seconds, default=5.0, metavar="S", help="of each trial; 5")
@@ -159,8 +159,8 @@ def _verdict(bench: Bench, measured: Measured) -> str:
     told = "finals late" if bench.is_final_late(measured) else "in time"
     if not bench.holds(measured):
         told = "too many"
-    left_out = measured.shed / max(1, measured.shed + len(measured.chunks))
-    return f"{told}, {100 * left_out:.1f} % left out" if measured.shed else told
+    left_out = 100 * measured.left_out_share
+    return f"{told}, {left_out:.1f} % left out" if measured.shed else told
 
 
 def _stages(measured: Measured) -> str:
