@@ -239,3 +239,17 @@ async def test_a_tap_sees_texts_first_but_only_while_the_reader_has_taken_all() 
     assert [event.get("text") for event in talk.got] == ["c", "d", None]
     await talk.feed(frame(b"e"), [])
     assert tapped[3:] == ["e"]
+
+
+async def test_a_message_of_127_bytes_is_no_reason_to_give_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its length, written in 16 bits, is the code for one in 64: a mark may have it."""
+    talk = Talk(MediaProtocol)
+    await talk.open()
+    parsed: list[bytes] = []
+    monkeypatch.setattr(talk.protocol.conn, "receive_data", parsed.append)  # type: ignore[attr-defined]
+    for size in (125, 126, 127, 128, 300):
+        await talk.feed(frame(b"m" * size), [])
+    assert [len(event["text"]) for event in talk.got] == [125, 126, 127, 128, 300]
+    assert parsed == [], "every later message goes through the slow parser"

@@ -132,10 +132,10 @@ class MediaProtocol(WebSocketsSansIOProtocol):
         at = 0
         while len(data) - at >= 2:
             head, length = 2, data[at + 1] & _LENGTH
+            is_short = data[at + 1] & _MASKED and length != _LENGTH_64
             if length == _LENGTH_16:
                 head, length = 4, int.from_bytes(data[at + 2 : at + 4], "big")
-            is_masked = data[at + 1] & _MASKED
-            if length == _LENGTH_64 or not is_masked or length > self.config.ws_max_size:
+            if not is_short or length > self.config.ws_max_size:
                 return self._give_up(data, at)
             body = at + head + 4
             end = body + length
