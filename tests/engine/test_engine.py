@@ -69,6 +69,23 @@ async def made():  # type: ignore[no-untyped-def]
     await engine.close()
 
 
+async def test_a_paced_engine_hears_when_it_is_told(made) -> None:  # type: ignore[no-untyped-def]
+    engine, _, _ = made
+    sink = Sink()
+    engine.pace(True)
+    handle = engine.open_call(sink)
+    engine.push(handle, 0, LOUD)
+    engine.push(handle, 256, LOUD)
+    assert not engine._arrived.is_set(), "the thread is not woken for each chunk"
+    engine.step()
+    await sink.until(windows=2)
+    engine.push(handle, 512, LOUD)
+    engine.pace(False)
+    await sink.until(windows=3)
+    engine.push(handle, 768, LOUD)
+    await sink.until(windows=4)
+
+
 async def test_each_call_gets_its_own_windows(made) -> None:  # type: ignore[no-untyped-def]
     engine, _, _ = made
     sinks = [Sink(), Sink()]

@@ -110,7 +110,7 @@ class Wire:
         self.asleep: tuple[float, float] = (0.0, 0.0)  # sends nothing; its stamps do not tell
         self.keys: dict[float, str] = {}  # pressed when
         self._held: list[str] = []
-        self._tap: Callable[[str], bool] | None = None
+        self._tap: Callable[[str, float], bool] | None = None
         self._is_awaited = False
         self._ticks = 0
 
@@ -121,14 +121,14 @@ class Wire:
         finally:
             self._is_awaited = False
 
-    def tap(self, take: Callable[[str], bool] | None) -> None:
+    def tap(self, take: Callable[[str, float], bool] | None) -> None:
         self._tap = take
 
     def _come(self, message: str | bytes | None) -> None:
         """To the tap, while the reader waits; otherwise, and what it refuses, to `receive`."""
         is_idle = self._is_awaited and self.inbox.empty()
         take = self._tap if is_idle and isinstance(message, str) else None
-        if take is None or not take(message):
+        if take is None or not take(message, self._now_s):
             self.inbox.put_nowait(message)
 
     async def send(self, text: str) -> None:

@@ -77,7 +77,7 @@ class Wire:
     """The connection below the WebSocket, as far as a tap needs it."""
 
     def __init__(self) -> None:
-        self.tap: Callable[[str], bool] | None = None
+        self.tap: Callable[[str, float], bool] | None = None
 
     async def receive(self) -> Any:
         await asyncio.Event().wait()
@@ -91,15 +91,15 @@ async def test_what_is_tapped_counts_against_the_rate_and_not_twice() -> None:
         on_fault=lambda kind: None,
         wire=wire,  # type: ignore[arg-type]
     )
-    socket.tap(lambda text: text == "audio")
+    socket.tap(lambda text, came_s: text == "audio")
     assert wire.tap is not None
-    assert [wire.tap(text) for text in ("audio", "mark", "mark", "audio", "audio")] == [
+    assert [wire.tap(text, 0.0) for text in ("audio", "mark", "mark", "audio", "audio")] == [
         True,
         False,
         False,  # left to `receive`, which counts them
         True,
         True,
     ]
-    assert not wire.tap("audio"), "a fourth message in no time"
+    assert not wire.tap("audio", 0.0), "a fourth message in no time"
     socket.shut(SocketEnd.CLOSED, 1000, "")
     assert wire.tap is None

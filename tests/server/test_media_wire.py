@@ -13,6 +13,7 @@ from uvicorn import Config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 
+from voicebot.server.gathering import Gathering
 from voicebot.server.media_wire import EXTENSION, WAITING_MESSAGES, MediaProtocol
 
 pytestmark = pytest.mark.unit
@@ -227,7 +228,7 @@ async def test_a_tap_sees_texts_first_but_only_while_the_reader_has_taken_all() 
     await talk.open()
     tapped: list[str] = []
 
-    def take(text: str) -> bool:
+    def take(text: str, came_s: float) -> bool:
         tapped.append(text)
         return text != "c"
 
@@ -253,3 +254,58 @@ async def test_a_message_of_127_bytes_is_no_reason_to_give_up(
         await talk.feed(frame(b"m" * size), [])
     assert [len(event["text"]) for event in talk.got] == [125, 126, 127, 128, 300]
     assert parsed == [], "every later message goes through the slow parser"
+
+
+async def gathered() -> tuple[Talk, Gathering, list[str]]:
+    """A call whose audio is gathered, and what its tap took."""
+    talk = Talk(MediaProtocol)
+    await talk.open()
+    tapped: list[str] = []
+
+    def take(text: str, came_s: float) -> bool:
+        tapped.append(text[0])
+        return True
+
+    gathering = Gathering()
+    protocol: MediaProtocol = talk.protocol  # type: ignore[assignment]
+    protocol.tap, protocol.gathering = take, gathering
+    gathering.begin()
+    return talk, gathering, tapped
+
+
+async def test_audio_waits_for_the_tick_and_nothing_overtakes_it() -> None:
+    talk, gathering, tapped = await gathered()
+    await talk.feed(frame(b"a" * 300), [])
+    assert tapped == []
+    gathering.tick()
+    assert tapped == ["a"]
+    await talk.feed(frame(b"b" * 300), [])
+    await talk.feed(frame(b"key"), [])
+    assert tapped == ["a", "b", "k"], "what is short waits for nothing"
+    await talk.feed(frame(b"c" * 300), [])
+    whole = frame(b"d" * 300)
+    await talk.feed(whole, [7])
+    assert tapped == ["a", "b", "k", "c", "d"], "a message in pieces is read when it is whole"
+    await talk.feed(frame(b"e" * 300) + frame(b"key"), [])
+    assert "".join(tapped[5:]) == "ek"
+    gathering.tick()
+    assert len(tapped) == 7
+
+
+async def test_what_is_held_is_bounded_and_read_before_the_end() -> None:
+    talk, gathering, tapped = await gathered()
+    for _ in range(WAITING_MESSAGES + 1):
+        await talk.feed(frame(b"a" * 300), [])
+    assert len(tapped) == WAITING_MESSAGES
+    talk.protocol.eof_received()
+    assert len(tapped) == WAITING_MESSAGES + 1
+    gathering.end()
+    await talk.feed(frame(b"b" * 300), [])
+    assert tapped[-1] == "b", "nobody would read it later"
+
+
+async def test_what_came_before_the_connection_was_lost_is_read() -> None:
+    talk, _, tapped = await gathered()
+    await talk.feed(frame(b"a" * 300), [])
+    talk.protocol.connection_lost(None)
+    assert tapped == ["a"]

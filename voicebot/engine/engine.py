@@ -134,6 +134,7 @@ class Engine:
         self._arrived = threading.Event()
         self._work = threading.Condition()
         self._stopping = False
+        self._is_paced = False
         self._threads: list[threading.Thread] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._live: dict[int, CallHandle] = {}
@@ -192,7 +193,17 @@ class Engine:
             return
         chunk = Chunk(handle.slot, at, payload, reference)
         self._inbox.append(_Audio(handle, chunk, self._clock()))
-        if not self._arrived.is_set():  # setting it takes a lock
+        if not self._is_paced and not self._arrived.is_set():  # setting it takes a lock
+            self._arrived.set()
+
+    def pace(self, is_paced: bool) -> None:
+        """Whether the thread hears when `step` says so, about every BUSY_TICK_S, not by itself."""
+        self._is_paced = is_paced
+        self.step()
+
+    def step(self) -> None:
+        """Hear what was pushed."""
+        if self._inbox:
             self._arrived.set()
 
     def recognise(
@@ -241,6 +252,8 @@ class Engine:
                 # Nothing may end this thread: every call depends on it.
                 log.exception("hearing step failed")
                 self._observer.engine_failure("hear")
+            if self._is_paced:
+                continue
             # On a grid: were steps a little further apart than chunks, some would meet two.
             tick = BUSY_TICK_S if self._is_busy else TICK_S
             due = (due if began - due < tick else began) + tick
@@ -282,7 +295,8 @@ class Engine:
             touched[handle.slot] = handle
         if held:
             self._inbox.extendleft(reversed(held))
-            self._arrived.set()
+            if not self._is_paced:
+                self._arrived.set()
         if not touched:
             return
         by_slot: dict[int, list[Result]] = {}

@@ -41,9 +41,10 @@ class CallClock:
         self._steady: tuple[float, float] | None = None  # late since when, and by what, in s
         self._paused_s = 0.0
 
-    def place(self, length: int, timestamp_ms: int) -> int:
-        """Position of a chunk of `length` samples stamped `timestamp_ms` that arrives now."""
-        now_s, before_s = self._now_s(), self._placed_s
+    def place(self, length: int, timestamp_ms: int, came_s: float | None = None) -> int:
+        """Position of a chunk of `length` samples stamped `timestamp_ms` that came at `came_s`, a
+        little while ago, or comes now."""
+        now_s, before_s = self._now_s() if came_s is None else came_s, self._placed_s
         self._placed_s = now_s
         if self._first_timestamp_ms is None or self._started_s is None:
             self._first_timestamp_ms = timestamp_ms

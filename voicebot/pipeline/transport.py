@@ -61,8 +61,9 @@ class Socket(Protocol):
     async def receive(self) -> str | bytes | None:
         """The next message; None when the peer is gone."""
 
-    def tap(self, take: Callable[[str], bool] | None) -> None:
-        """Texts may come to `take` while `receive` waits; what it refuses `receive` returns."""
+    def tap(self, take: Callable[[str, float], bool] | None) -> None:
+        """Texts may come to `take`, with the time when they came, while `receive` waits; what it
+        refuses `receive` returns."""
 
     async def send(self, text: str) -> None:
         """Send a text message; a closed socket is not an error."""
@@ -146,7 +147,7 @@ class TransportIn(BaseInputTransport):
                 break
         await self.push_frame(EventFrame(CallerHungUp(line.clock.received)))
 
-    def _take_at_once(self, message: str) -> bool:
+    def _take_at_once(self, message: str, came_s: float) -> bool:
         """The caller's audio while nothing else is under way, without waking the reader for it.
 
         What fails here is the reader's to tell.
@@ -158,14 +159,14 @@ class TransportIn(BaseInputTransport):
         if media is None:
             return False
         try:
-            line.take_audio(self._placed(media))
+            line.take_audio(self._placed(media, came_s))
         except Exception as error:
             self._failure = error
             return False
         return True
 
-    def _placed(self, media: Media) -> CallerAudio:
-        at = self._line.clock.place(len(media.payload), media.timestamp_ms)
+    def _placed(self, media: Media, came_s: float | None = None) -> CallerAudio:
+        at = self._line.clock.place(len(media.payload), media.timestamp_ms, came_s)
         return CallerAudio(at, media.payload)
 
     async def _take(self, event: object) -> None:

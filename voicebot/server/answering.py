@@ -32,6 +32,7 @@ from voicebot.server.asr_serve_use import loads_recogniser, open_engine
 from voicebot.server.call import CallParts, plan_folder, render_ahead, run_call, understand_ahead
 from voicebot.server.call_observer import CallObserver, Keeping
 from voicebot.server.directory import CallDecision
+from voicebot.server.gathering import Gathering
 from voicebot.server.hearing_watch import HearingWatch
 from voicebot.server.loop_rest import rests
 from voicebot.server.media_socket import MediaSocket
@@ -82,6 +83,7 @@ class Answering:
         self._watch = HearingWatch(self.metrics)
         self.journal = Journal(settings.store.journal)
         self._parts: CallParts | None = None
+        self._gathering = Gathering()
 
     @asynccontextmanager
     async def open(self, app: Starlette) -> AsyncIterator[None]:
@@ -115,7 +117,8 @@ class Answering:
             engine = await stack.enter_async_context(
                 open_engine(settings, runner, recogniser, self.metrics)
             )
-            stack.enter_context(rests(lambda: engine.calls))
+            self._gathering = Gathering(engine.pace, engine.step)
+            stack.enter_context(rests(lambda: engine.calls, self._gathering))
             try:
                 hot_word.examine(settings, plan)
             except SettingsError as error:
@@ -147,6 +150,7 @@ class Answering:
         """One call, kept from its first to its last event."""
         parts = self._parts
         assert parts is not None, "calls are taken only while open"
+        socket.gather(self._gathering)
         with bind_call(stream.call_sid):
             start = CallStart(
                 call_sid=stream.call_sid,

@@ -15,6 +15,7 @@ from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDisconnected
 
+from voicebot.server.gathering import Gathering
 from voicebot.server.limits import StreamLimits, TokenBucket
 from voicebot.server.media_wire import MediaProtocol
 
@@ -93,23 +94,28 @@ class MediaSocket:
             self._drop()
         return None
 
-    def tap(self, take: Callable[[str], bool] | None) -> None:
+    def gather(self, gathering: Gathering) -> None:
+        """From now on audio may wait, unread, for that of other calls."""
+        if self._wire is not None:
+            self._wire.gathering = gathering
+
+    def tap(self, take: Callable[[str, float], bool] | None) -> None:
         """From now on each text comes to `take` while `receive` waits, straight from the wire and
-        within the limits; what `take` refuses (False), and all else, `receive` returns.
+        within the limits, with the time by the loop's clock when it came; what `take` refuses
+        (False), and all else, `receive` returns.
 
         A socket without a short way knows none: then everything comes by `receive`.
         """
         if self._wire is not None:
             self._wire.tap = None if take is None else partial(self._tapped, take)
 
-    def _tapped(self, take: Callable[[str], bool], text: str) -> bool:
-        now_s = self._loop.time()
-        if self.end is not None or not self._bucket.take(now_s):
+    def _tapped(self, take: Callable[[str, float], bool], text: str, came_s: float) -> bool:
+        if self.end is not None or not self._bucket.take(came_s):
             return False
-        if not take(text):
+        if not take(text, came_s):
             self._bucket.give_back()  # `receive` takes it again
             return False
-        self._last_s = now_s
+        self._last_s = came_s
         return True
 
     async def send(self, text: str) -> None:

@@ -3,8 +3,8 @@
 A media message is one masked, unfragmented text frame in one TCP segment. Such frames are
 taken from the bytes here; every other whole frame goes to websockets' own parser, which keeps
 judging what is wrong with a peer. And reading is paused when messages pile up, where uvicorn
-pauses and resumes it for each message, with a system call each time. Measured with 50 calls:
-see load/LOG.md.
+pauses and resumes it for each message, with a system call each time. With many calls audio waits
+until it is heard (gathering.py). Measured: see load/LOG.md.
 
 It relies on attributes of uvicorn's `WebSocketsSansIOProtocol` that are the same from 0.35 to
 0.54: conn, queue, scope, transport, read_paused, writable, close_sent, handshake_initiated,
@@ -24,6 +24,8 @@ from websockets.exceptions import InvalidState
 from websockets.http11 import Request
 from websockets.protocol import State
 
+from voicebot.server.gathering import Gathering
+
 if TYPE_CHECKING:
     from uvicorn._types import ASGIReceiveEvent
     from websockets.utils import apply_mask
@@ -36,6 +38,10 @@ else:
 WAITING_MESSAGES = 32
 """So many unread messages (0.6 s of audio) pause reading; uvicorn resumes once all are read."""
 
+GATHERED_BYTES = 256
+"""Of a message at least: 20 ms of audio are 216 as text, and some 120 around them; a key, a mark
+and `stop` are shorter."""
+
 EXTENSION = "voicebot.media"
 """Where the ASGI scope's extensions hold the connection's MediaProtocol."""
 
@@ -44,6 +50,8 @@ _MASKED = 0x80
 _LENGTH = 0x7F
 _LENGTH_16 = 126
 _LENGTH_64 = 127
+_LONG_HEAD = 8
+"""Bytes before a masked frame of 126 to 65,535."""
 _END_OF_REQUEST = b"\r\n\r\n"
 
 
@@ -84,8 +92,12 @@ class MediaProtocol(WebSocketsSansIOProtocol):
         super().__init__(*arguments, **keywords)
         self.queue: _Inbox = _Inbox()  # type: ignore[assignment]  # as much of a queue as is used
         self._rest = bytearray()  # the beginning of a frame
-        self.tap: Callable[[str], bool] | None = None
-        """Sees a text first while the reader waits; True: it has taken it."""
+        self.tap: Callable[[str, float], bool] | None = None
+        """Sees a text first while the reader waits, and when it came by the loop's clock; True: it
+        has taken it."""
+        self.gathering: Gathering | None = None
+        self._held: list[tuple[float, bytes]] = []  # and when it came
+        self._came_s = 0.0  # what is being read
         self._is_ours = False  # the parser of websockets stands at the beginning of a frame
 
     def handle_connect(self, event: Request) -> None:
@@ -109,6 +121,51 @@ class MediaProtocol(WebSocketsSansIOProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the peer, cut anywhere."""
+        gathering = self.gathering
+        if gathering is not None and gathering.is_on and self._may_wait(data):
+            if not self._held:
+                gathering.add(self)
+            self._held.append((self.loop.time(), data))
+            if len(self._held) < WAITING_MESSAGES:
+                return
+            data = b""
+        self.read_held()
+        if data:
+            self._came_s = self.loop.time()
+            self._read(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The peer is gone; what it said before counts."""
+        self.read_held()
+        super().connection_lost(exc)
+
+    def eof_received(self) -> None:
+        """The peer says no more."""
+        self.read_held()
+        super().eof_received()
+
+    def read_held(self) -> None:
+        """Read what was held back to be read with the audio of others."""
+        if not self._held:
+            return
+        held, self._held = self._held, []
+        for self._came_s, data in held:
+            self._read(data)
+
+    def _may_wait(self, data: bytes) -> bool:
+        """Whether these bytes look like a chunk of audio, and nothing else."""
+        size = len(data)
+        return (
+            size >= GATHERED_BYTES
+            and data[0] == _FINAL_TEXT
+            and data[1] == _MASKED | _LENGTH_16
+            and (data[2] << 8 | data[3]) + _LONG_HEAD == size
+            and self.tap is not None
+            and self._is_ours
+            and not self._rest
+        )
+
+    def _read(self, data: bytes) -> None:
         if not self._is_ours:
             # The first bytes are uvicorn's copy of the request. What comes with or right after
             # it, before the handshake is answered, may end within a frame: not our business.
@@ -156,7 +213,7 @@ class MediaProtocol(WebSocketsSansIOProtocol):
             text = apply_mask(data[body:end], data[body - 4 : body]).decode()
         except UnicodeDecodeError:
             return False
-        if self.tap is not None and self.queue.is_awaited and self.tap(text):
+        if self.tap is not None and self.queue.is_awaited and self.tap(text, self._came_s):
             return True
         self.queue.put_nowait({"type": "websocket.receive", "text": text})
         if not self.read_paused and self.queue.qsize() >= WAITING_MESSAGES:
