@@ -24,7 +24,8 @@ from voicebot.audio.delay import (
     UPDATE_BLOCKS,
     DelayTracker,
 )
-from voicebot.audio.kalman import PARTITIONS, KalmanFilter
+from voicebot.audio.kalman import KalmanFilter
+from voicebot.audio.kalman_model import PARTITIONS
 from voicebot.audio.realign import SEARCH, realign
 from voicebot.audio.reference import Reference
 from voicebot.audio.residual import Coupling, Explanation

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from voicebot.audio.kalman import PARTITIONS, KalmanFilter
+from voicebot.audio.kalman import KalmanFilter
+from voicebot.audio.kalman_model import PARTITIONS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from voicebot.audio import echo as room
 from voicebot.audio.delay import UNLOCKED
-from voicebot.audio.kalman import PARTITIONS
+from voicebot.audio.kalman_model import PARTITIONS
 from voicebot.engine.hearing_device.delay import Tracker
 from voicebot.engine.hearing_device.kalman import Filter
 from voicebot.engine.hearing_device.reference import Reference

@@ -8,7 +8,7 @@ from torch import Tensor
 from voicebot.audio import echo as room
 from voicebot.audio import realign
 from voicebot.audio.delay import UNLOCKED
-from voicebot.audio.kalman import PARTITIONS
+from voicebot.audio.kalman_model import PARTITIONS
 from voicebot.engine.hearing_device.echo_parts import Parts
 from voicebot.engine.hearing_device.state import put
 from voicebot.events import CHUNK_SAMPLES

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from voicebot.audio import kalman as room
-from voicebot.audio.kalman import BINS, FFT, PARTITIONS
+from voicebot.audio import kalman_model as model
+from voicebot.audio.kalman_model import BINS, FFT, PARTITIONS
 from voicebot.engine.hearing_device.state import SlotState, constant, put
 from voicebot.events import CHUNK_SAMPLES
 
@@ -24,7 +24,7 @@ class Learned:
 
 
 class Filter:
-    """As room.KalmanFilter; far-end spectra of before `silence` count as zeros."""
+    """As KalmanFilter; far-end spectra of before `silence` count as zeros."""
 
     def __init__(self, state: SlotState) -> None:
         device = state.device
@@ -37,12 +37,12 @@ class Filter:
         self._doubt = state.unkept(PARTITIONS, BINS, dtype=torch.float32)
         self._near = state.unkept(BINS, dtype=torch.float32)
         self._age = state.counter()
-        self._leakage = constant(room._LEAKAGE, device)
-        self._ramps = constant(room._RAMPS, device)
-        shapes = [torch.from_numpy(room._prior_shape(lead)) for lead in range(PARTITIONS)]
+        self._leakage = constant(model.LEAKAGE, device)
+        self._ramps = constant(model.RAMPS, device)
+        shapes = [torch.from_numpy(model.prior_shape(lead)) for lead in range(PARTITIONS)]
         self._priors = torch.stack(shapes).to(device)  # [P, P, 1]
         one = torch.eye(BINS).numpy()
-        rows = [torch.from_numpy(room._smoothed(one[bin])) for bin in range(BINS)]
+        rows = [torch.from_numpy(model.smoothed(one[bin])) for bin in range(BINS)]
         self._smoothing = torch.stack(rows).to(torch.float32).to(device)
         self._by_age = torch.arange(PARTITIONS, device=device)
 
@@ -64,10 +64,10 @@ class Filter:
         learns: Tensor,
         late: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """As room.KalmanFilter.process: near float32[n, 160], far float32[n, 320]; `learns`:
+        """As KalmanFilter.process: near float32[n, 160], far float32[n, 320]; `learns`:
         bool[n]."""
         spectra = torch.fft.rfft(far)
-        ramp = (late * room._RAMP_STEPS).round().to(torch.int64) % room._RAMP_STEPS
+        ramp = (late * model.RAMP_STEPS).round().to(torch.int64) % model.RAMP_STEPS
         spectra = spectra * self._ramps[ramp]
         head = (self._head[rows] + 1) % PARTITIONS
         valid = (self._valid[rows] + 1).clamp(max=PARTITIONS)
@@ -99,41 +99,41 @@ class Filter:
         error_spectrum = torch.fft.rfft(torch.nn.functional.pad(error, (CHUNK_SAMPLES, 0)))
         power = _power(spectra) * learned.doubt
         uncertain = power.sum(dim=1) @ self._leakage
-        gain = learning * (1 - room.NEAR_LEAK)
+        gain = learning * (1 - model.NEAR_LEAK)
         near_power = torch.lerp(learned.near, _power(error_spectrum), gain)
-        learned.near = near_power.clamp(min=float(room.NEAR_FLOOR))
+        learned.near = near_power.clamp(min=float(model.NEAR_FLOOR))
         learned.age = learned.age + 1
-        young, mature = room.NEAR_SHARES
-        progress = (learned.age[:, None] / room.MATURE_BLOCKS).clamp(max=1.0)
+        young, mature = model.NEAR_SHARES
+        progress = (learned.age[:, None] / model.MATURE_BLOCKS).clamp(max=1.0)
         share = young + (mature - young) * progress
         inverse = learning / (uncertain + share * learned.near)
         # The gradient K E, constrained to the first half in time.
         gradient = spectra.conj() * (error_spectrum * inverse)[:, None] * learned.doubt
         taps = _signal(gradient)[..., :CHUNK_SAMPLES]
         learned.path = learned.path + torch.fft.rfft(taps, FFT)
-        factor = (1.0 - float(room._HALF) * inverse[:, None] * power).clamp(min=0.0)
-        kept = room.TRANSITION**2
+        factor = (1.0 - float(model.HALF) * inverse[:, None] * power).clamp(min=0.0)
+        kept = model.TRANSITION**2
         learned.doubt = learned.doubt * factor * kept + (1 - kept) * _power(learned.path)
         return predicted, uncertain.sum(dim=1) * (2.0 / FFT / CHUNK_SAMPLES)
 
     # ------------------------------------------------------------ what is rare
 
     def start(self, kept: Tensor, near: Tensor, far: Tensor, lead: Tensor) -> Tensor:
-        """Begin anew with what was heard; as room.KalmanFilter.start, for rows at once: `lead`
+        """Begin anew with what was heard; as KalmanFilter.start, for rows at once: `lead`
         int64[k]."""
         blocks = near.reshape(len(near), -1, CHUNK_SAMPLES)
         alone = torch.nn.functional.pad(blocks, (CHUNK_SAMPLES, 0))
         near_power = _power(torch.fft.rfft(alone)).mean(dim=1)
         recent = far[:, -near.shape[1] - CHUNK_SAMPLES :]
         far_power = _power(torch.fft.rfft(recent.unfold(1, FFT, CHUNK_SAMPLES))).mean(dim=1)
-        expected = (far_power @ self._smoothing) * float(room._HALF) + 1e-6
+        expected = (far_power @ self._smoothing) * float(model.HALF) + 1e-6
         path_power = (near_power @ self._smoothing) / expected
         prior = self._priors[lead.clamp(0, PARTITIONS - 1)]
-        doubt = room.PRIOR_SHARE * path_power[:, None] * prior
+        doubt = model.PRIOR_SHARE * path_power[:, None] * prior
         learned = Learned(
             torch.zeros_like(doubt, dtype=torch.complex64),
             doubt,
-            (room.PRIOR_NEAR_SHARE * near_power).clamp(min=float(room.NEAR_FLOOR)),
+            (model.PRIOR_NEAR_SHARE * near_power).clamp(min=float(model.NEAR_FLOOR)),
             torch.zeros_like(lead),
         )
         return self._replay(kept, learned, near, far)
@@ -141,7 +141,7 @@ class Filter:
     def rehearse(self, kept: Tensor, near: Tensor, far: Tensor) -> None:
         """Hear once more what has been heard."""
         learned = self._learned(kept)
-        learned.doubt = learned.doubt * float(room._REHEARSAL_DOUBT)
+        learned.doubt = learned.doubt * float(model.REHEARSAL_DOUBT)
         self._replay(kept, learned, near, far)
 
     def refine(
@@ -167,7 +167,7 @@ class Filter:
         return _second_half(total).flatten(2)
 
     def _replay(self, kept: Tensor, learned: Learned, near: Tensor, far: Tensor) -> Tensor:
-        """Run through what was heard, as room.KalmanFilter.replay; the predicted echo."""
+        """Run through what was heard, as KalmanFilter.replay; the predicted echo."""
         spectra = _frames(far)
         learning = torch.ones_like(near[:, :1])
         echo = []
