@@ -40,3 +40,51 @@ def test_few_words_of_the_prompt(
         confidence=confidence,
     )
     assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("spoken_ms", "confidence", "completeness", "is_locked", "expected"),
+    [
+        (64.0, 0.7, Completeness.NONE, True, "echo"),  # no word is as short
+        (32.0, 0.97, Completeness.NONE, True, "echo"),  # however sure it seems
+        (288.0, 0.8, Completeness.NONE, False, "echo"),
+        (288.0, 0.8, Completeness.NONE, True, "floor"),
+        (450.0, 0.95, Completeness.NONE, False, "floor"),  # a short word of a caller
+        (128.0, 0.8, Completeness.COMPLETE, True, "echo"),
+        (128.0, 0.95, Completeness.COMPLETE, True, "floor"),  # a bare digit that was asked for
+        (260.0, 0.8, Completeness.COMPLETE, False, "floor"),
+        (130.0, 0.8, Completeness.EXTENDABLE, True, "echo"),  # and one of several
+        (600.0, 0.45, Completeness.NONE, True, "backchannel"),  # unsure, and no longer than a nod
+    ],
+)
+def test_scraps_of_echo_are_no_words(
+    spoken_ms: float,
+    confidence: float,
+    completeness: Completeness,
+    is_locked: bool,
+    expected: str,
+) -> None:
+    found = verdict(
+        "Six.",
+        completeness,
+        Expectation(),
+        bot_text=SAID,
+        is_locked=is_locked,
+        spoken_ms=spoken_ms,
+        confidence=confidence,
+    )
+    assert found == expected
+
+
+def test_without_an_echo_a_sure_short_word_takes_the_floor() -> None:
+    found = verdict("Six.", Completeness.NONE, Expectation(), spoken_ms=64.0, confidence=0.7)
+    assert found == "floor"
+
+
+def test_three_words_of_the_prompt_that_answer_nothing_are_its_echo_however_sure() -> None:
+    said = "Please tell me the last four digits"
+    heard = [
+        verdict("Please tell me.", completeness, Expectation(), bot_text=said, confidence=0.99)
+        for completeness in (Completeness.NONE, Completeness.COMPLETE)
+    ]
+    assert heard == ["echo", "floor"]

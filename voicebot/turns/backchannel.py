@@ -39,6 +39,11 @@ UNDOUBTED_WORDS = 3
 before it is known what else the caller will say."""
 NOD_MS = 650
 """Nods last 0.15 to 0.65 s, and are recognised as anything, now so, now so."""
+SCRAP_MS, SHORT_ANSWER_MS = 240, 200
+"""Over a possible echo shorter sound is no word that the dialogue can do nothing with, however
+surely one is recognised in it, and an answer only if that is certain. Where the delay jumps, a
+clock drifts or prompts begin late, 30 to 290 ms of echo are left for a moment and pass for "Six."
+or "Think." with 0.7 to 0.9; callers' words there last 255 ms and more, bare digits 95 (LOG.md)."""
 GRUNT_MS, WORD_CONFIDENCE = 500, 0.6
 """A word or two so short that the dialogue can do nothing with, and no surer than this, are no
 reason to stop for: most commands are longer. A sure one is a word that was said, and no nod: an
@@ -70,7 +75,10 @@ def verdict(
     if _is_own(words, words_of(bot_text), confidence, is_locked=is_locked, answers=answers):
         return "echo"
     is_doubtful = confidence < DOUBTFUL
-    may_be_echo = is_doubtful and bool(bot_text)
+    is_scrap = spoken_ms is not None and _is_scrap(
+        spoken_ms, completeness, confidence, is_locked=is_locked
+    )
+    may_be_echo = (is_doubtful or is_scrap) and bool(bot_text)
     if answers and not may_be_echo:
         return "floor"
     if is_backchannel(text, expectation.language):
@@ -83,8 +91,19 @@ def verdict(
         return "echo"
     if spoken_ms <= NOD_MS and (is_doubtful or (may_be_nod and confidence < CERTAIN)):
         return "backchannel"
-    is_grunt = spoken_ms <= GRUNT_MS and completeness is Completeness.NONE
+    longest_ms = NOD_MS if bot_text else GRUNT_MS
+    is_grunt = spoken_ms <= longest_ms and completeness is Completeness.NONE
     return "backchannel" if is_grunt and confidence < WORD_CONFIDENCE else "floor"
+
+
+def _is_scrap(
+    spoken_ms: float, completeness: Completeness, confidence: float, *, is_locked: bool
+) -> bool:
+    """Whether that is too short for what was recognised in it, where an echo is possible."""
+    if completeness is not Completeness.NONE:
+        return spoken_ms < SHORT_ANSWER_MS and confidence < CERTAIN
+    longest_ms = SCRAP_MS if is_locked or confidence >= CERTAIN else GRUNT_MS
+    return spoken_ms < longest_ms
 
 
 def _is_own(
@@ -99,6 +118,8 @@ def _is_own(
         return likeness >= (ECHO_LIKENESS if is_locked else ECHO_LIKENESS_UNLOCKED)
     if likeness < OWN_LIKENESS:
         return False
+    if len(words) >= UNDOUBTED_WORDS and not answers:
+        return True
     if is_locked and answers:
         return confidence < OWN_ANSWER_CONFIDENCE
     return confidence < OWN_CONFIDENCE or not (is_locked or answers)
