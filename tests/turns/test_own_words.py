@@ -54,7 +54,7 @@ def test_few_words_of_the_prompt(
         (128.0, 0.95, Completeness.COMPLETE, True, "floor"),  # a bare digit that was asked for
         (260.0, 0.8, Completeness.COMPLETE, False, "floor"),
         (130.0, 0.8, Completeness.EXTENDABLE, True, "echo"),  # and one of several
-        (600.0, 0.45, Completeness.NONE, True, "backchannel"),  # unsure, and no longer than a nod
+        (600.0, 0.5, Completeness.NONE, True, "floor"),
     ],
 )
 def test_scraps_of_echo_are_no_words(

@@ -91,8 +91,7 @@ def verdict(
         return "echo"
     if spoken_ms <= NOD_MS and (is_doubtful or (may_be_nod and confidence < CERTAIN)):
         return "backchannel"
-    longest_ms = NOD_MS if bot_text else GRUNT_MS
-    is_grunt = spoken_ms <= longest_ms and completeness is Completeness.NONE
+    is_grunt = spoken_ms <= GRUNT_MS and completeness is Completeness.NONE
     return "backchannel" if is_grunt and confidence < WORD_CONFIDENCE else "floor"
 
 
