@@ -358,6 +358,21 @@ def test_another_fault_while_recording_is_no_matter_of_memory(monkeypatch):
         of.lanes.warm_up()
 
 
+def test_after_a_recording_that_broke_off_the_next_has_a_pool_of_its_own(monkeypatch):
+    of, pools = recogniser(), []
+
+    def breaks_once(self, lane, batch):
+        pools.append(lane.pool)
+        lane.pool = lane.pool or "pool"
+        if len(pools) == 2:
+            raise RuntimeError("operation not permitted when stream is capturing")
+
+    monkeypatch.setattr(TelephoneLanes, "_record", breaks_once)
+    of.lanes.warm_up()
+    assert pools[:4] == [None, "pool", None, "pool"]
+    assert len(of.lanes.unrecorded) == 1
+
+
 def test_what_cannot_be_recorded_runs_as_it_is_and_is_told(monkeypatch):
     of, spans = recogniser(), spans_of(9000, 12000)
     expected = told_alone(of, spans)

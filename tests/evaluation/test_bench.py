@@ -35,6 +35,7 @@ KEYS = [
     "roofline_ms",
     "state_mb_per_stream",
     "left_out_share",
+    "of_roofline",
 ]
 DEVICE = Device("Made up", 1e12, 1e11, is_measured=False)
 

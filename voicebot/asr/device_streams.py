@@ -17,6 +17,9 @@ from torch import Tensor
 from voicebot.errors import UserMistake
 
 Name = Literal["in", "compute", "out"]
+_BROKEN_OFF: list[Any] = []
+"""Recordings that failed: the allocator asks a graph, for as long as its pool is open, whether
+memory is for it, and a recording that breaks off leaves the pool open."""
 
 
 class Streams:
@@ -83,6 +86,9 @@ class Streams:
             graph.capture_begin(pool, "thread_local")
             try:
                 yield graph
+            except BaseException:
+                _BROKEN_OFF.append(graph)
+                raise
             finally:  # also of one that broke off: else the stream goes on recording
                 graph.capture_end()
 

@@ -109,6 +109,7 @@ class TelephoneLanes:
                         raise  # batches are made for these: they must fit
                     self.unrecorded[shape] = str(error).splitlines()[0]
                     lane.batches[shape].graphs.clear()
+                    lane.pool = None  # a pool that a recording broke off in takes no other
                     if not lane.streams.is_alive():
                         raise
         if self.is_cuda:

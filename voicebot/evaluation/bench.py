@@ -140,6 +140,7 @@ class Bench:
             "roofline_ms": round(self.roofline_ms(most or first.streams), 4),
             "state_mb_per_stream": round(self.state_bytes / 1e6, 4),
             "left_out_share": round(first.left_out_share, 4),
+            "of_roofline": round(self.step_ms(first) / self.roofline_ms(max(1, first.streams)), 2),
         }
 
     def roofline_ms(self, streams: int) -> float:
