@@ -12,6 +12,7 @@ from voicebot.asr.confidence import (
     Piece,
     Sentence,
     Sound,
+    is_foreign,
     is_invented,
     judge,
     mean_probability,
@@ -103,6 +104,17 @@ def test_only_what_is_wholly_unlikely_counts_as_invented():
     assert is_invented(Judgement((0.1, 0.05), 0.01))
     assert not is_invented(Judgement((0.1, 0.5), 0.01))
     assert not is_invented(Judgement((0.1,), 0.2))
+
+
+def test_many_words_none_of_them_sure_are_of_another_language():
+    unsure = Judgement((0.25,) * 8, 0.1)
+    assert is_foreign(unsure, "beam")
+    assert not is_foreign(Judgement((0.25,) * 4, 0.1), "beam")  # a name, or a learner
+    assert not is_foreign(Judgement((0.25,) * 7 + (0.9,), 0.1), "beam")
+    assert not is_foreign(Judgement((0.25,) * 8, 0.6), "beam")
+    assert not is_foreign(unsure, "expected")  # letters, where digits are expected
+    assert is_foreign(Judgement((0.01, 0.02), 0.1), "expected")
+    assert not is_foreign(Judgement((0.01,) * 8, 0.01), "greedy")  # somebody speaks
 
 
 def test_what_nobody_expects_comes_forward_where_the_expected_is_invented():

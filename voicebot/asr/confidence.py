@@ -47,6 +47,11 @@ EDGE = 1e-4
 INVENTED, INVENTED_WORD = 0.05, 0.2
 """An utterance less sure than this, whose words are on average less sure than that, is not
 reported."""
+UNSURE = 0.3
+FOREIGN: Mapping[Search, tuple[float, int]] = {"beam": (UNSURE, 6), "expected": (0.03, 1)}
+"""Nor is an utterance less sure than UNSURE whose words are on average less sure than this, and so
+many at least: so speech in another language is read, and hardly any in English (LOG.md). Greedy
+readings are partials, which tell that somebody speaks, or sure."""
 _FARTHEST = -math.log(EDGE)
 SPEECH_DB = 20.0
 """Frames so far below the loudest count as speech, for the pace."""
@@ -164,8 +169,18 @@ def searched(pieces: Sequence[Piece]) -> Search:
 def is_invented(judgement: Judgement) -> bool:
     """Whether nobody can have said this: the recogniser's answer to noise, or to speech that it
     makes nothing of."""
-    sure = sum(judgement.words) / max(1, len(judgement.words))
-    return judgement.utterance < INVENTED and sure < INVENTED_WORD
+    return judgement.utterance < INVENTED and _mean(judgement) < INVENTED_WORD
+
+
+def is_foreign(judgement: Judgement, search: Search) -> bool:
+    """Whether `search` made English words, none of them sure, of what probably is none."""
+    bound, least = FOREIGN.get(search, (0.0, 0))
+    has_enough = len(judgement.words) >= least
+    return has_enough and judgement.utterance < UNSURE and _mean(judgement) < bound
+
+
+def _mean(judgement: Judgement) -> float:
+    return sum(judgement.words) / max(1, len(judgement.words))
 
 
 def unexpected(pieces: Sequence[Piece]) -> list[Piece] | None:

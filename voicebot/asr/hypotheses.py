@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from voicebot.asr.confidence import (
+    Judgement,
     Piece,
     Sentence,
+    is_foreign,
     is_invented,
     judge,
     mean_probability,
+    searched,
     unexpected,
 )
 from voicebot.events import Alternative, Hypothesis, Word
@@ -25,7 +28,7 @@ def hypothesis_of(pieces: list[Piece], nbest: int) -> Hypothesis:
     chosen = [piece.sentences[0] for piece in pieces]
     said = _said(chosen)
     judged = judge(pieces)
-    if not said or (is_invented(judged) and unexpected(pieces) is None):
+    if not said or _is_nothing(pieces, judged):
         return Hypothesis("")
     words = tuple(Word(*word) for word in zip(said, judged.words, strict=True))
     text = " ".join(said)
@@ -41,6 +44,13 @@ def hypothesis_of(pieces: list[Piece], nbest: int) -> Hypothesis:
     best, *others = tuple(alternatives.values())[:nbest]
     others.sort(key=lambda other: other.confidence, reverse=True)
     return Hypothesis(text, words, judged.utterance, (best, *others))
+
+
+def _is_nothing(pieces: Sequence[Piece], judged: Judgement) -> bool:
+    spoken = [piece for piece in pieces if piece.sentences[0].words]
+    if is_foreign(judged, searched(spoken)):
+        return True
+    return is_invented(judged) and unexpected(pieces) is None
 
 
 def _said(sentences: Sequence[Sentence]) -> list[str]:
