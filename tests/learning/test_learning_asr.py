@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from voicebot.errors import UserMistake
 from voicebot.learning import asr, asr_card, asr_config, asr_state
 from voicebot.learning.asr_config import Config
 from voicebot.learning.asr_network import with_dropout
+from voicebot.learning.asr_trainer import Trainer
 
 pytestmark = pytest.mark.unit
 
@@ -202,3 +205,39 @@ def test_missing_configuration_and_recordings_are_mistakes(tmp_path: Path) -> No
         asr.run(smoke(tmp_path, data=data | {"recordings": tmp_path}), tell=quiet)
     with pytest.raises(UserMistake, match="no recordings for 'barista'"):
         asr.run(smoke(tmp_path, data=data | {"mixture": {"barista": 1.0}}), tell=quiet)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_told_to_end_within_an_update_ends_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    data = {
+        "recordings": spoken_digits(tmp_path / "audio"), "mixture": {"digits": 1.0},
+        "batch_seconds": 4.0, "pool": 6,
+    }  # fmt: skip
+    whole = asr.run(smoke(tmp_path / "whole", steps=5, data=data), tell=quiet)
+    before = signal.signal(number, signal.default_int_handler)
+    follow = Trainer._follow
+
+    def told(trainer: Trainer) -> None:
+        if trainer.step == 2 and not (tmp_path / "told").exists():
+            (tmp_path / "told").touch()
+            os.kill(os.getpid(), number)
+        follow(trainer)
+
+    monkeypatch.setattr(Trainer, "_follow", told)
+    broken = smoke(tmp_path / "broken", steps=5, data=data)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            asr.run(broken, tell=quiet)
+        assert signal.getsignal(number) is signal.default_int_handler
+    finally:
+        signal.signal(number, before)
+    state = asr_state.load(tmp_path / "broken" / asr.STATE, broken.essence())
+    assert state is not None
+    assert state.step == 3
+    resumed = asr.run(broken, tell=quiet)
+    assert whole.model is not None
+    assert resumed.model is not None
+    one, other = weights(whole.model), weights(resumed.model)
+    assert all(torch.equal(one[name], other[name]) for name in one)

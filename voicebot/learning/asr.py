@@ -136,22 +136,21 @@ class _Run:
         """Whether the last step was reached."""
         asked = self.material.questions(self.config.try_items) if self.config.try_items else []
         done = 0
-        try:
-            with _bar(self.config.steps) as show:
-                for update in trainer.run():
-                    done += 1
-                    self._note(update, show)
-                    if update.step % self.config.save_every == 0:
-                        asr_state.save(self.out / STATE, trainer.state())
-                    if asked and update.step % self.config.try_every == 0:
-                        self._look(trainer, asked)
-                    if done == stop_after:
-                        break
-        except KeyboardInterrupt:
+        with asr_state.until_interrupted() as is_interrupted, _bar(self.config.steps) as show:
+            for update in trainer.run():
+                done += 1
+                self._note(update, show)
+                is_to_look = bool(asked) and update.step % self.config.try_every == 0
+                if is_to_look or update.step % self.config.save_every == 0:
+                    asr_state.save(self.out / STATE, trainer.state())
+                if is_to_look and not is_interrupted():
+                    self._look(trainer, asked)
+                if done == stop_after or is_interrupted():
+                    break
             asr_state.save(self.out / STATE, trainer.state())
-            self.tell(f"saved at step {trainer.step}; run the same again to go on")
-            raise
-        asr_state.save(self.out / STATE, trainer.state())
+            if is_interrupted():
+                self.tell(f"saved at step {trainer.step}; run the same again to go on")
+                raise KeyboardInterrupt
         return trainer.step >= self.config.steps
 
     def _note(self, update: Update, show: Callable[[Update], bool]) -> None:

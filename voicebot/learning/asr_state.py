@@ -8,8 +8,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import tempfile
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +61,30 @@ def alone(folder: Path) -> Iterator[None]:
                 f"{folder}: another run is training there; wait for it, or name another output"
             ) from None
         yield
+
+
+@contextlib.contextmanager
+def until_interrupted() -> Iterator[Callable[[], bool]]:
+    """Yields what says whether Ctrl-C, `kill` or a cluster wants the run to end, so that it can
+    after a whole update: half of one leaves weights and averages of different steps. A second
+    signal ends it at once. What the process was started to ignore stays ignored."""
+    asked: list[int] = []
+    kept = {}
+
+    def note(number: int, _: object) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) != signal.SIG_IGN:
+                kept[number] = signal.signal(number, note)
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
 
 
 def save(path: Path, state: State) -> None:
