@@ -297,6 +297,15 @@ def test_where_nothing_can_be_read_that_is_said(tmp_path: Path) -> None:
         asr_corpus.load(tmp_path)
 
 
+def test_a_name_too_long_for_a_file_is_one_that_is_not_there(folder: Path) -> None:
+    index, labels = folder / "phone_calls" / "transcripts.jsonl", folder / "barista" / "labels.json"
+    before = len(asr_corpus.load(folder).items)
+    index.write_text(index.read_text() + "\n" + json.dumps({"file": "a" * 5000, "text": "so"}))
+    slots = {"slots": {"drink": "tea"}}
+    labels.write_text(json.dumps(json.loads(labels.read_text()) | {"b" * 5000: slots}))
+    assert len(asr_corpus.load(folder).items) == before
+
+
 def test_what_is_no_text_in_a_line_is_one_line(folder: Path) -> None:
     row = {"file": "s1/a.wav", "kind": "name", "session": ["a"], "text": "ann"}
     (folder / "phone_calls" / "transcripts.jsonl").write_text(json.dumps(row))

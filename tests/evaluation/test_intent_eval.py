@@ -123,6 +123,32 @@ def test_an_item_counts_when_intent_and_every_slot_are_right(material: Path) -> 
     assert (material / "a.png").stat().st_size > 1000
 
 
+def test_a_broken_recording_is_named_counted_and_left_out(material: Path) -> None:
+    broken = material / "orders" / "two.flac"
+    broken.write_bytes(b"fLaC")
+    told: list[str] = []
+    more = {"dialplan": material / "plan.yaml", "noise": material / "noise.flac"}
+    result = intent.run(
+        material, recogniser=parrot(), snrs_db=(6.0,), warn=told.append, **more,  # type: ignore[arg-type]
+    )  # fmt: skip
+    assert result.as_dict()["left_out"] == 1
+    assert result.as_dict()["items"] == 2
+    [line] = told
+    assert str(broken) in line
+    assert line.endswith("left out")
+    for name in ("one", "three"):
+        (material / "orders" / f"{name}.flac").write_bytes(b"")
+    with pytest.raises(UserMistake, match="none of the recordings"):
+        intent.run(material, recogniser=parrot(), warn=told.append, **more)  # type: ignore[arg-type]
+
+
+def test_a_name_too_long_for_a_file_is_one_that_is_not_there(material: Path) -> None:
+    labels = material / "orders" / "labels.json"
+    known = json.loads(labels.read_text())
+    labels.write_text(json.dumps(known | {"x" * 5000: {"intent": "orderDrink", "slots": {}}}))
+    assert len(Requests(EXPECTED).read(material)) == 3
+
+
 def test_the_folder_of_labels_or_its_parent(material: Path) -> None:
     requests = Requests(EXPECTED)
     assert len(requests.read(material)) == len(requests.read(material / "orders")) == 3

@@ -48,7 +48,6 @@ Keys of --json (rates are shares of 1, times ms; null where nothing was measured
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -60,7 +59,7 @@ from voicebot.audio.files import read_audio
 from voicebot.errors import AudioFileError
 from voicebot.evaluation import asr_foreign, asr_latency, asr_silence
 from voicebot.evaluation.asr_corpus import SHORT, Item, Recordings, load
-from voicebot.evaluation.asr_hearing import Ear, over_telephone
+from voicebot.evaluation.asr_hearing import Ear, on_stderr, over_telephone
 from voicebot.evaluation.asr_result import AsrResult, Heard
 from voicebot.evaluation.asr_score import compare, is_same, normalised
 from voicebot.evaluation.parts import make_runner
@@ -89,10 +88,6 @@ KEYWORD_SHARE = 0.03
 Tell = Callable[[str], None]
 
 
-def _on_stderr(text: str) -> None:
-    print(f"voicebot: {text}", file=sys.stderr, flush=True)
-
-
 @dataclass(frozen=True, slots=True)
 class _Asked:
     """What a dialogue would expect in a set, and the value that each text stands for."""
@@ -108,7 +103,7 @@ def run(
     held_out: bool = False,
     quick: bool = False,
     tell: Tell = lambda _: None,
-    warn: Tell = _on_stderr,
+    warn: Tell = on_stderr,
     make: Callable[[int, Recogniser], Runner] = make_runner,
 ) -> AsrResult:
     """Everything, a quarter of an hour of CPU on shared/audio; `quick`: a part, about a minute.

@@ -20,6 +20,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
+from os.path import isfile  # False for a name too long to be one, where Path.is_file raises
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +146,7 @@ def was_heard(path: Path) -> bool:
 
 def _rows(index: Path) -> list[dict[str, Any]]:
     rows = read_rows(index) if index.is_file() else []
-    return [row for row in rows if (index.parent / row["file"]).is_file()]
+    return [row for row in rows if isfile(index.parent / row["file"])]
 
 
 def _told(row: Mapping[str, Any], key: str, otherwise: str = "") -> str:
@@ -215,7 +216,7 @@ def _barista(directory: Path) -> Iterator[Item]:
     index = directory / "barista" / "labels.json"
     for stem, label in sorted(read_labels(index).items()) if index.is_file() else []:
         paths = [index.parent / f"{stem}{suffix}" for suffix in ("", *SUFFIXES)]
-        path = next((path for path in paths if path.is_file()), None)
+        path = next((path for path in paths if isfile(path)), None)
         slots = label.get("slots")
         if path is not None and isinstance(slots, dict):
             words = tuple(word for value in slots.values() for word in normalised(str(value)))

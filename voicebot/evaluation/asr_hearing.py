@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,11 @@ RECOGNISER_HZ = 16000
 NBEST = 5
 """Alternatives asked for; the interpreter looks at no more."""
 MAX_BATCH, MAX_BATCH_S = 8, 48.0
+
+
+def on_stderr(text: str) -> None:
+    """What has to be said beside the figures."""
+    print(f"voicebot: {text}", file=sys.stderr, flush=True)
 
 
 def over_telephone(samples: Signal, rate: int) -> Signal:

@@ -21,6 +21,7 @@ Keys of --json:
     held_out, known     {items, acceptance, mean}: recordings that no training saw, and those that
                         one did see, apart; null where there are none
     items, snrs_db      how many recordings, at which SNRs
+    left_out            how many more hold no readable audio; a line on stderr names each
     unknown             labels that the plan has no counterpart for, and how many
     audio_s, cpu_s, rtf length of what was heard, the recogniser's CPU time, the quotient
     wrong               [{file, snr_db, heard, got, wanted}] of each item that was not right
@@ -41,7 +42,7 @@ from voicebot.audio.resample import resample
 from voicebot.dialogue.plan import load_plan
 from voicebot.errors import AudioFileError, UserMistake
 from voicebot.evaluation.asr_corpus import was_heard
-from voicebot.evaluation.asr_hearing import RECOGNISER_HZ, Ear, over_telephone
+from voicebot.evaluation.asr_hearing import RECOGNISER_HZ, Ear, on_stderr, over_telephone
 from voicebot.evaluation.intent_labels import Request, Requests, meaning_of
 from voicebot.evaluation.intent_result import IntentResult, Outcome
 from voicebot.nlu.interpreter import interpret
@@ -73,8 +74,12 @@ def run(
     held_out: bool = False,
     quick: bool = False,
     tell: Callable[[str], None] = lambda _: None,
+    warn: Callable[[str], None] = on_stderr,
 ) -> IntentResult:
-    """Every recording at every SNR; `quick`: some, at the lowest and the highest SNR."""
+    """Every recording at every SNR; `quick`: some, at the lowest and the highest SNR.
+
+    `warn` is given a line for every recording that cannot be read; it is left out.
+    """
     expectation = load_plan(dialplan).expectation(None)
     requests = Requests(expectation).read(directory)
     if held_out:
@@ -87,12 +92,20 @@ def run(
         snrs_db = sorted({min(snrs_db), max(snrs_db)})
     ear = Ear(recogniser)
     outcomes: list[Outcome] = []
+    left_out = 0
     for begin in range(0, len(requests), AT_ONCE):
         some = requests[begin : begin + AT_ONCE]
         tell(f"recording {begin + 1} of {len(requests)}, each at {len(snrs_db)} SNRs")
-        speech = [_read(request) for request in some]
+        speech = [(request, _read(request)) for request in some]
+        broken = [f"{one}; left out" for _, one in speech if isinstance(one, str)]
+        for problem in broken:
+            warn(problem)
+        left_out += len(broken)
         asked = [
-            (request, snr, s) for request, s in zip(some, speech, strict=True) for snr in snrs_db
+            (request, snr, one)
+            for request, one in speech
+            if not isinstance(one, str)
+            for snr in snrs_db
         ]
         audio = [
             over_telephone(mixed(s, sound, snr, _seed(request, snr)), RECOGNISER_HZ)
@@ -102,7 +115,9 @@ def run(
             found = interpret(heard, expectation, today=TODAY)
             intent, slots = meaning_of(found, expectation)
             outcomes.append(Outcome(request, snr, heard.text, intent, slots, _is_known(request)))
-    return IntentResult(outcomes, ear.audio_s, ear.cpu_s)
+    if not outcomes:
+        raise UserMistake(f"eval intent: none of the recordings of {directory} can be read")
+    return IntentResult(outcomes, ear.audio_s, ear.cpu_s, left_out)
 
 
 def mixed(speech: Signal, noise: Signal, snr_db: float, seed: int) -> Signal:
@@ -129,11 +144,12 @@ def _is_known(request: Request) -> bool:
     return was_heard(request.path)
 
 
-def _read(request: Request) -> Signal:
+def _read(request: Request) -> Signal | str:
+    """The recording, or what is wrong with it."""
     try:
         samples, rate = read_audio(request.path)
     except AudioFileError as error:
-        raise UserMistake(str(error)) from None
+        return str(error)
     return resample(samples, rate, RECOGNISER_HZ)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from os.path import isfile  # False for a name too long to be one, where Path.is_file raises
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,7 @@ def labelled_folder(directory: Path) -> Path:
 
 def _recording(folder: Path, stem: str) -> Path | None:
     paths = (folder / f"{stem}{suffix}" for suffix in ("", *SUFFIXES))
-    return next((path for path in paths if path.is_file()), None)
+    return next((path for path in paths if isfile(path)), None)
 
 
 def _slot(slot: SlotSpec) -> _Slot:

@@ -64,6 +64,7 @@ class IntentResult:
     outcomes: Sequence[Outcome]
     audio_s: float
     cpu_s: float
+    left_out: int = 0
 
     def as_dict(self) -> dict[str, object]:
         """See voicebot.evaluation.intent."""
@@ -82,6 +83,7 @@ class IntentResult:
             "held_out": _part([o for o in outcomes if not o.is_known]),
             "known": _part([o for o in outcomes if o.is_known]),
             "items": len(unknown),
+            "left_out": self.left_out,
             "snrs_db": sorted({o.snr_db for o in outcomes}),
             "unknown": dict(Counter(what for of_one in unknown.values() for what in of_one)),
             "audio_s": round(self.audio_s, 1),
