@@ -11,17 +11,33 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, TypeVar
 
 import structlog
 
+from voicebot.engine.engine_ports import (
+    CallHandle,
+    CallSink,
+    EngineObserver,
+    NoObserver,
+    Recognised,
+)
 from voicebot.engine.runner import Chunk, Result, Runner
 from voicebot.engine.scheduler import Job, JobKind, Scheduler
 from voicebot.engine.slots import SlotPool
 from voicebot.events import Expectation, Hypothesis
+
+__all__ = [
+    "CallHandle",
+    "CallSink",
+    "Engine",
+    "EngineObserver",
+    "NoObserver",
+    "Recognised",
+]
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -33,66 +49,6 @@ BUSY_CALLS = 10
 BACKLOG_CHUNKS = 500
 """Audio waiting per slot before it is dropped: 10 s, by then the call is lost anyway."""
 STOP_TIMEOUT_S = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Recognised:
-    """Answer to a recognition request; `hypothesis` is None when recognition failed."""
-
-    job: Job
-    hypothesis: Hypothesis | None
-    seconds: float  # from request to result
-
-
-class CallSink(Protocol):
-    """What a call does with results; called on the event loop."""
-
-    def on_heard(self, results: Sequence[Result]) -> None:
-        """Windows and in-band keys of this call, in order."""
-
-    def on_recognised(self, result: Recognised) -> None:
-        """A recognition request was answered."""
-
-
-class EngineObserver(Protocol):
-    """Where the engine counts; called from its threads."""
-
-    def engine_step(self, seconds: float, calls: int) -> None:
-        """One step of the hearing thread."""
-
-    def recognition_batch(self, kind: str, size: int, seconds: float) -> None:
-        """One batch of the recogniser."""
-
-    def engine_failure(self, stage: str) -> None:
-        """A computation failed for one call."""
-
-    def late_chunk(self) -> None:
-        """A chunk waited longer than it may, or was dropped."""
-
-
-class NoObserver:
-    """Counts nothing."""
-
-    def engine_step(self, seconds: float, calls: int) -> None:
-        """Nothing."""
-
-    def recognition_batch(self, kind: str, size: int, seconds: float) -> None:
-        """Nothing."""
-
-    def engine_failure(self, stage: str) -> None:
-        """Nothing."""
-
-    def late_chunk(self) -> None:
-        """Nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class CallHandle:
-    """A call's place in the engine."""
-
-    slot: int
-    generation: int
-    sink: CallSink
 
 
 class _Audio(NamedTuple):
