@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from voicebot.errors import UserMistake
 from voicebot.events import Alternative, Hypothesis
 from voicebot.learning import asr_corpora, asr_exam, asr_labels, asr_network, asr_splits, asr_trial
 from voicebot.learning.asr_channel import Chain, Telephone
-from voicebot.learning.asr_config import Data, Loss, Optimiser
+from voicebot.learning.asr_config import Config, Data, Loss, Optimiser
 from voicebot.learning.asr_examples import Example, Library, Source, usable
 from voicebot.learning.asr_phrases import Texts
 from voicebot.learning.asr_tokens import Encoder
@@ -374,6 +374,47 @@ def test_blending_lies_between() -> None:
     one, other = ({"a": torch.full((2,), value)} for value in (1.0, 3.0))
     mixed = asr_exam.blended(Weights(one, []), Weights(other, []), 0.25)
     assert mixed.state["a"].tolist() == [1.5, 1.5]
+
+
+@pytest.fixture
+def examined(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exam with ears that need no weights: callers get one that knows nothing of coffee."""
+
+    def measured(config: Config, *, tell: Callable[[str], None], **_: object) -> asr_exam.Figures:
+        ears = {asr_exam.UNTOUCHED: Ear("Get me a small mocha."), asr_exam.PRODUCT: Ear("Get me.")}
+        assert config.data.recordings is not None
+        items = recorded(config.data.recordings)
+        return asr_exam.heard(ears, asr_trial.questions(items, []), tell)
+
+    monkeypatch.setattr(asr_exam, "measure", measured)
+
+
+@pytest.mark.usefixtures("examined")
+def test_the_exam_names_what_was_forgotten(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert asr_exam.main([str(folder), "--json"]) == 0
+    out, err = capsys.readouterr()
+    found = json.loads(out)
+    assert "barista" in found["forgotten"]["beam"]
+    assert set(found["figures"]) == {
+        f"{name}, {search}" for name in ("product", "untouched") for search in ("greedy", "beam")
+    }
+    assert found["figures"]["untouched, beam"]["barista"]["errors"] == 0.0
+    assert found["figures"]["product, beam"]["barista"]["errors"] == 100.0
+    assert "measuring" in err
+    assert asr_exam.main([str(folder)]) == 0
+    assert "worse than the untouched weights, beam: " in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("examined")
+def test_the_exam_says_what_it_cannot_use(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for arguments in ([str(tmp_path / "gone")], [str(tmp_path), "--texts", "gone"],
+                      [str(tmp_path), "--limit", "0"]):  # fmt: skip
+        assert asr_exam.main(arguments) == 2
+        assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 def test_kitchen_parts_do_not_overlap(folder: Path) -> None:

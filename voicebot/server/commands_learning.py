@@ -29,6 +29,9 @@ class Trainer:
 
 
 TRAINERS: Mapping[str, Trainer] = {
+    "exam": Trainer(
+        "voicebot.learning.asr_exam", "what the recogniser forgot of the untouched weights"
+    ),
     "near-end": Trainer(
         "voicebot.learning.near_end", "whether the caller speaks in the bot's echo"
     ),
