@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from voicebot.audio import echo as room
+from voicebot.audio import echo_loops as loops
+from voicebot.audio import followed
 from voicebot.audio.delay import (
     HURRIED_BLOCKS,
     MAX_DELAY_MS,
@@ -51,7 +52,7 @@ class Cancelled:
 
 
 class Canceller:
-    """As room.EchoCanceller."""
+    """As EchoCanceller."""
 
     def __init__(self, state: SlotState, *, max_delay_ms: int = MAX_DELAY_MS) -> None:
         self._parts = Parts(state, max_delay_ms)
@@ -87,7 +88,7 @@ class Canceller:
     def step(self, rows: Tensor, near: Tensor, far: Tensor) -> Cancelled:
         """The next block of each of `rows`, int64[n]: float32[n, 160] each."""
         state = self._parts.state
-        is_audible = far.abs().amax(dim=1) > float(room.AUDIBLE)
+        is_audible = far.abs().amax(dim=1) > float(loops.AUDIBLE)
         silent = (self._silent[rows] + 1).masked_fill(is_audible, 0)
         put(self._silent, rows, silent)
         is_active = (silent <= self._last_block(rows)) & (rows != state.scratch)
@@ -121,7 +122,7 @@ class Canceller:
     def _last_block(self, rows: Tensor) -> Tensor:
         delay = self._parts.delay[rows] // CHUNK_SAMPLES
         known = self._parts.explanation.is_trusted[rows]
-        return delay.masked_fill(~known, self._parts.max_blocks) + room.TAIL_BLOCKS
+        return delay.masked_fill(~known, self._parts.max_blocks) + loops.TAIL_BLOCKS
 
     def _remember(
         self, rows: Tensor, near: Tensor, far: Tensor, silent: Tensor, was_active: Tensor
@@ -133,7 +134,7 @@ class Canceller:
         fresh = is_awake & (silent == 0) & ~was_active
         self._parts.reference.forget_near(rows, self._parts.state.only(rows, fresh))
         offset = torch.where(fresh, means, self._offset[rows])
-        offset = offset + float(room._OFFSET_SHARE) * (means - offset)
+        offset = offset + float(loops._OFFSET_SHARE) * (means - offset)
         put(self._offset, awake, offset)
         filtered = near - offset[:, None]
         self._parts.reference.write(rows, awake, filtered, far)
@@ -172,9 +173,9 @@ class Canceller:
         is_trusted = explanation.is_trusted[rows] & is_known
         faded = self._fade(rows, known, near, echo, is_trusted & ~is_louder)
         settled = self._parts.settled[rows] + is_trusted
-        estimate = torch.maximum(float(room._DOUBT_SHARE) * doubted, explanation.residual(rows))
+        estimate = torch.maximum(float(followed.DOUBT_SHARE) * doubted, explanation.residual(rows))
         residual = torch.where(is_trusted, estimate, residual)
-        is_clear = explanation.is_clear[rows] & (settled > room.SETTLED_BLOCKS)
+        is_clear = explanation.is_clear[rows] & (settled > followed.SETTLED_BLOCKS)
         self._move(rows, known, self._parts.reference.drift(rows, known, near, echo, is_clear))
         put(self._parts.settled, known, settled.masked_fill(is_lost, 0))
         events = self._rehearsals(rows, known)
@@ -186,11 +187,11 @@ class Canceller:
     def _fade(
         self, rows: Tensor, kept: Tensor, near: Tensor, echo: Tensor, wanted: Tensor
     ) -> Tensor:
-        """As room.EchoCanceller._fade."""
+        """As EchoCanceller._fade."""
         begin, end = self._gain[rows], wanted.to(torch.float32)
         faded = echo * (begin[:, None] + (end - begin)[:, None] * self._ramp)
         left = (near - faded).square().sum(dim=1)
-        is_worse = left > float(room._WORSE) * near.square().sum(dim=1)
+        is_worse = left > float(loops._WORSE) * near.square().sum(dim=1)
         put(self._gain, kept, end.masked_fill(is_worse, 0.0))
         return faded.masked_fill(is_worse[:, None], 0.0)
 
@@ -198,13 +199,13 @@ class Canceller:
         """Note who hears again next: who has waited longest. Told of all that waited."""
         age = self._parts.age[rows] + 1
         put(self._parts.age, known, age)
-        is_late = self._parts.delay[rows] >= room.LATE_SAMPLES
+        is_late = self._parts.delay[rows] >= loops.LATE_SAMPLES
         is_due = torch.where(
             is_late,
-            age % room.REHEARSE_LATE_BLOCKS == 0,
-            age % room.REHEARSE_BLOCKS == 0,
+            age % loops.REHEARSE_LATE_BLOCKS == 0,
+            age % loops.REHEARSE_BLOCKS == 0,
         )
-        is_due = is_due & (age <= room.REHEARSED_BLOCKS)
+        is_due = is_due & (age <= loops.REHEARSED_BLOCKS)
         is_known = known != self._parts.state.scratch
         waiting = self._parts.waiting[rows]
         waiting = waiting + (is_due | (waiting > 0))
@@ -221,22 +222,22 @@ class Canceller:
     def _recover(
         self, rows: Tensor, known: Tensor, is_trusted: Tensor, is_lost: Tensor, is_louder: Tensor
     ) -> Tensor:
-        """As room.EchoCanceller._recover, but for the starts, which are told."""
+        """As EchoCanceller._recover, but for the starts, which are told."""
         lost = self._parts.lost[rows]
         was_kept = lost > 0
         left = (lost - self._parts.explanation.is_audible[rows].to(torch.int64)).masked_fill(
-            is_lost, room.LOST_BLOCKS
+            is_lost, loops.LOST_BLOCKS
         )
         lost = left.clamp(min=0).masked_fill(is_trusted, 0)
         put(self._parts.lost, known, lost)
         louder = (self._parts.louder[rows] + 1).masked_fill(~(is_louder & is_trusted), 0)
         put(self._parts.louder, known, louder)
-        has_failed = (louder > room._MAX_LOUDER_BLOCKS) | (was_kept & (left <= 0))
+        has_failed = (louder > loops._MAX_LOUDER_BLOCKS) | (was_kept & (left <= 0))
         starts = has_failed & ~(is_trusted & was_kept) & (known != self._parts.state.scratch)
         put(self._parts.starts, known, starts)
         trial = (self._parts.trial[rows] + 1).masked_fill(is_trusted | (lost > 0) | starts, 0)
         put(self._parts.trial, known, trial)
-        self._parts.give_up(self._parts.state.only(known, trial > room.TRIAL_BLOCKS))
+        self._parts.give_up(self._parts.state.only(known, trial > loops.TRIAL_BLOCKS))
         return starts * START
 
     def _track(self, rows: Tensor, active: Tensor, near: Tensor, far: Tensor) -> Tensor:

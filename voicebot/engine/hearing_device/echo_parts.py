@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from voicebot.audio import echo as room
+from voicebot.audio import followed
 from voicebot.audio.delay import UNLOCKED
 from voicebot.audio.kalman_model import PARTITIONS
 from voicebot.engine.hearing_device.delay import Tracker
@@ -26,11 +26,11 @@ class Parts:
     def __init__(self, state: SlotState, max_delay_ms: int) -> None:
         self.state = state
         self.max_blocks = -(-max_delay_ms * SAMPLE_RATE_HZ // 1000 // CHUNK_SAMPLES)
-        self.ring = self.max_blocks + PARTITIONS + room.REPLAY_BLOCKS + 2
+        self.ring = self.max_blocks + PARTITIONS + followed.REPLAY_BLOCKS + 2
         self.tracker = Tracker(state, max_delay_ms)
         self.filter = Filter(state)
         self.explanation = Explanation(state)
-        self.reference = Reference(state, self.ring, room.REPLAY_BLOCKS)
+        self.reference = Reference(state, self.ring, followed.REPLAY_BLOCKS)
         self.delay = state.counter(UNLOCKED)
         self.lost = state.counter()
         self.trial = state.counter()
@@ -58,4 +58,4 @@ class Parts:
 
 def at_once(rows: int) -> int:
     """How many of so many filters may hear again at a time."""
-    return max(room.REHEARSED_ROWS, rows // 16)
+    return max(followed.REHEARSED_ROWS, rows // 16)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from voicebot.audio import echo as room
-from voicebot.audio import realign
+from voicebot.audio import followed, realign
 from voicebot.audio.delay import UNLOCKED
 from voicebot.audio.kalman_model import PARTITIONS
 from voicebot.engine.hearing_device.echo_parts import Parts
@@ -25,8 +24,8 @@ class RareSteps:
     def rehearse(self) -> None:
         """Those whom the last block noted hear again what they have heard."""
         rows = self._parts.rehearsing
-        near = self._parts.reference.near(rows, room.REPLAY_BLOCKS)
-        blocks = room.REPLAY_BLOCKS + PARTITIONS
+        near = self._parts.reference.near(rows, followed.REPLAY_BLOCKS)
+        blocks = followed.REPLAY_BLOCKS + PARTITIONS
         far = self._parts.reference.late(rows, blocks, self._parts.reference.shift[rows])
         self._parts.filter.rehearse(rows, near, far)
 
@@ -85,12 +84,12 @@ class RareSteps:
         """Those of `rows` whose filter is to begin anew learn what was heard lately."""
         kept = self._parts.state.only(rows, self._parts.starts[rows])
         delay = self._parts.delay[kept]
-        shift = (delay - room.SLACK_SAMPLES).clamp(min=0)
+        shift = (delay - followed.SLACK_SAMPLES).clamp(min=0)
         self._parts.reference.place(kept, shift)
-        blocks = room.REPLAY_BLOCKS
+        blocks = followed.REPLAY_BLOCKS
         near = self._parts.reference.near(kept, blocks)
         far = self._parts.reference.late(kept, blocks + PARTITIONS, shift)
-        lead = (delay - shift - room._EARLY_SAMPLES) // CHUNK_SAMPLES
+        lead = (delay - shift - followed.EARLY_SAMPLES) // CHUNK_SAMPLES
         echo = self._parts.filter.start(kept, near, far, lead)
         counters = (
             self._parts.settled,
