@@ -74,16 +74,16 @@ async def test_a_paced_engine_hears_when_it_is_told(made) -> None:  # type: igno
     sink = Sink()
     engine.pace(True)
     handle = engine.open_call(sink)
-    engine.push(handle, 0, LOUD)
-    engine.push(handle, 256, LOUD)
+    for number in range(4):
+        engine.push(handle, number * 256, LOUD)
     assert not engine._arrived.is_set(), "the thread is not woken for each chunk"
     engine.step()
-    await sink.until(windows=2)
-    engine.push(handle, 512, LOUD)
+    await sink.until(windows=3)  # the last may wait for the next step
+    engine.push(handle, 4 * 256, LOUD)
     engine.pace(False)
-    await sink.until(windows=3)
-    engine.push(handle, 768, LOUD)
     await sink.until(windows=4)
+    engine.push(handle, 5 * 256, LOUD)
+    await sink.until(windows=5)
 
 
 async def test_each_call_gets_its_own_windows(made) -> None:  # type: ignore[no-untyped-def]

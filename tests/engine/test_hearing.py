@@ -249,3 +249,52 @@ def test_a_lines_constant_offset_is_heard_by_nobody() -> None:
     for at in range(0, 1600, 160):
         hearing.hear([Chunk(0, at, mulaw.encode(np.full(160, 3000, np.int16)))])
     assert np.abs(hearing.span(0, 0, 1600).astype(int)).max() < 100
+
+
+def joined(hearing: Hearing, steps: int, payload: bytes) -> list[dict[int, list[int]]]:
+    """Windows by call, step after step: each of twelve calls joins a step after the one before."""
+    told = []
+    for step in range(steps):
+        chunks = [Chunk(slot, (step - slot) * 160, payload) for slot in range(min(step + 1, 12))]
+        windows: dict[int, list[int]] = {}
+        for result in hearing.hear(chunks):
+            windows.setdefault(result.slot, []).append(result.at)
+        told.append(windows)
+    return told
+
+
+def test_windows_of_quiet_calls_fall_into_the_same_steps() -> None:
+    hearing = Hearing(12, LoudnessVad())
+    hearing.is_aligned = True
+    told = joined(hearing, 60, QUIET)
+    assert {len(windows) for windows in told[28:]} == {0, 12}
+    assert sum(bool(windows) for windows in told[28:]) == 32 * 5 / 8
+    for slot in range(12):
+        at = [at for windows in told for at in windows.get(slot, [])]
+        steps = np.diff(at)
+        assert at[0] < 256
+        assert np.count_nonzero(steps != 256) <= 1, "it leaves something out once, if at all"
+        assert 256 <= steps.max() < 512
+
+
+def test_of_a_caller_who_speaks_nothing_is_left_out_and_a_window_waits_for_one_step() -> None:
+    aligned, alone = Hearing(12, LoudnessVad()), Hearing(12, LoudnessVad())
+    for hearing in (aligned, alone):
+        for slot in range(12):
+            hearing._chance[slot] = 1.0  # he was speaking when he came
+    aligned.is_aligned = True
+    told, at_once = joined(aligned, 60, LOUD), joined(alone, 60, LOUD)
+    for slot in range(12):
+        steps = {at: step for step, now in enumerate(at_once) for at in now.get(slot, [])}
+        later = {at: step - steps[at] for step, now in enumerate(told) for at in now.get(slot, [])}
+        assert list(later) == [*range(0, len(later) * 256, 256)]
+        assert set(later.values()) <= {0, 1}
+
+
+def test_a_burst_is_heard_in_whatever_step_it_comes() -> None:
+    hearing = Hearing(1, LoudnessVad())
+    hearing.is_aligned = True
+    for step in range(8):
+        chunks = [Chunk(0, (10 * step + n) * 160, LOUD) for n in range(10)]
+        hearing.hear(chunks)
+        assert hearing._written[0] - hearing._heard[0] < 512

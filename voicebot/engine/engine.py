@@ -155,6 +155,7 @@ class Engine:
     def pace(self, is_paced: bool) -> None:
         """Whether the thread hears when `step` says so, about every BUSY_TICK_S, not by itself."""
         self._is_paced = is_paced
+        self._runner.align(is_paced)
         self.step()
 
     def step(self) -> None:

@@ -27,6 +27,8 @@ BLOCK = CHUNK_SAMPLES
 """What the canceller advances by, 20 ms."""
 RING_S = 30
 """Longer than the longest utterance (Timeouts.max_speech_ms) and its wait for the recogniser."""
+QUIET = 0.1
+"""A call less likely to speak than this loses nothing by part of a window that nobody looks at."""
 MAX_BEHIND_SAMPLES = 2 * SAMPLE_RATE_HZ
 RECENT_SAMPLES = 8192
 """Kept of the reference and of the raw signal: what may arrive before a step computes it."""
@@ -106,6 +108,11 @@ class Hearing:
         self._cancelled = np.zeros(slots, np.int64)  # samples that the canceller has done
         self._heard = np.zeros(slots, np.int64)  # samples that the VAD has seen
         self._echo = KnownEcho(slots)
+        self._chance = np.zeros(slots, np.float32)  # of speech, in the last window
+        self._step = 0
+        self.is_aligned = False
+        """Whether `hear` is called for each block, of all calls, so that their windows may be
+        looked at in the same steps, five of eight, and in none of the others."""
 
     def reset(self, slot: int) -> None:
         """A new call takes the slot."""
@@ -114,6 +121,7 @@ class Hearing:
         self._offset.reset(slot)
         self._written[slot] = self._cancelled[slot] = self._heard[slot] = 0
         self._echo.reset(slot)
+        self._chance[slot] = 0.0
         for room in self._rooms:
             room.reset(slot)
 
@@ -121,6 +129,7 @@ class Hearing:
 
     def hear(self, chunks: Sequence[Chunk]) -> list[Result]:
         """Write and advance: chunk after chunk of each call, all calls together."""
+        self._step += 1
         waiting = list(chunks)
         while waiting:
             now: dict[int, Chunk] = {}
@@ -128,6 +137,8 @@ class Hearing:
             self._write_all(list(now.values()))
             self._advance(list(now))
             waiting = later
+        if not self._is_due:
+            self._align(list({chunk.slot for chunk in chunks}))
         return self._take()
 
     def _write_all(self, chunks: list[Chunk]) -> None:
@@ -216,11 +227,29 @@ class Hearing:
             blocks = rows[self._written[rows] - self._cancelled[rows] >= BLOCK]
             if self._canceller is not None and len(blocks):
                 self._results += self._cancel(self._canceller, blocks)
-            windows = rows[self._cancelled[rows] - self._heard[rows] >= WINDOW]
+            windows = self._windows(rows)
             if len(windows):
                 self._results += self._listen(windows)
             if not len(windows) and (self._canceller is None or not len(blocks)):
                 return
+
+    def _windows(self, rows: Rows) -> Rows:
+        """Which of these have a window to be looked at now."""
+        most = WINDOW if self._is_due else 2 * WINDOW
+        return rows[self._cancelled[rows] - self._heard[rows] >= most]
+
+    @property
+    def _is_due(self) -> bool:
+        """Whether windows are looked at in this step."""
+        return not self.is_aligned or BLOCK * self._step % WINDOW < BLOCK
+
+    def _align(self, slots: Sequence[int]) -> None:
+        """A call that is out of step waits for the next step with its windows, or, while it is
+        quiet, leaves out once as much as brings it into step."""
+        rows = np.asarray(slots, np.int64)
+        is_late = self._cancelled[rows] - self._heard[rows] >= WINDOW
+        late = rows[is_late & (self._chance[rows] < QUIET)]
+        self._heard[late] += (self._written[late] - self._heard[late] - BLOCK * self._step) % WINDOW
 
     def _cancel(self, canceller: Canceller, rows: Rows) -> list[Result]:
         at = self._cancelled[rows]
@@ -260,6 +289,7 @@ class Hearing:
             probability[echoing] = self._near_end.probabilities(slots, windows)
         has_echo = self._echo.is_echoing(rows)
         speech[has_echo] = probability[has_echo]
+        self._chance[rows] = np.maximum(probability, speech)
         self._heard[rows] += WINDOW
         level = 10 * np.log10(np.einsum("ij,ij->i", clean, clean) / WINDOW + 1e-10)
         columns = (rows, at, probability, speech, level)

@@ -130,6 +130,11 @@ class Runner:
         """Write and advance, all calls together."""
         return self.hearing.hear(chunks)
 
+    def align(self, is_aligned: bool) -> None:
+        """Whether `hear` is called for each block of all calls together; see Hearing."""
+        if isinstance(self.hearing, Hearing):
+            self.hearing.is_aligned = is_aligned
+
     def span(self, slot: int, start_at: int, end_at: int) -> Samples:
         """What the caller said in [start_at, end_at), int16, without the bot's echo."""
         return self.hearing.span(slot, start_at, end_at)
