@@ -4,8 +4,23 @@ from __future__ import annotations
 
 import pytest
 
-from voicebot.events import Choice, Completeness, Expectation, SlotSpec, SlotType
+from voicebot.events import (
+    BargeIn,
+    BargeInCandidate,
+    BargeInRejected,
+    Choice,
+    Completeness,
+    EchoState,
+    Expectation,
+    Hypothesis,
+    SlotSpec,
+    SlotType,
+    SpeechStarted,
+)
 from voicebot.turns.backchannel import verdict
+from voicebot.turns.barge_in import BargeInPolicy
+from voicebot.turns.floor import Floor
+from voicebot.turns.hotword_head import HotWordWatch
 
 pytestmark = pytest.mark.unit
 
@@ -88,3 +103,31 @@ def test_three_words_of_the_prompt_that_answer_nothing_are_its_echo_however_sure
         for completeness in (Completeness.NONE, Completeness.COMPLETE)
     ]
     assert heard == ["echo", "floor"]
+
+
+@pytest.mark.parametrize(
+    ("echoes", "takes_floor"),
+    [
+        ((EchoState.LOCKED, EchoState.LOCKED), True),
+        ((EchoState.LOCKED, EchoState.UNLOCKED), False),  # the echo jumped: it was heard
+        ((EchoState.LOCKED, EchoState.UNLOCKED, EchoState.UNLOCKED), False),  # or before
+        ((EchoState.UNLOCKED, EchoState.UNLOCKED), True),  # a handset's caller, at the very begin
+    ],
+)
+def test_a_sure_short_word_is_echo_where_the_delay_jumped_as_it_was_heard(
+    echoes: tuple[EchoState, ...], takes_floor: bool
+) -> None:
+    floor = Floor(
+        BargeInPolicy(), lambda text, of: Completeness.NONE, lambda: SAID, HotWordWatch(0.5)
+    )
+    floor.prompt(Expectation(), must_be_heard=False)
+    said = SpeechStarted(8000, 8768)
+    for before in echoes[:-2]:
+        floor.heard(None, 7000, is_audible=True, echo=before, of_prompt=None)
+    heard = [
+        floor.heard(said, at, is_audible=True, echo=echo, of_prompt=None)
+        for at, echo in zip((8000 + 1280, 8000 + 1536), echoes[-2:], strict=True)
+    ]
+    assert isinstance(heard[0], BargeInCandidate)
+    found = floor.words(Hypothesis("Seven.", (), 0.98), 12000, ended_at=8000 + 2560)
+    assert isinstance(found, BargeIn if takes_floor else BargeInRejected)

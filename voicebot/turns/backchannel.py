@@ -43,7 +43,7 @@ SCRAP_MS, SHORT_ANSWER_MS = 240, 200
 """Over a possible echo shorter sound is no word that the dialogue can do nothing with, however
 surely one is recognised in it, and an answer only if that is certain. Where the delay jumps, a
 clock drifts or prompts begin late, 30 to 290 ms of echo are left for a moment and pass for "Six."
-or "Think." with 0.7 to 0.9; callers' words there last 255 ms and more, bare digits 95 (LOG.md)."""
+or "Think." with 0.7 to 0.98; callers' words there last 255 ms and more, bare digits 95 (LOG.md)."""
 GRUNT_MS, WORD_CONFIDENCE = 500, 0.6
 """A word or two so short that the dialogue can do nothing with, and no surer than this, are no
 reason to stop for: most commands are longer. A sure one is a word that was said, and no nod: an
@@ -57,6 +57,7 @@ def verdict(
     *,
     bot_text: str = "",
     is_locked: bool = True,
+    has_moved: bool = False,
     spoken_ms: float | None = None,
     may_be_nod: bool = False,
     confidence: float = 1.0,
@@ -64,9 +65,9 @@ def verdict(
     """What `text`, heard over a prompt, is; None: it may be the begin of anything.
 
     `bot_text`: what the prompt says; "" where no echo is possible. `is_locked`: whether the
-    canceller removes the echo. `spoken_ms`: how long the caller spoke, None while he goes on.
-    `may_be_nod`: whether another hypothesis of the same speech was a nod. `confidence`: the
-    recogniser's, in all of the text.
+    canceller removes the echo; `has_moved`: it did so before, and lost it. `spoken_ms`: how long
+    the caller spoke, None while he goes on. `may_be_nod`: whether another hypothesis of the same
+    speech was a nod. `confidence`: the recogniser's, in all of the text.
     """
     words = words_of(text)
     if not words or " ".join(words) in nods_of(expectation.language).hallucinations:
@@ -76,7 +77,7 @@ def verdict(
         return "echo"
     is_doubtful = confidence < DOUBTFUL
     is_scrap = spoken_ms is not None and _is_scrap(
-        spoken_ms, completeness, confidence, is_locked=is_locked
+        spoken_ms, completeness, confidence, is_locked=is_locked, has_moved=has_moved
     )
     may_be_echo = (is_doubtful or is_scrap) and bool(bot_text)
     if answers and not may_be_echo:
@@ -96,13 +97,18 @@ def verdict(
 
 
 def _is_scrap(
-    spoken_ms: float, completeness: Completeness, confidence: float, *, is_locked: bool
+    spoken_ms: float,
+    completeness: Completeness,
+    confidence: float,
+    *,
+    is_locked: bool,
+    has_moved: bool,
 ) -> bool:
     """Whether that is too short for what was recognised in it, where an echo is possible."""
     if completeness is not Completeness.NONE:
         return spoken_ms < SHORT_ANSWER_MS and confidence < CERTAIN
-    longest_ms = SCRAP_MS if is_locked or confidence >= CERTAIN else GRUNT_MS
-    return spoken_ms < longest_ms
+    is_sure = not has_moved and (is_locked or confidence >= CERTAIN)
+    return spoken_ms < (SCRAP_MS if is_sure else GRUNT_MS)
 
 
 def _is_own(

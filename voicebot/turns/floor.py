@@ -42,6 +42,7 @@ class Floor:
         self._hot_word = hot_word
         self._expectation = Expectation()
         self._echo = EchoState.NONE
+        self._was_locked = False  # the echo has been followed before
         self._may_be_nod = False  # one of the candidate's hypotheses was a nod
         self._of_prompt: BargeInMode | None = None
         self._heard_mode = BargeInMode.NONE  # of the prompt heard last
@@ -78,6 +79,7 @@ class Floor:
         found = self._policy.heard(
             speech, at, is_audible=is_audible, echo=echo, of_prompt=of_prompt
         )
+        self._was_locked = self._was_locked or echo is EchoState.LOCKED
         if isinstance(found, BargeInCandidate) or echo is EchoState.UNLOCKED:
             # While the prompt pauses its echo fades, and what was heard may be echo nevertheless;
             # that the delay has changed may be found out only now.
@@ -122,12 +124,14 @@ class Floor:
             is_backchannel(text, self._expectation.language) for text in texts
         )
         is_echo_possible = self._echo is not EchoState.NONE  # when the candidate was heard
+        is_unlocked = self._echo is EchoState.UNLOCKED
         found = verdict(
             heard.text,
             self._completeness(heard.text, self._expectation),
             self._expectation,
             bot_text=self._bot_text() if is_echo_possible else "",
-            is_locked=self._echo is not EchoState.UNLOCKED,
+            is_locked=not is_unlocked,
+            has_moved=is_unlocked and self._was_locked,
             spoken_ms=spoken_ms,
             may_be_nod=self._may_be_nod,
             confidence=heard.confidence,
