@@ -24,6 +24,7 @@ from server.replicas import (
 from websockets.asyncio.server import ServerConnection, serve
 
 from voicebot.config import load_settings
+from voicebot.dialogue.plan import load_plan
 from voicebot.engine.scheduler import JobKind
 from voicebot.engine.wire import (
     PROTOCOL,
@@ -38,8 +39,10 @@ from voicebot.engine.wire import (
 from voicebot.errors import ModelUnavailable, SettingsError
 from voicebot.events import Expectation
 from voicebot.server import asr_serve_call, asr_serve_client, asr_serve_link, doctor
+from voicebot.server.answering import in_process
 from voicebot.server.asr_serve_use import replicas
 from voicebot.server.placing import place
+from voicebot.server.shipped import plan_path
 from voicebot.telephony.simulator import CallerTurn
 
 pytestmark = pytest.mark.e2e
@@ -285,6 +288,24 @@ def test_what_names_no_replica(tmp_path: Path) -> None:
                   f"file:{tmp_path / 'gone'}", f"file:{tmp_path}"):  # fmt: skip
         with pytest.raises(SettingsError, match=r"^settings: recogniser\.url: [^\n]+$"):
             replicas(wrong)
+
+
+async def test_a_wrong_url_is_told_before_anything_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unwanted(*_: object) -> None:
+        raise AssertionError("a recogniser was loaded")
+
+    monkeypatch.setattr("voicebot.server.answering._load_recogniser", unwanted)
+    settings = load_settings(
+        _env_file=None,
+        asr={"cache_dir": tmp_path},
+        recogniser={"url": "http://10.0.0.5:8090"},
+        store={"journal": tmp_path / "journal.sqlite"},
+    )
+    with pytest.raises(SettingsError, match="no address of a replica"):
+        async with in_process(settings, load_plan(plan_path("barista"))):
+            pass
 
 
 async def test_doctor_tells_how_replicas_are() -> None:

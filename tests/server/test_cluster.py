@@ -1,9 +1,10 @@
-"""Replicas kept by actors: with a stand-in for Ray, and with Ray where VOICEBOT_TEST_RAY is set."""
+"""Replicas kept by actors: with a stand-in for Ray, and with Ray where it is installed."""
 
 from __future__ import annotations
 
 import argparse
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +19,12 @@ from voicebot.server.cluster_keeper import Keeper, ReplicaFailed
 from voicebot.server.cluster_plan import IDLE_S, Failed, Health
 
 pytestmark = pytest.mark.pipeline
+
+LONG = pytest.mark.skipif(
+    "VOICEBOT_TEST_RAY" not in os.environ,
+    reason="half a minute of Ray and models; set VOICEBOT_TEST_RAY",
+)
+"""A cluster starts in a few seconds, where the extra `cluster` is installed; replicas do not."""
 
 
 class ActorError(Exception):
@@ -362,12 +369,16 @@ def test_mistakes_of_asr_serve(
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--model", "nobody"], "voicebot: nobody: is neither a file nor a known name"),
+        pytest.param(
+            ["--model", "nobody"],
+            "voicebot: nobody: is neither a file nor a known name",
+            marks=LONG,
+        ),
         (["--device", "cuda"], "this machine has too few"),
     ],
 )
 @pytest.mark.e2e
-@pytest.mark.skipif("VOICEBOT_TEST_RAY" not in os.environ, reason="starts a Ray cluster")
+@pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray (the extra `cluster`)")
 def test_the_supervisor_ends_with_what_its_first_replica_said(
     arguments: list[str], told: str, tmp_path: Path
 ) -> None:
@@ -387,7 +398,7 @@ def test_the_supervisor_ends_with_what_its_first_replica_said(
 
 
 @pytest.mark.e2e
-@pytest.mark.skipif("VOICEBOT_TEST_RAY" not in os.environ, reason="starts a Ray cluster")
+@LONG
 def test_ray_restarts_a_replica_whose_process_was_killed(
     options: argparse.Namespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,6 +28,7 @@ from voicebot.pipeline.services import Factory, load_service
 from voicebot.server import hot_word, models
 from voicebot.server.admission import AdmittedCall
 from voicebot.server.app import create_app
+from voicebot.server.asr_serve_use import check as check_recogniser
 from voicebot.server.asr_serve_use import loads_recogniser, open_engine
 from voicebot.server.call import CallParts, plan_folder, render_ahead, run_call, understand_ahead
 from voicebot.server.call_observer import CallObserver, Keeping
@@ -89,6 +90,7 @@ class Answering:
     async def open(self, app: Starlette) -> AsyncIterator[None]:
         """Load models, voice and services; close them at the end."""
         settings, plan = self._settings, self._plan
+        check_recogniser(settings)
         if settings.store.recordings or settings.store.timelines:
             _check_folder(settings.store.recordings_dir)
         async with AsyncExitStack() as stack:

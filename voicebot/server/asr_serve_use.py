@@ -40,6 +40,18 @@ def loads_recogniser(settings: Settings) -> bool:
     return not settings.recogniser.url or settings.recogniser.fallback == "local"
 
 
+def check(settings: Settings) -> None:
+    """SettingsError where `recogniser.url` cannot be used: before anything is loaded, which takes
+    longer than somebody who mistyped it wants to wait."""
+    given = settings.recogniser.url
+    if given:
+        replicas(given)
+        if settings.asr.service != LOCAL_RECOGNISER:
+            raise SettingsError(
+                f"{WHERE}: asr.service={settings.asr.service} recognises already; unset one of them"
+            )
+
+
 @contextlib.asynccontextmanager
 async def open_engine(
     settings: Settings, runner: Runner, recogniser: Recogniser | None, metrics: Metrics
@@ -55,10 +67,7 @@ async def open_engine(
         finally:
             await engine.close()
         return
-    if settings.asr.service != LOCAL_RECOGNISER:
-        raise SettingsError(
-            f"{WHERE}: asr.service={settings.asr.service} recognises already; unset one of them"
-        )
+    check(settings)
     token = settings.recogniser.token
     remote = RemoteEngine(
         runner,
