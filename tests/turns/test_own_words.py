@@ -131,3 +131,23 @@ def test_a_sure_short_word_is_echo_where_the_delay_jumped_as_it_was_heard(
     assert isinstance(heard[0], BargeInCandidate)
     found = floor.words(Hypothesis("Seven.", (), 0.98), 12000, ended_at=8000 + 2560)
     assert isinstance(found, BargeIn if takes_floor else BargeInRejected)
+
+
+@pytest.mark.parametrize(
+    ("text", "confidence", "expected"),
+    [("Four.", 0.95, "floor"), ("Four.", 0.85, "echo"), ("Sixteen.", 0.99, "echo")],
+)
+def test_a_sure_digit_that_sounds_like_a_word_of_the_prompt_is_the_callers(
+    text: str, confidence: float, expected: str
+) -> None:
+    number = SlotSpec("number", SlotType.DIGITS, min_length=16, max_length=16)
+    found = verdict(
+        text,
+        Completeness.EXTENDABLE,
+        Expectation(focus="number", slots=(number,)),
+        bot_text="For your security please read me the sixteen digits on the front",
+        is_locked=False,
+        spoken_ms=420.0,
+        confidence=confidence,
+    )
+    assert found == expected

@@ -12,6 +12,7 @@ from difflib import SequenceMatcher
 from typing import Literal
 
 from voicebot.events import Completeness, Expectation, SlotType
+from voicebot.turns.patience import SPELLED_TYPES
 from voicebot.turns.word_lists import nods_of, words_of
 
 Rejection = Literal["backchannel", "noise", "echo"]
@@ -29,7 +30,8 @@ OWN_LIKENESS, OWN_CONFIDENCE, OWN_ANSWER_CONFIDENCE = 0.85, 0.8, 0.6
 """Few words that the bot says too, heard no more surely than this, are its own; less is asked of
 an answer to the question where the echo is removed: menus name what callers then choose."""
 CERTAIN = 0.9
-"""What is as sure as this is what was said, whatever else it might have been."""
+"""What is as sure as this is what was said, whatever else it might have been: the first digits of a
+number ("four") are not the words of the prompt that sound like them ("for")."""
 MAX_WORDS, MAX_BOT_WORDS = 8, 60
 """More is not compared."""
 CERTAIN_WORDS, CERTAIN_LIKENESS = 4, 0.85
@@ -73,7 +75,11 @@ def verdict(
     if not words or " ".join(words) in nods_of(expectation.language).hallucinations:
         return "noise"
     answers = _answers(text, completeness, expectation)
-    if _is_own(words, words_of(bot_text), confidence, is_locked=is_locked, answers=answers):
+    said = words_of(bot_text)
+    is_group = completeness is Completeness.EXTENDABLE and _is_spelled(expectation)
+    is_another = is_group and confidence >= CERTAIN and not set(words) & set(said)
+    is_own = _is_own(words, said, confidence, is_locked=is_locked, answers=answers)
+    if is_own and not is_another:
         return "echo"
     is_doubtful = confidence < DOUBTFUL
     is_scrap = spoken_ms is not None and _is_scrap(
@@ -171,6 +177,12 @@ def _answers(text: str, completeness: Completeness, expectation: Expectation) ->
     focus = next((slot.type for slot in expectation.slots if slot.name == expectation.focus), None)
     is_meant = focus is not SlotType.TEXT or not is_backchannel(text, expectation.language)
     return completeness is Completeness.COMPLETE and is_meant
+
+
+def _is_spelled(expectation: Expectation) -> bool:
+    """Whether what is asked for is read out digit by digit, or letter by letter."""
+    focus = next((slot.type for slot in expectation.slots if slot.name == expectation.focus), None)
+    return focus in SPELLED_TYPES
 
 
 def _likeness(words: list[str], part: list[str]) -> float:
