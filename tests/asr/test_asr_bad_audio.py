@@ -9,7 +9,7 @@ from voicebot.asr import checkpoint
 from voicebot.asr.recogniser import Recogniser
 from voicebot.audio.resample import resample
 from voicebot.errors import ModelUnavailable
-from voicebot.events import SAMPLE_RATE_HZ
+from voicebot.events import SAMPLE_RATE_HZ, Expectation, SlotSpec, SlotType
 from voicebot.learning import asr_nonspeech
 from voicebot.learning.asr_channel import Chain, Telephone, clipped
 from voicebot.learning.asr_trial import over_telephone
@@ -98,3 +98,20 @@ def test_a_minute_without_a_pause(ear):
     assert heard.text
     assert len(heard.words) <= 60 * 8
     assert 0.0 <= heard.confidence <= 1.0
+
+
+def test_languages_that_nothing_was_fitted_to_are_nothing(ear):
+    """Two or three of these six came out as English, with little confidence."""
+    foreign = [
+        ("nl", "Goedemiddag, ik wil graag een afspraak maken voor volgende week."),
+        ("hu", "Jó napot kívánok, a számlámmal kapcsolatban szeretnék érdeklődni."),
+        ("ru", "Здравствуйте, я хотел бы узнать, почему мне до сих пор не вернули деньги."),
+        ("ro", "Bună ziua, aș dori să vorbesc cu cineva despre contractul meu."),
+        ("pt", "Boa tarde, eu queria saber quando chega a encomenda que fiz."),
+        ("id", "Selamat siang, saya mau menanyakan tagihan listrik bulan ini."),
+    ]
+    sounds = [speech(text, voice) for voice, text in foreign]
+    yes_no = Expectation("test", "it", (SlotSpec("it", SlotType.YES_NO),))
+    for expectation in (None, yes_no):
+        heard = ear.transcribe(sounds, nbest=3, expectations=[expectation] * len(sounds))
+        assert sum(bool(one.text) for one in heard) <= 1, [one.text for one in heard]

@@ -19,13 +19,18 @@ MAX_PADDING = 0.15
 """Share of the longest item that a shorter one may be padded by to be encoded with it."""
 
 
+def frames_of(encoded: Encoded, row: int) -> Frames:
+    """Those of one piece, without the padding."""
+    return np.asarray(encoded.frames[row, : encoded.lengths[row]].float().numpy())
+
+
 def frames_of_last(encoded: Encoded, pieces: Sequence[Sequence[Samples]]) -> list[Frames]:
     """The frames of each utterance's last piece; `encoded` holds those of all pieces."""
     found, row = [], -1
     for of_one in pieces:
         row += len(of_one)
         if of_one:
-            found.append(encoded.frames[row, : encoded.lengths[row]].float().numpy().copy())
+            found.append(frames_of(encoded, row).copy())
         else:
             found.append(NO_FRAMES)
     return found

@@ -13,10 +13,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from voicebot.asr import checkpoint, quantise
+from voicebot.asr import checkpoint, language, quantise
 from voicebot.asr.alignment import Said, timed
 from voicebot.asr.automaton import Automaton
-from voicebot.asr.batches import NO_FRAMES, Frames, frames_of_last, padded_frames, similar
+from voicebot.asr.batches import (
+    NO_FRAMES,
+    Frames,
+    frames_of,
+    frames_of_last,
+    padded_frames,
+    similar,
+)
 from voicebot.asr.biasing import Biasing
 from voicebot.asr.confidence import Piece, Sentence, Sound
 from voicebot.asr.decoder import Decoded, search, token_limit
@@ -60,6 +67,8 @@ class Recogniser:
         is_int8 = precision == "int8" or (precision == "auto" and quantise.is_worthwhile())
         network = checkpoint.build_int8(stored) if is_int8 else checkpoint.build(stored.weights())
         self._setup(network, Vocabulary(stored.tokens))
+        if model is None and checkpoint.SHIPPED.is_file():
+            self._language = language.shipped()
 
     @classmethod
     def of(cls, model: Moonshine, vocabulary: Vocabulary) -> Recogniser:
@@ -72,6 +81,7 @@ class Recogniser:
     def _setup(self, model: Moonshine, vocabulary: Vocabulary) -> None:
         self.model, self.vocabulary = model, vocabulary
         self._biasing = Biasing(vocabulary.tokens)
+        self._language = None  # it is fitted to the shipped weights alone
 
     def warm_up(self) -> None:
         """Run at every size that calls will bring, so that no caller waits for memory or kernels.
@@ -134,6 +144,8 @@ class Recogniser:
             for of_one in zip(found, pieces, strict=True)
         ]
         heard = [hypothesis_of(of_one, nbest) for of_one in read]
+        if nbest > 1:
+            heard = self._english(heard, encoded, pieces)
         if nbest > 1 and any(draft is None or draft.is_timed for draft in drafts or [None]):
             said = [
                 [
@@ -168,6 +180,22 @@ class Recogniser:
         find = self._search if nbest > 1 else self._find
         decoded = iter(find(self._encode(flat), flat, nbest, None, automata))
         return [[self._piece(next(decoded), samples) for samples in of_one] for of_one in pieces]
+
+    def _english(
+        self, heard: list[Hypothesis], encoded: Encoded, pieces: Sequence[Sequence[Samples]]
+    ) -> list[Hypothesis]:
+        """What is doubtful and sounds like another language is nothing."""
+        if self._language is None:
+            return heard
+        found, row = [], 0
+        for hypothesis, of_one in zip(heard, pieces, strict=True):
+            rows, row = range(row, row + len(of_one)), row + len(of_one)
+            if hypothesis.text and hypothesis.confidence < language.DOUBTFUL:
+                frames = np.concatenate([frames_of(encoded, one) for one in rows])
+                if language.is_foreign(frames, self._language):
+                    hypothesis = Hypothesis("")
+            found.append(hypothesis)
+        return found
 
     def _said(self, decoded: Decoded, samples: Samples) -> Said:
         words = [indices for _, indices in self.vocabulary.words(decoded.tokens)]

@@ -135,12 +135,12 @@ def _doubted(observed: Sequence[Observed], unintelligible: float) -> Vector:
     return np.array([unintelligible if one.kind in UNINTELLIGIBLE else 1.0 for one in observed])
 
 
-def logistic(features: Vector, right: Truth, weights: Vector) -> Logistic:
+def logistic(features: Vector, right: Truth, weights: Vector, ridge: float = RIDGE) -> Logistic:
     """Ridge-penalised logistic regression by Newton's method (IRLS)."""
     mean, scale = features.mean(axis=0), features.std(axis=0)
     scale[scale < 1e-6] = 1.0
     rows = np.column_stack([(features - mean) / scale, np.ones(len(features))])
-    penalty = np.full(rows.shape[1], RIDGE)
+    penalty = np.full(rows.shape[1], ridge)
     penalty[-1] = 1e-6
     found = np.zeros(rows.shape[1])
     for _ in range(STEPS):

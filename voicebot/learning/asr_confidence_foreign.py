@@ -88,7 +88,7 @@ def spoken(count: int, telephone: Telephone) -> Iterator[Signal]:
         language, text = texts[number % len(texts)]
         voice = language + VARIANTS[int(rng.integers(0, len(VARIANTS)))]
         if asr_speech.is_there(voice):
-            yield _carried(asr_speech.speak(text, voice, rng), telephone, rng)
+            yield carried(asr_speech.speak(text, voice, rng), telephone, rng)
 
 
 def backwards(items: Sequence[Item], count: int, telephone: Telephone) -> Iterator[Signal]:
@@ -98,12 +98,13 @@ def backwards(items: Sequence[Item], count: int, telephone: Telephone) -> Iterat
         rng = np.random.default_rng((10, number))
         samples = asr_corpora.read(item)[: int(LONGEST_S * RATE_HZ)][::-1].copy()
         was_telephone = item.corpus == "phone_calls"
-        yield _carried(samples, telephone, rng, was_telephone=was_telephone)
+        yield carried(samples, telephone, rng, was_telephone=was_telephone)
 
 
-def _carried(
+def carried(
     samples: Signal, telephone: Telephone, rng: np.random.Generator, *, was_telephone: bool = False
 ) -> Signal:
+    """16 kHz over a rough telephone and back."""
     narrow = resample(samples, RATE_HZ, SAMPLE_RATE_HZ)
     return resample(
         telephone.carry(narrow, rng, was_telephone=was_telephone), SAMPLE_RATE_HZ, RATE_HZ
