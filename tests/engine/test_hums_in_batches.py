@@ -29,7 +29,8 @@ def sounds(count: int) -> list[np.ndarray]:
         if index % 4 == 3:
             sound[length // 2 :] *= 0.01
         found.append((sound + rng.normal(0, 5, length)).clip(-32768, 32767).astype(np.int16))
-    return [*found, np.zeros(0, np.int16), np.zeros(4000, np.int16)]
+    tone = (3000 * np.sin(np.arange(8000) * 2 * np.pi * 1800 / 8000)).astype(np.int16)
+    return [*found, tone, np.zeros(0, np.int16), np.zeros(4000, np.int16)]
 
 
 def test_a_batch_tells_what_each_tells_alone():

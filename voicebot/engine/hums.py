@@ -12,7 +12,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from voicebot.audio.pcm import FULL_SCALE
+from voicebot.audio.pcm import FULL_SCALE, to_float
 from voicebot.engine.rings import Samples
 from voicebot.events import SAMPLE_RATE_HZ
 from voicebot.turns import articulation as one
@@ -41,6 +41,8 @@ def are_steady(spans: Sequence[Samples], min_ms: Sequence[float]) -> NDArray[np.
         size += counts[index]
     if group:
         found[group] = _alike([spans[i] for i in group], [min_ms[i] for i in group])
+    for index in np.flatnonzero(~found).tolist():
+        found[index] = one.keeps_its_level(to_float(spans[index]))
     return found
 
 
