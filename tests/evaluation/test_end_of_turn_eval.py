@@ -11,7 +11,16 @@ import soundfile as sf
 from voicebot.errors import UserMistake
 from voicebot.evaluation import end_of_turn_calls
 from voicebot.evaluation.asr_origin import Examined, Origin
-from voicebot.evaluation.end_of_turn import Judged, as_shipped, decided_ms, outcomes, sweep
+from voicebot.evaluation.end_of_turn import (
+    ANSWER_MS,
+    LAG_MS,
+    READ_MS,
+    Judged,
+    as_shipped,
+    decided_ms,
+    outcomes,
+    sweep,
+)
 from voicebot.evaluation.end_of_turn_calls import (
     TAIL_SAMPLES,
     Turn,
@@ -23,8 +32,9 @@ from voicebot.evaluation.end_of_turn_result import Curve, EndOfTurnResult
 from voicebot.events import Completeness, Expectation, SpeechEnded, SpeechStarted, Timeouts
 from voicebot.turns.end_of_turn import trained_on
 from voicebot.turns.endpointer import Endpointer
-from voicebot.turns.patience import EVEN_MS
+from voicebot.turns.patience import CERTAIN_SHARE, EVEN_MS
 from voicebot.turns.pauses import Stretch
+from voicebot.turns.vad import SpeechDetector
 
 pytestmark = pytest.mark.unit
 
@@ -40,7 +50,12 @@ def test_the_first_pause_that_is_too_long_cuts_a_turn_off() -> None:
     ]
     cut, waits = outcomes(turns, EVEN_MS)
     assert cut.tolist() == [False, False, True, True]
-    assert waits.tolist() == [224, 224, 224, 1504]
+    assert waits.tolist() == [224, 224, 224, 1408]
+
+
+def test_what_was_read_at_the_fall_of_the_voice_is_judged_sooner() -> None:
+    turns = [Judged((), (SURE,), (answer,)) for answer in (READ_MS, ANSWER_MS)]
+    assert outcomes(turns, EVEN_MS)[1].tolist() == [128, 224]
 
 
 def test_a_judge_who_knows_is_better_than_one_who_does_not() -> None:
@@ -66,20 +81,32 @@ def test_decisions_are_the_endpointers(probability: float) -> None:
     endpointer = Endpointer()
     endpointer.listen(Expectation(), 0)
     endpointer.on_speech_started(SpeechStarted(256, 1024))
-    endpointer.on_speech_ended(SpeechEnded(10240, 11264))
-    endpointer.on_completeness(Completeness.EXTENDABLE, 11264)
-    endpointer.on_end_probability(probability, 11264)
-    at = 11264
+    detector, at = SpeechDetector(), 0
+    for window_at in range(0, 12800, 256):
+        for event in detector.feed(window_at, float(window_at < 10240)):
+            if isinstance(event, SpeechEnded):
+                endpointer.on_speech_ended(event)
+                at = event.detected_at
+    endpointer.on_completeness(Completeness.EXTENDABLE, at)
+    endpointer.on_end_probability(probability, at)
     while endpointer.tick(at) is None:
         at += 256
-    found = decided_ms(probability, EVEN_MS, timeouts.complete_ms, timeouts.incomplete_ms)
+    shortest_ms = int(timeouts.complete_ms * CERTAIN_SHARE)
+    found = decided_ms(probability, EVEN_MS, shortest_ms, timeouts.incomplete_ms, answer_ms=60)
     assert (at - 10240) / 8 == found
+
+
+def test_silence_counts_from_where_speech_ended() -> None:
+    detector = SpeechDetector()
+    told = [e for at in range(0, 12800, 256) for e in detector.feed(at, float(at < 10240))]
+    ended = next(e for e in told if isinstance(e, SpeechEnded))
+    assert 10240 - ended.at == pytest.approx(LAG_MS * 8, abs=1)
 
 
 def test_as_shipped() -> None:
     of = as_shipped([Judged((2000.0,), (0.001, 0.999)), Judged((), (0.999,))])
     assert of["cutoffs"] == 0.5
-    assert of["p50_ms"] == 320
+    assert of["p50_ms"] == 224
 
 
 def test_table_json_and_picture(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_nets_learn_and_numpy_computes_what_torch_does(examples: Examples, tmp_p
     nets = [fit(examples, fold, epochs=8) for fold in range(2)]
     unseen = np.flatnonzero(examples.fold == 0)
     assert area_under_roc(logits(nets[0], examples, unseen), examples.is_end[unseen]) > 0.9
-    path = tmp_path / "new" / "model.npz"
+    path = tmp_path / "new" / "model.safetensors"
     save(to_weights(nets, (1.0, 0.0)), ["b", "a", "b"], path)
     assert trained_on(path) == {"a", "b"}
     head = EndOfTurn(load_weights(path))

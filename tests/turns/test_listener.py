@@ -622,7 +622,7 @@ def test_an_external_recogniser_may_give_a_turn_in_several_finals() -> None:
     assert room.of(CallerTurn)[1].hypothesis.text == "yes"
 
 
-@pytest.mark.parametrize(("probability", "until_s"), [(0.99, 0.4), (0.02, 1.6)])
+@pytest.mark.parametrize(("probability", "until_s"), [(0.99, 0.25), (0.02, 1.6)])
 def test_the_more_finished_it_sounds_the_sooner_the_turn_ends(
     probability: float, until_s: float
 ) -> None:

@@ -9,6 +9,8 @@ A turn is cut off when in any of its pauses the turn is declared over before the
 caller again: a window of speech that begins holds the decision, as the listener does. Latency is
 the time from the last window of speech of a turn to the decision, at every turn, cut off or not;
 decisions fall on the VAD's windows of 32 ms, and not before the recogniser can have answered.
+The endpointer counts silence from where speech is taken to have ended, END_LAG_SAMPLES before
+the VAD's last window of it, and so does the rule here.
 
 The rule has one scale, the silence that belongs to probability 1/2. It is swept; at each value
 the share of turns cut off and the mean latency are a point. "At 300 ms" is the least share
@@ -46,19 +48,23 @@ from voicebot.evaluation.end_of_turn_result import Curve, EndOfTurnResult
 from voicebot.events import SAMPLE_RATE_HZ, Timeouts
 from voicebot.turns.answer import AHEAD_SAMPLES
 from voicebot.turns.end_of_turn import EndOfTurn
-from voicebot.turns.patience import EVEN_MS, judged_patience
+from voicebot.turns.patience import CERTAIN_SHARE, EVEN_MS, judged_patience
 from voicebot.turns.smart_turn import SmartTurn
-from voicebot.turns.vad import WINDOW_SAMPLES
+from voicebot.turns.vad import END_LAG_SAMPLES, WINDOW_SAMPLES
 
 WINDOW_MS = WINDOW_SAMPLES * 1000 // SAMPLE_RATE_HZ
-ANSWER_MS = 130
-"""Between the request and a judgement: encoding and decoding a sentence on one core."""
+LAG_MS = END_LAG_SAMPLES * 1000 // SAMPLE_RATE_HZ
+ANSWER_MS, READ_MS = 130, 60
+"""Between the request and a judgement: encoding and decoding a sentence on one core; and decoding
+alone, where all was read at the fall of the voice already (medians of training callers' free
+sentences in virtual calls: 120 of 42 and 57 ms of CPU of 62 requests)."""
 SMART_TURN_SAMPLES = SAMPLE_RATE_HZ // 5
 SMART_TURN_CALIBRATION = (0.13, -0.31)
 """Slope and offset of its log-odds, fitted to 900 pauses of the training's callers: on the
 telephone its certainty means little."""
-SHORTEST_MS, LONGEST_MS = 200, 1500
-"""Bounds of patience in the sweep: the design's cap, and no floor beyond the answer's."""
+SHORTEST_MS = int(Timeouts().complete_ms * CERTAIN_SHARE)
+LONGEST_MS = Timeouts().incomplete_ms
+"""Bounds of patience in the sweep: the product's."""
 SCALES = range(-1500, 3001, 20)
 JUDGES = ("vad", "smart turn", "own", "combined")
 KINDS = ("sentence", "order")
@@ -67,10 +73,22 @@ BATCH = 8
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A turn and the probability that it is over, at each of its pauses and at its end."""
+    """A turn and the probability that it is over, at each of its pauses and at its end.
+
+    `answers_ms`: how long after the request each judgement comes; ANSWER_MS where not told.
+    """
 
     pauses_ms: tuple[float, ...]
     probabilities: tuple[float, ...]
+    answers_ms: tuple[int, ...] = ()
+
+    def decided_ms(self, even_ms: int, shortest_ms: int, longest_ms: int) -> list[int]:
+        """See the function; of each pause, and of the end."""
+        answers = self.answers_ms or (ANSWER_MS,) * len(self.probabilities)
+        return [
+            decided_ms(probability, even_ms, shortest_ms, longest_ms, answer_ms=answer)
+            for probability, answer in zip(self.probabilities, answers, strict=True)
+        ]
 
 
 def run(
@@ -86,28 +104,30 @@ def run(
     calls = make_calls(recordings)
     turns = turns_of(calls, recogniser)
     tell(f"end of turn: {len(turns)} turns in {len(calls)} calls")
+    ends = _read_until(calls, turns)
     probabilities: dict[str, list[float]] = {}
     if {"own", "combined"} & set(judges):
-        probabilities["own"] = _own(calls, turns, recogniser)
+        probabilities["own"] = _own(calls, turns, ends, recogniser)
         tell("end of turn: judged by the recogniser's encoder")
     if {"smart turn", "combined"} & set(judges):
         probabilities["smart turn"] = _smart_turn(calls, turns)
         tell("end of turn: judged by Smart Turn")
     if "combined" in judges:
         probabilities["combined"] = _combined(*probabilities.values())
-    return _result(turns, probabilities, judges, is_held_out)
+    return _result(turns, ends, probabilities, judges, is_held_out)
 
 
 def _result(
     turns: Sequence[Turn],
+    ends: Sequence[int],
     probabilities: dict[str, list[float]],
     judges: Sequence[str],
     is_held_out: bool,
 ) -> EndOfTurnResult:
     kinds = [kind for kind in KINDS if any(turn.kind == kind for turn in turns)]
-    judged = {judge: _by_turn(turns, values) for judge, values in probabilities.items()}
+    judged = {judge: _by_turn(turns, ends, values) for judge, values in probabilities.items()}
     # A fixed length of silence is the rule for a judge that always knows as little.
-    judged["vad"] = _by_turn(turns, [0.5] * sum(len(turn.spoken) for turn in turns))
+    judged["vad"] = _by_turn(turns, ends, [0.5] * len(ends))
     curves: dict[str, dict[str, Curve]] = {}
     shipped: dict[str, dict[str, float]] = {}
     for kind in kinds:
@@ -126,25 +146,40 @@ def _result(
     )
 
 
-def _by_turn(turns: Sequence[Turn], probabilities: Sequence[float]) -> list[Judged]:
-    each = iter(probabilities)
-    return [Judged(tuple(turn.pauses_ms), tuple(next(each) for _ in turn.spoken)) for turn in turns]
+def _by_turn(
+    turns: Sequence[Turn], ends: Sequence[int], probabilities: Sequence[float]
+) -> list[Judged]:
+    each, until = iter(probabilities), iter(ends)
+    judged = []
+    for turn in turns:
+        asked = [stretch.end_at + AHEAD_SAMPLES for stretch in turn.spoken]
+        answers = tuple(READ_MS if next(until) < at else ANSWER_MS for at in asked)
+        values = tuple(next(each) for _ in turn.spoken)
+        judged.append(Judged(tuple(turn.pauses_ms), values, answers))
+    return judged
 
 
 # ---------------------------------------------------------------- judges
 
 
-def _own(calls: Sequence[Call], turns: Sequence[Turn], recogniser: Recogniser) -> list[float]:
-    head, found = EndOfTurn(), []
-    clips = [
-        clip(
-            calls[turn.call].samples,
-            turn.begins_at,
-            turn.spoken[0],
-            fallen_at(calls[turn.call].samples, stretch.end_at + AHEAD_SAMPLES),
-        )
+def _read_until(calls: Sequence[Call], turns: Sequence[Turn]) -> list[int]:
+    """Where what is judged of each stretch of speech ends: at the fall of the voice, or where it
+    is asked about."""
+    return [
+        fallen_at(calls[turn.call].samples, stretch.end_at + AHEAD_SAMPLES)
         for turn in turns
         for stretch in turn.spoken
+    ]
+
+
+def _own(
+    calls: Sequence[Call], turns: Sequence[Turn], ends: Sequence[int], recogniser: Recogniser
+) -> list[float]:
+    head, found = EndOfTurn(), []
+    of_stretch = (turn for turn in turns for _ in turn.spoken)
+    clips = [
+        clip(calls[turn.call].samples, turn.begins_at, turn.spoken[0], until)
+        for turn, until in zip(of_stretch, ends, strict=True)
     ]
     for batch in _batches(clips):
         judged = head.probabilities(recogniser.encode(batch), [len(audio) for audio in batch])
@@ -192,14 +227,20 @@ def _batches(clips: Sequence[Signal]) -> Iterator[Sequence[Signal]]:
 
 
 def decided_ms(
-    probability: float, even_ms: int, shortest_ms: int = SHORTEST_MS, longest_ms: int = LONGEST_MS
+    probability: float,
+    even_ms: int,
+    shortest_ms: int = SHORTEST_MS,
+    longest_ms: int = LONGEST_MS,
+    *,
+    answer_ms: int = ANSWER_MS,
 ) -> int:
-    """Silence after which the turn is declared over: the rule's, at the end of a VAD window."""
-    ready_ms = AHEAD_SAMPLES * 1000 // SAMPLE_RATE_HZ + ANSWER_MS
+    """From the VAD's last window of speech to the window in which the turn is declared over."""
+    ready_ms = AHEAD_SAMPLES * 1000 // SAMPLE_RATE_HZ + answer_ms
     patience = judged_patience(
         probability, shortest_ms=shortest_ms, longest_ms=longest_ms, even_ms=even_ms
     )
-    return -(-max(patience, min(ready_ms, longest_ms)) // WINDOW_MS) * WINDOW_MS
+    silent_ms = max(patience - LAG_MS, min(ready_ms, longest_ms - LAG_MS))
+    return -(-silent_ms // WINDOW_MS) * WINDOW_MS
 
 
 def sweep(turns: Sequence[Judged]) -> Curve:
@@ -220,7 +261,7 @@ def outcomes(
     """For each turn: whether it is cut off, and how long after its end it is declared over."""
     cut, waits = [], []
     for turn in turns:
-        decided = [decided_ms(p, even_ms, shortest_ms, longest_ms) for p in turn.probabilities]
+        decided = turn.decided_ms(even_ms, shortest_ms, longest_ms)
         cut.append(any(ms <= pause for ms, pause in zip(decided, turn.pauses_ms, strict=False)))
         waits.append(decided[-1])
     return np.array(cut, np.bool_), np.array(waits, np.float64)
@@ -229,7 +270,8 @@ def outcomes(
 def as_shipped(turns: Sequence[Judged]) -> dict[str, float]:
     """Cutoffs and latency of the product's setting, by the default timeouts of a plan."""
     timeouts = Timeouts()
-    cut, waits = outcomes(turns, EVEN_MS, timeouts.complete_ms, timeouts.incomplete_ms)
+    shortest_ms = int(timeouts.complete_ms * CERTAIN_SHARE)
+    cut, waits = outcomes(turns, EVEN_MS, shortest_ms, timeouts.incomplete_ms)
     p50, p95 = np.percentile(waits, [50, 95])
     mean = float(waits.mean())
     return {

@@ -142,7 +142,8 @@ def _calibrated(
         rows = np.flatnonzero(is_real & (examples.fold == fold) & (examples.lengths > 0))
         log_odds[rows] = logits(net, examples, rows)
     chosen = is_real & (examples.lengths > 0)
-    return calibrate(log_odds[chosen], examples.is_end[chosen], examples.weight[chosen])
+    alike = np.ones(int(chosen.sum()), np.float32)
+    return calibrate(log_odds[chosen], examples.is_end[chosen], alike)
 
 
 def _figures(

@@ -40,6 +40,9 @@ PREROLL_SAMPLES = 3 * SAMPLE_RATE_HZ // 10
 OTHER_VOICES = ("voices", "talking", "speech")
 """Marks of the transcriber: where the speaker's turn ends is then not told by the sound."""
 BATCH = 64
+FULL_PAUSE_MS, LEAST_SHARE, MOST_SHARE = 400, 0.25, 1.5
+"""A pause counts by its length, in proportion to the first, within these shares: nobody is cut off
+in a short one, and a long one needs to be known."""
 _FADE = SAMPLE_RATE_HZ // 50
 
 
@@ -68,6 +71,14 @@ class Pause:
     asked_at: int
     until: int
     is_end: bool
+
+    @property
+    def counts(self) -> float:
+        """What it weighs against an end."""
+        if self.is_end:
+            return 1.0
+        ms = (self.until - self.silent_at) * 1000 / SAMPLE_RATE_HZ
+        return min(max(ms / FULL_PAUSE_MS, LEAST_SHARE), MOST_SHARE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +204,8 @@ class Mixture:
     read_sentences does, of whose pauses `read_share` are taken.
     """
 
-    copies: int = 2
-    cuts: int = 2
+    copies: int = 3
+    cuts: int = 3
     other_weight: float = 0.5
     read_share: float = 0.25
     read_weight: float = 0.2
@@ -215,14 +226,15 @@ def make_clips(
             continue
         is_other = recording.kind != "sentence"
         weight = mixture.read_weight if is_read else mixture.other_weight if is_other else 1.0
+        counts = weight * pause.counts
         whole = recording.samples[pause.start_at : pause.asked_at]
-        clips.append(Clip(whole, index, pause.is_end, weight))
+        clips.append(Clip(whole, index, pause.is_end, counts))
         read_until = fallen_at(recording.samples, pause.asked_at)
         if read_until < pause.asked_at:
             whole = recording.samples[pause.start_at : read_until]
-            clips.append(Clip(whole, index, pause.is_end, weight))
+            clips.append(Clip(whole, index, pause.is_end, counts))
         for _ in range(mixture.copies):
-            clips.append(Clip(_varied(recording, pause, rng), index, pause.is_end, weight))
+            clips.append(Clip(_varied(recording, pause, rng), index, pause.is_end, counts))
         for _ in range(mixture.cuts if recording.kind != "keyword" else 0):
             cut = _cut_off(recording, pause, rng)
             if cut is not None:

@@ -10,9 +10,10 @@ from zlib import crc32
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.numpy import save_file
 from torch import nn
 
-from voicebot.turns.end_of_turn import FRAMES, SPANS, Weights, spoken_frames
+from voicebot.turns.end_of_turn import FRAMES, SPANS, TRAINED_ON, Weights, spoken_frames
 
 Floats = NDArray[np.float32]
 
@@ -156,10 +157,11 @@ def to_weights(nets: Sequence[Net], calibration: tuple[float, float]) -> Weights
 def save(weights: Weights, trained_on: Iterable[str], path: Path) -> None:
     """float16, with the names of what was learnt from."""
     arrays = {
-        field.name: getattr(weights, field.name).astype(np.float16) for field in fields(Weights)
+        field.name: np.ascontiguousarray(getattr(weights, field.name), np.float16)
+        for field in fields(Weights)
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(path, trained_on=np.array(sorted(set(trained_on))), **arrays)
+    save_file(arrays, path, {TRAINED_ON: "\n".join(sorted(set(trained_on)))})
 
 
 def area_under_roc(scores: Floats, is_end: Floats) -> float:

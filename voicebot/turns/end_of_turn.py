@@ -12,16 +12,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
 
 from voicebot.errors import ModelUnavailable
 
 Array = NDArray[np.float32]
 
-MODEL_PATH = Path(__file__).parent / "models" / "end_of_turn.npz"
+MODEL_PATH = Path(__file__).parent / "models" / "end_of_turn.safetensors"
+TRAINED_ON = "trained_on"
+"""Of the file's metadata: names, one a line."""
 FRAMES = 128
 """Frames that count, the last ones: 3.1 s."""
 FRAME_SAMPLES = 384
@@ -56,7 +58,7 @@ class Weights:
 
 def load_weights(path: Path = MODEL_PATH) -> Weights:
     """ModelUnavailable, one line, when the file is missing or no such model."""
-    arrays = _arrays(path)
+    arrays = _opened(path)[0]
     try:
         found = {field.name: arrays[field.name].astype(np.float32) for field in fields(Weights)}
         weights = Weights(**found)
@@ -69,21 +71,23 @@ def load_weights(path: Path = MODEL_PATH) -> Weights:
 def trained_on(path: Path = MODEL_PATH) -> frozenset[str]:
     """Names of sessions, speakers and recordings that the model has seen, as corpora name them."""
     try:
-        return frozenset(str(name) for name in _arrays(path)["trained_on"])
+        return frozenset(_opened(path)[1][TRAINED_ON].splitlines())
     except KeyError as error:
         raise _no_model(path, error) from None
 
 
-def _arrays(path: Path) -> dict[str, NDArray[np.generic]]:
+def _opened(path: Path) -> tuple[dict[str, NDArray[np.float16]], dict[str, str]]:
+    """Arrays by name, and what the file tells beside them."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return dict(file)
+        with safe_open(path, framework="numpy") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return arrays, file.metadata() or {}
     except FileNotFoundError:
         raise ModelUnavailable(
             f"end-of-turn model: {path}: no such file; reinstall voicebot, or train it: "
             "python -m voicebot.learning.end_of_turn"
         ) from None
-    except (OSError, EOFError, ValueError, TypeError, BadZipFile) as error:
+    except (OSError, SafetensorError, ValueError) as error:
         raise _no_model(path, error) from None
 
 
