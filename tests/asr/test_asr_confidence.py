@@ -6,12 +6,7 @@ import pytest
 
 from voicebot.asr.confidence import (
     FILE,
-    UTTERANCE_FEATURES,
-    WORD_FEATURES,
     Judgement,
-    Piece,
-    Sentence,
-    Sound,
     is_foreign,
     is_invented,
     judge,
@@ -19,8 +14,15 @@ from voicebot.asr.confidence import (
     read,
     searched,
     shipped,
-    texts_share,
     unexpected,
+)
+from voicebot.asr.confidence_features import (
+    UTTERANCE_FEATURES,
+    WORD_FEATURES,
+    Piece,
+    Sentence,
+    Sound,
+    texts_share,
     word_shares,
 )
 from voicebot.asr.decoder import Decoded

@@ -2,7 +2,8 @@
 
 import pytest
 
-from voicebot.asr.confidence import Piece, Sentence, Sound, is_invented, judge
+from voicebot.asr.confidence import is_invented, judge
+from voicebot.asr.confidence_features import Piece, Sentence, Sound
 from voicebot.asr.decoder import Decoded
 from voicebot.asr.hypotheses import hypothesis_of
 

@@ -6,7 +6,7 @@ import torch
 from devices import ON_A_GPU, Watched, no_tf32
 
 from voicebot.asr.checkpoint import SHIPPED, build, open_file
-from voicebot.asr.confidence import Piece, Sentence, Sound
+from voicebot.asr.confidence_features import Piece, Sentence, Sound
 from voicebot.asr.decoder import token_limit
 from voicebot.asr.hypotheses import hypothesis_of, readings
 from voicebot.asr.moonshine import BEGIN, SAMPLE_RATE_HZ, Dimensions, Encoded, Moonshine

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from voicebot.asr.confidence import Piece, Sentence, Sound
+from voicebot.asr.confidence_features import Piece, Sentence, Sound
 from voicebot.asr.decoder import Decoded
 from voicebot.learning import asr_confidence_foreign
 from voicebot.learning.asr_channel import Chain, Telephone

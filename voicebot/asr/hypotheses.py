@@ -6,8 +6,6 @@ from collections.abc import Sequence
 
 from voicebot.asr.confidence import (
     Judgement,
-    Piece,
-    Sentence,
     is_foreign,
     is_invented,
     judge,
@@ -15,6 +13,7 @@ from voicebot.asr.confidence import (
     searched,
     unexpected,
 )
+from voicebot.asr.confidence_features import Piece, Sentence
 from voicebot.events import Alternative, Hypothesis, Word
 
 

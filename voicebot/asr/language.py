@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from voicebot.asr.batches import Frames
-from voicebot.asr.confidence import Logistic, Vector
+from voicebot.asr.confidence import Logistic
+from voicebot.asr.confidence_features import Vector
 
 FILE = Path(__file__).parent / "models" / "language.json"
 FOREIGN = 0.8

@@ -25,7 +25,7 @@ from voicebot.asr.batches import (
     similar,
 )
 from voicebot.asr.biasing import Biasing
-from voicebot.asr.confidence import Piece, Sentence, Sound
+from voicebot.asr.confidence_features import Piece, Sentence, Sound
 from voicebot.asr.decoder import Decoded, search, token_limit
 from voicebot.asr.greedy import LIKELY, SURE, greedy, is_sure
 from voicebot.asr.hypotheses import hypothesis_of, readings

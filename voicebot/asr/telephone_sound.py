@@ -1,8 +1,8 @@
 """What reaches the telephone model, prepared on its device for a whole batch of calls.
 
-The same as `utterance.prepare` and `confidence.Sound` do on the host for one after the other: audio
-brought to 16 kHz, looked at for speech, short answers set in quiet. Fixed shapes, nothing asked
-of the device, so that it is recorded with the encoder as one CUDA graph.
+The same as `utterance.prepare` and `confidence_features.Sound` do on the host for one after the
+other: audio brought to 16 kHz, looked at for speech, short answers set in quiet. Fixed shapes,
+nothing asked of the device, so that it is recorded with the encoder as one CUDA graph.
 
 Shapes: R rows (utterances), n samples at 8 kHz, N at 16 kHz.
 """
@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from voicebot.asr import utterance
-from voicebot.asr.confidence import SPEECH_DB
+from voicebot.asr.confidence_features import SPEECH_DB
 from voicebot.asr.moonshine import SAMPLE_RATE_HZ
 from voicebot.asr.utterance import COMFORTABLE_SAMPLES, FRAME, MIN_LOUD_FRAMES, SILENCE, STEADY_DB
 
@@ -106,7 +106,7 @@ def _spread(levels: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _sound(piece: Tensor, lengths: Tensor) -> Tensor:
-    """See confidence.Sound: seconds of speech, its level in dBFS, dB above its floor."""
+    """See confidence_features.Sound: seconds of speech, its level in dBFS, dB above its floor."""
     levels, is_whole = _levels(piece, lengths)
     levels = 20 * levels.clamp(min=_ZERO).log10()
     low, high = _spread(levels, is_whole)

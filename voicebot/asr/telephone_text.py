@@ -14,8 +14,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from voicebot.asr import confidence
-from voicebot.asr.confidence import EDGE, INVENTED, INVENTED_WORD
+from voicebot.asr import confidence, confidence_features
+from voicebot.asr.confidence import INVENTED, INVENTED_WORD
+from voicebot.asr.confidence_features import EDGE
 from voicebot.asr.decoder import LONGEST_LOOP, MAX_REPEATS, loop_start
 from voicebot.asr.moonshine import END
 from voicebot.asr.telephone_places import Heard
@@ -108,7 +109,7 @@ class Speller:
     def _spell(self, key: tuple[int, ...]) -> tuple[str, int]:
         """What the tokens of a word spell, and its letters."""
         word = self._vocabulary.text(key)
-        spelt = word, len(confidence.plain(word))
+        spelt = word, len(confidence_features.plain(word))
         if len(self._spellings) >= _KEPT_SPELLINGS:
             self._spellings.clear()
         self._spellings[key] = spelt
@@ -116,7 +117,7 @@ class Speller:
 
 
 class _Features:
-    """See confidence.word_features and utterance_features: of sentences without rivals."""
+    """See confidence_features.word_features and utterance_features: of sentences without rivals."""
 
     def __init__(
         self,

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import platformdirs
 
-from voicebot.asr import confidence
+from voicebot.asr import confidence, confidence_features
 from voicebot.asr.recogniser import Recogniser
 from voicebot.errors import ModelUnavailable, UserMistake
 from voicebot.learning.asr_confidence_fit import (
@@ -69,7 +69,7 @@ def observe(ear: Recogniser, heard: Sequence[Heard], tell: Tell) -> list[tuple[H
     return found
 
 
-def _observed(one: Heard, search: str, pieces: tuple[confidence.Piece, ...]) -> Observed:
+def _observed(one: Heard, search: str, pieces: tuple[confidence_features.Piece, ...]) -> Observed:
     words = [word for piece in pieces for word in piece.sentences[0].words]
     if one.text is None:
         said = words_of(" ".join(words))

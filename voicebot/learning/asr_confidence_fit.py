@@ -12,11 +12,10 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from voicebot.asr.confidence import (
+from voicebot.asr.confidence import Calibration, Logistic
+from voicebot.asr.confidence_features import (
     UTTERANCE_FEATURES,
     WORD_FEATURES,
-    Calibration,
-    Logistic,
     Piece,
     utterance_features,
     word_features,
