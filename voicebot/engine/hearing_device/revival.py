@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable
 
 from voicebot.engine.hearing_device.machine import Machine
-from voicebot.errors import VoicebotError
 
 FIRST_S, MOST_S = 10.0, 600.0
 """Between two tries, and after so long on the device the first of them again. After an error of
@@ -54,5 +53,5 @@ class Revival:
     def _try(self) -> None:
         try:
             self._made.append(self._make())
-        except (VoicebotError, RuntimeError, MemoryError):
-            self._made.append(None)  # it was told when it was lost; there is nothing new to say
+        except Exception:  # whatever it is: it was told when the device was lost
+            self._made.append(None)
