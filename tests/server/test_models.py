@@ -219,7 +219,8 @@ def test_lists_what_is_shipped_what_can_be_pulled_and_what_was(
 
 def test_the_addresses_are_those_of_the_installed_package() -> None:
     source = find_spec("openwakeword")
-    assert source is not None
+    if source is None:
+        pytest.skip("openWakeWord is not installed: it cannot be from Python 3.12 on")
     text = Path(str(source.origin)).read_text()
     for model in models.MODELS:
         for file in model.files:
