@@ -9,7 +9,7 @@ from fakes import LoudnessVad, ScriptedRecogniser
 
 from voicebot.audio import mulaw
 from voicebot.engine.engine import BUSY_CALLS, BUSY_TICK_S, Engine, NoObserver, Recognised
-from voicebot.engine.runner import Runner, VadResult
+from voicebot.engine.runner import Chunk, HearingLost, Result, Runner, VadResult
 from voicebot.engine.scheduler import JobKind
 
 pytestmark = pytest.mark.pipeline
@@ -84,6 +84,23 @@ async def test_a_paced_engine_hears_when_it_is_told(made) -> None:  # type: igno
     await sink.until(windows=4)
     engine.push(handle, 5 * 256, LOUD)
     await sink.until(windows=5)
+
+
+async def test_news_of_a_call_without_audio_in_a_step_reach_it_and_harm_no_other(made) -> None:  # type: ignore[no-untyped-def]
+    engine, _, _ = made
+    quiet, talks = Sink(), Sink()
+    handles = [engine.open_call(sink) for sink in (quiet, talks)]
+    engine.push(handles[0], 0, LOUD)
+    await quiet.until(windows=1)
+    hear = engine._runner.hear
+
+    def told_of_both(chunks: Sequence[Chunk]) -> list[Result]:
+        return [HearingLost(handles[0].slot, 256), *hear(chunks)]
+
+    engine._runner.hear = told_of_both
+    engine.push(handles[1], 0, LOUD)
+    await talks.until(windows=1)
+    assert quiet.windows[1:] == [HearingLost(handles[0].slot, 256)]
 
 
 async def test_each_call_gets_its_own_windows(made) -> None:  # type: ignore[no-untyped-def]

@@ -94,6 +94,7 @@ class Engine:
         self._threads: list[threading.Thread] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._live: dict[int, CallHandle] = {}
+        self._heard_calls: dict[int, CallHandle] = {}  # by slot: the last that was reset for one
         self._generation = 0
 
     # ------------------------------------------------------------ the loop's side
@@ -243,6 +244,7 @@ class Engine:
                 chunks = [chunk for chunk in chunks if chunk.slot != handle.slot]
                 touched.pop(handle.slot, None)
                 per_slot.pop(handle.slot, None)
+                self._heard_calls[handle.slot] = handle
                 self._runner.reset(handle.slot)
                 continue
             if now - item.pushed_at > LATE_S:
@@ -259,8 +261,9 @@ class Engine:
         by_slot: dict[int, list[Result]] = {}
         for result in self._heard(chunks, list(touched)):
             by_slot.setdefault(result.slot, []).append(result)
-        if by_slot:
-            self._post(partial(self._deliver_heard, touched, by_slot))
+        if by_slot:  # there may be news of calls that have no audio in this step
+            told = [(self._heard_calls.get(slot), results) for slot, results in by_slot.items()]
+            self._post(partial(self._deliver_heard, told))
         self._observer.engine_step(self._clock() - now, len(touched))
 
     def _heard(self, chunks: list[Chunk], slots: list[int]) -> list[Result]:
@@ -326,12 +329,9 @@ class Engine:
 
     # ------------------------------------------------------------ back on the loop
 
-    def _deliver_heard(
-        self, handles: dict[int, CallHandle], by_slot: dict[int, list[Result]]
-    ) -> None:
-        for slot, results in by_slot.items():
-            handle = handles[slot]
-            if self._live.get(slot) is handle:
+    def _deliver_heard(self, told: list[tuple[CallHandle | None, list[Result]]]) -> None:
+        for handle, results in told:
+            if handle is not None and self._live.get(handle.slot) is handle:
                 self._guarded(handle.sink.on_heard, results)
 
     def _deliver_recognised(self, answers: list[Recognised]) -> None:
