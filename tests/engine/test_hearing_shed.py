@@ -16,7 +16,7 @@ from voicebot.engine.hearing import Chunk, HearingLost, InbandKey, Result
 from voicebot.engine.hearing_device import build
 from voicebot.engine.hearing_device.hearing import DeviceHearing
 from voicebot.engine.hearing_device.line import Line
-from voicebot.engine.hearing_device.machine import Machine
+from voicebot.engine.hearing_device.machine import HUNG_S, Heard, Machine, Step
 from voicebot.engine.hearing_device.revival import FIRST_S, MOST_S, Revival
 from voicebot.engine.hearing_device.shedding import (
     GONE_S,
@@ -64,7 +64,7 @@ def test_the_longest_calls_stay_and_new_ones_come_when_there_is_room() -> None:
     assert shedding.deaf_calls(0.7) == 3
     shedding.came(np.array([0, 1, 3, 5]), 2.0)  # 4 and 2 have hung up
     assert shedding.review(2.0).regained == [1], "not up to the brim"
-    lost, regained = shedding.end(2.1)
+    lost, regained = shedding.end()
     assert (list(lost), sorted(regained)) == ([], [3, 5])
     assert not shedding.is_deaf.any()
     assert shedding.opened(6, 2.2)
@@ -101,6 +101,19 @@ def test_what_is_done_for_deaf_calls_takes_time_from_the_others() -> None:
     for _ in range(200):
         shedding.measured(0, 0.0, BUDGET_S / 2)
     assert 24 <= shedding.places <= 26
+
+
+def test_a_step_that_stood_still_tells_nothing() -> None:
+    shedding = room_for(50, 100)
+    shedding.measured(50, 5.0, 0.0)  # the process was stopped for a while
+    shedding.measured(50, 0.0, 5.0)
+    assert shedding.places >= 50 * 0.75
+
+
+def test_who_is_silent_when_the_device_is_back_is_told_too() -> None:
+    shedding = opened(room_for(1), [0, 1])
+    assert shedding.begin(0.0).lost == [1]
+    assert shedding.end().regained == [1], "his network is held up"
 
 
 def test_who_sends_nothing_takes_no_place() -> None:
@@ -164,6 +177,13 @@ class Given(Shedding):
 
     def measured(self, blocks: int, seconds: float, other_s: float) -> None:
         pass
+
+
+class OtherMeasured(Shedding):
+    """The same, but for what is done beside the steps."""
+
+    def measured(self, blocks: int, seconds: float, other_s: float) -> None:
+        super().measured(0, 0.0, other_s)
 
 
 class Clock:
@@ -242,6 +262,40 @@ def test_calls_beyond_the_cpu_go_on_by_keys_until_the_device_is_back() -> None:
         for results in (told, expected)
     )
     assert abs(np.mean(again) - np.mean(always)) < 1, "the device hears it again"
+
+
+def test_a_device_that_hangs_costs_as_many_their_hearing_as_any_other_that_is_lost() -> None:
+    clock, watch = Clock(), Watch()
+    machine = machine_of(4)
+
+    def hangs(step: Step) -> Heard:
+        clock.now += HUNG_S
+        raise DeviceLost("a step has taken longer than 2 s")
+
+    machine.step = hangs  # type: ignore[method-assign]
+    shedding = OtherMeasured(4, BUDGET_S / 2.5)
+    hearing = DeviceHearing(4, machine, rooms(4), watch=watch, shedding=shedding, clock=clock)
+    for slot in range(4):
+        hearing.reset(slot)
+    call = calls(1.6)[0]
+    told: list[Result] = []
+    for step in range(100):
+        told += hearing.hear([chunk(slot, call, step % 80 * BLOCK) for slot in range(4)])
+        clock.now += TICK_S
+    assert [r.slot for r in told if isinstance(r, HearingLost)] == [2, 3]
+    assert hearing.places == 2
+    assert hearing.deaf_calls == 2
+    clock.now += GONE_S + 1
+    assert hearing.deaf_calls == 0, "all have hung up"
+
+
+def test_news_of_a_call_that_left_are_not_told_to_the_next() -> None:
+    hearing = DeviceHearing(3, None, rooms(3), shedding=Given(3, BUDGET_S / 1.5), clock=Clock())
+    for slot in (0, 1, 1):
+        hearing.reset(slot)
+    call = calls(1.6)[0]
+    told = hearing.hear([chunk(0, call, 0)])
+    assert [n for n in told if isinstance(n, HearingLost)] == [HearingLost(1, 0)]
 
 
 def test_a_call_that_comes_when_the_cpu_is_full_is_told_at_once() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -99,9 +100,14 @@ def test_metrics_tell_of_loss_and_return_and_of_who_is_not_heard() -> None:
         return value("voicebot_hearing_device_lost"), value("voicebot_hearing_deaf_calls")
 
     assert (shown(), watch.places) == ((0, 0), None)
+    hearing = SimpleNamespace(deaf_calls=0, places=91)
+    watch.follow(hearing)  # type: ignore[arg-type]
     watch.lost("it fails")
     watch.shed(900, 91)
-    assert shown() == (1, 900)
+    hearing.deaf_calls = 900
+    assert (shown(), watch.places) == ((1, 900), 91)
+    hearing.deaf_calls = 3  # most of them have hung up, of which nobody is told
+    assert shown() == (1, 3)
+    hearing.deaf_calls = 0
     watch.back()
-    watch.shed(0, 91)
     assert shown() == (0, 0)

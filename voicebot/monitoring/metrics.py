@@ -7,6 +7,7 @@ from the dialplan. Should one not, values beyond the first MAX_LABEL_VALUES coun
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -167,9 +168,9 @@ class Metrics:
         """The device hears again."""
         self._hearing_lost.set(0)
 
-    def hearing_shed(self, calls: int) -> None:
-        """So many calls are not heard now."""
-        self._deaf_calls.set(calls)
+    def count_deaf_calls(self, count: Callable[[], int]) -> None:
+        """How many are not heard is asked when it is read: nobody is told of those who hang up."""
+        self._deaf_calls.set_function(count)
 
 
 class _Labels:

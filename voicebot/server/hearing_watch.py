@@ -20,6 +20,7 @@ class HearingWatch:
     def follow(self, hearing: Hearing) -> None:
         """This is it."""
         self._hearing = hearing
+        self._metrics.count_deaf_calls(lambda: getattr(hearing, "deaf_calls", 0))
 
     @property
     def places(self) -> int | None:
@@ -40,4 +41,3 @@ class HearingWatch:
         """So many calls go on by keys."""
         if deaf:
             log.warning("calls go on by keys: the CPU has no time for them", calls=deaf, of=places)
-        self._metrics.hearing_shed(deaf)

@@ -110,9 +110,10 @@ class DeviceHearing(Hearing):
         self._fresh: set[int] = set()  # slots whose rows on the device are to be reset
         self._stepped_s = 0.0  # in steps of the CPU, since `hear` began
         self._blocks = 0
+        self._began = clock()  # with a step
         if machine is None:
             self._use_cpu()
-            self._report(self._shedding.begin(clock()))
+            self._report(self._shedding.begin(self._began))
         elif machine.line.keys is not None:
             self._judge = KeyJudge(slots)
 
@@ -126,9 +127,15 @@ class DeviceHearing(Hearing):
         """How many calls can be heard; None: as many as there are slots. From any thread."""
         return self._shedding.places if self._machine is None else None
 
+    @property
+    def deaf_calls(self) -> int:
+        """How many calls go on by keys now. From any thread."""
+        return self._shedding.deaf_calls(self._clock())
+
     def reset(self, slot: int) -> None:
         """A new call takes the slot."""
         super().reset(slot)
+        self._results = [result for result in self._results if result.slot != slot]
         self._fresh.add(slot)
         if self._judge is not None:
             self._judge.reset(slot)
@@ -139,7 +146,8 @@ class DeviceHearing(Hearing):
 
     def hear(self, chunks: Sequence[Chunk]) -> list[Result]:
         """See Hearing; without the device, those are heard for whom there is time."""
-        began = self._clock()
+        self._began = began = self._clock()
+        was_on_device = self.is_on_device
         slots = np.array([chunk.slot for chunk in chunks], np.intp)
         self._shedding.came(slots, began)
         if self._machine is None:
@@ -149,7 +157,7 @@ class DeviceHearing(Hearing):
                 self._report(self._shedding.review(began))
         self._stepped_s, self._blocks = 0.0, 0
         told = super().hear(chunks)
-        if self._blocks:
+        if self._blocks and not was_on_device:  # else it was the lost device that took its time
             other = self._clock() - began - self._stepped_s
             self._shedding.measured(self._blocks, self._stepped_s, max(0.0, other))
         return told
@@ -161,8 +169,7 @@ class DeviceHearing(Hearing):
                 HearingLost(slot, int(self._written[slot]), is_back) for slot in slots
             ]
         if reviewed.lost or reviewed.regained:
-            deaf = self._shedding.deaf_calls(self._clock())
-            self._watch.shed(deaf, self._shedding.places)
+            self._watch.shed(self.deaf_calls, self._shedding.places)
 
     # ------------------------------------------------------------ audio in
 
@@ -315,7 +322,7 @@ class DeviceHearing(Hearing):
         if self._revival is not None:
             self._revival.lost(now)
         self._watch.lost(why)
-        self._report(self._shedding.begin(now))
+        self._report(self._shedding.begin(now, stood_s=now - self._began))
 
     def _use_cpu(self) -> None:
         rooms = self._on_cpu
@@ -339,4 +346,4 @@ class DeviceHearing(Hearing):
         self._heard = np.maximum(self._heard, self._cancelled)
         self._machine = machine
         self._watch.back()
-        self._report(self._shedding.end(self._clock()))
+        self._report(self._shedding.end())

@@ -21,6 +21,8 @@ WEIGHT = 0.05
 """Of the newest step in the mean: a review sees some twenty."""
 FEW = 16
 """Blocks of a step that tell what a call costs; in smaller batches it is mostly the step's own."""
+MOST = 4.0
+"""Times what a call costs by the mean: a step that took longer stood still for another reason."""
 GONE_S = 1.0
 """A slot without audio for so long has no call that costs anything."""
 REVIEW_S = 0.5
@@ -79,21 +81,24 @@ class Shedding:
 
     def measured(self, blocks: int, seconds: float, other_s: float) -> None:
         """A step of the CPU over so many blocks took so long, and what was done beside it."""
-        self._other_s += WEIGHT * (other_s - self._other_s)
+        self._other_s += WEIGHT * (min(other_s, self._tick_s) - self._other_s)
         if blocks >= min(FEW, self.places):
-            self._call_s += WEIGHT * (seconds / blocks - self._call_s)
+            call_s = min(seconds / blocks, MOST * self._call_s)
+            self._call_s += WEIGHT * (call_s - self._call_s)
 
     # ------------------------------------------------------------ who is heard
 
-    def begin(self, now: float) -> Reviewed:
-        """The device is lost: as many as there is time for stay as they are."""
+    def begin(self, now: float, *, stood_s: float = 0.0) -> Reviewed:
+        """The device is lost: as many as there is time for stay as they are. `stood_s`: how long
+        nobody's audio was looked at until then."""
+        self._heard_at += stood_s
         self.is_active = True
         return self._shed(now, self.places)
 
-    def end(self, now: float) -> Reviewed:
+    def end(self) -> Reviewed:
         """The device is back: everybody is heard again."""
         self.is_active = False
-        regained = self._deaf(now).tolist()
+        regained = np.flatnonzero(self.is_deaf).tolist()  # silent ones, too
         self.is_deaf[:] = False
         return Reviewed([], regained)
 
