@@ -125,3 +125,17 @@ async def test_a_gathering_ticks_on_a_grid_while_the_loop_rests() -> None:
         await asyncio.sleep(0)
         assert (ticks.read, ticks.paced) == (2, [True, False]), "nothing is left behind"
         assert not ticks.gathering.is_on
+
+
+async def test_on_a_loop_that_is_never_idle_audio_waits_no_longer() -> None:
+    round_s = 0.002
+    clock = Clock(round_s=round_s)
+    ticks = Ticks(clock)
+    with rests(lambda: RESTING_CALLS, ticks.gathering, clock=clock, sleep=clock.sleep):
+        for _ in range(500):
+            await asyncio.sleep(0)
+        apart_s = [after - before for before, after in pairwise(ticks.stepped_s)]
+    assert len(apart_s) > 50
+    assert max(apart_s) <= TICK_S + REST_S + 4 * round_s
+    assert min(apart_s) >= TICK_S - REST_S
+    assert len(clock.slept) < len(apart_s), "it has no time to rest"

@@ -89,6 +89,9 @@ class Pipe(asyncio.Transport):
     def close(self) -> None:
         self.is_gone = True
 
+    def abort(self) -> None:
+        self.is_gone = True
+
     def pause_reading(self) -> None:
         self.pauses += 1
 
@@ -302,6 +305,33 @@ async def test_what_is_held_is_bounded_and_read_before_the_end() -> None:
     gathering.end()
     await talk.feed(frame(b"b" * 300), [])
     assert tapped[-1] == "b", "nobody would read it later"
+
+
+async def test_a_connection_that_fails_when_it_is_read_ends_and_harms_no_other() -> None:
+    told: list[dict[str, Any]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda loop, context: told.append(context))
+
+    def breaks(text: str, came_s: float) -> bool:
+        raise RuntimeError("what nobody expects")
+
+    stepped: list[bool] = []
+    gathering = Gathering(step=lambda: stepped.append(True))
+    gathering.begin()
+    other: list[str] = []
+    for take in (breaks, lambda text, came_s: bool(other.append(text[0]) or True)):
+        talk = Talk(MediaProtocol)
+        await talk.open()
+        protocol: MediaProtocol = talk.protocol  # type: ignore[assignment]
+        protocol.tap, protocol.gathering = take, gathering
+        await talk.feed(frame(b"a" * 300), [])
+        if take is breaks:
+            broken = talk
+    gathering.tick()
+    assert (other, stepped) == (["a"], [True])
+    assert broken.pipe.is_gone
+    assert not talk.pipe.is_gone
+    assert [type(context["exception"]) for context in told] == [RuntimeError]
 
 
 async def test_what_came_before_the_connection_was_lost_is_read() -> None:

@@ -57,7 +57,8 @@ def rests(
         gathered.begin()
         now_s = clock()
         rounds, idle = rounds + 1, idle + 1 if now_s - looked_s < IDLE_S else 0
-        if rounds >= ROUNDS or idle >= IDLE_ROUNDS:
+        is_late = now_s >= tick_due_s + REST_S  # rounds are long: audio does not wait for so many
+        if rounds >= ROUNDS or idle >= IDLE_ROUNDS or is_late:
             if now_s >= tick_due_s - REST_S / 2:
                 gathered.tick()
                 tick_due_s = _next(tick_due_s, TICK_S, now_s)

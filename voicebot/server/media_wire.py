@@ -145,12 +145,18 @@ class MediaProtocol(WebSocketsSansIOProtocol):
         super().eof_received()
 
     def read_held(self) -> None:
-        """Read what was held back to be read with the audio of others."""
+        """Read what was held back to be read with the audio of others, whom no fault of this
+        connection may harm: it ends, as the loop ends one that fails in `data_received`."""
         if not self._held:
             return
         held, self._held = self._held, []
-        for self._came_s, data in held:
-            self._read(data)
+        try:
+            for self._came_s, data in held:
+                self._read(data)
+        except Exception as error:
+            told = {"message": "a connection failed", "exception": error, "protocol": self}
+            self.loop.call_exception_handler(told)
+            self.transport.abort()
 
     def _may_wait(self, data: bytes) -> bool:
         """Whether these bytes look like a chunk of audio, and nothing else."""
