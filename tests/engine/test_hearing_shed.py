@@ -124,6 +124,16 @@ def test_who_sends_nothing_takes_no_place() -> None:
     assert room_for(0).places == 1, "somebody is always heard"
 
 
+def test_where_there_is_time_for_one_the_next_is_heard_once_he_has_left() -> None:
+    shedding = opened(room_for(1), [0, 1, 2])
+    assert shedding.begin(0.0).lost == [1, 2]
+    shedding.came(np.array([0, 1, 2]), REVIEW_S)
+    assert shedding.review(REVIEW_S) == ([], [])
+    later = REVIEW_S + GONE_S + 0.1
+    shedding.came(np.array([1, 2]), later)
+    assert shedding.review(later).regained == [1]
+
+
 def test_there_are_never_more_places_than_slots() -> None:
     assert Shedding(7, 1e-12).places == 7
 

@@ -110,9 +110,10 @@ class Shedding:
         carried, places = len(self._carried(now)), self.places
         if carried > MORE * places:
             return self._shed(now, places)
-        if carried < LESS * places:
+        enough = max(1, int(LESS * places))
+        if carried < enough:
             deaf = self._deaf(now)
-            first = deaf[np.argsort(self._began[deaf])][: int(LESS * places) - carried]
+            first = deaf[np.argsort(self._began[deaf])][: enough - carried]
             self.is_deaf[first] = False
             return Reviewed([], first.tolist())
         return NOTHING
