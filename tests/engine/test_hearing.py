@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 from voicebot.audio import mulaw
 from voicebot.audio.delay import MAX_DELAY_MS
 from voicebot.audio.echo import Cancelled
-from voicebot.engine.hearing import RECENT_SAMPLES, Chunk, Hearing, InbandKey, VadResult
+from voicebot.engine.hearing import (
+    ALIGN_STEPS,
+    RECENT_SAMPLES,
+    Chunk,
+    Hearing,
+    InbandKey,
+    VadResult,
+)
 from voicebot.events import EchoState
 from voicebot.turns.near_end_features import Windows
 
@@ -289,6 +296,27 @@ def test_of_a_caller_who_speaks_nothing_is_left_out_and_a_window_waits_for_one_s
         later = {at: step - steps[at] for step, now in enumerate(told) for at in now.get(slot, [])}
         assert list(later) == [*range(0, len(later) * 256, 256)]
         assert set(later.values()) <= {0, 1}
+
+
+def test_of_calls_whose_audio_comes_now_late_now_in_time_next_to_nothing_is_left_out() -> None:
+    hearing = Hearing(12, LoudnessVad())
+    hearing.is_aligned = True
+    steps = 2 * ALIGN_STEPS
+    sent: list[int] = [0] * 12
+    at: dict[int, list[int]] = {slot: [] for slot in range(12)}
+    for step in range(1, steps + 1):
+        chunks = []
+        for slot in range(12):
+            until = step - (step + slot) // 10 % 2
+            chunks += [Chunk(slot, number * 160, QUIET) for number in range(sent[slot], until)]
+            sent[slot] = until
+        for result in hearing.hear(chunks):
+            at[result.slot].append(result.at)
+    for slot in range(12):
+        apart = np.diff(at[slot])
+        assert np.count_nonzero(apart != 256) <= 3, "at first, and each ALIGN_STEPS"
+        assert len(at[slot]) > steps * 160 / 256 - 5
+        assert apart.max() < 512
 
 
 def test_a_burst_is_heard_in_whatever_step_it_comes() -> None:

@@ -29,6 +29,8 @@ RING_S = 30
 """Longer than the longest utterance (Timeouts.max_speech_ms) and its wait for the recogniser."""
 QUIET = 0.1
 """A call less likely to speak than this loses nothing by part of a window that nobody looks at."""
+ALIGN_STEPS = 500
+"""A call whose audio comes now a step late and now in time would leave out something each time."""
 MAX_BEHIND_SAMPLES = 2 * SAMPLE_RATE_HZ
 RECENT_SAMPLES = 8192
 """Kept of the reference and of the raw signal: what may arrive before a step computes it."""
@@ -110,6 +112,7 @@ class Hearing:
         self._echo = KnownEcho(slots)
         self._chance = np.zeros(slots, np.float32)  # of speech, in the last window
         self._step = 0
+        self._aligned_at = np.full(slots, -ALIGN_STEPS)  # in which step
         self.is_aligned = False
         """Whether `hear` is called for each block, of all calls, so that their windows may be
         looked at in the same steps, five of eight, and in none of the others."""
@@ -122,6 +125,7 @@ class Hearing:
         self._written[slot] = self._cancelled[slot] = self._heard[slot] = 0
         self._echo.reset(slot)
         self._chance[slot] = 0.0
+        self._aligned_at[slot] = self._step - ALIGN_STEPS
         for room in self._rooms:
             room.reset(slot)
 
@@ -245,10 +249,12 @@ class Hearing:
 
     def _align(self, slots: Sequence[int]) -> None:
         """A call that is out of step waits for the next step with its windows, or, while it is
-        quiet, leaves out once as much as brings it into step."""
+        quiet, leaves out as much as brings it into step: once in ALIGN_STEPS at most."""
         rows = np.asarray(slots, np.int64)
         is_late = self._cancelled[rows] - self._heard[rows] >= WINDOW
-        late = rows[is_late & (self._chance[rows] < QUIET)]
+        is_free = self._step - self._aligned_at[rows] >= ALIGN_STEPS
+        late = rows[is_late & is_free & (self._chance[rows] < QUIET)]
+        self._aligned_at[late] = self._step
         self._heard[late] += (self._written[late] - self._heard[late] - BLOCK * self._step) % WINDOW
 
     def _cancel(self, canceller: Canceller, rows: Rows) -> list[Result]:
