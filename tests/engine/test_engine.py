@@ -8,7 +8,14 @@ import pytest
 from fakes import LoudnessVad, ScriptedRecogniser
 
 from voicebot.audio import mulaw
-from voicebot.engine.engine import BUSY_CALLS, BUSY_TICK_S, Engine, NoObserver, Recognised
+from voicebot.engine.engine import (
+    BUSY_CALLS,
+    BUSY_TICK_S,
+    CATCH_UP_STEPS,
+    Engine,
+    NoObserver,
+    Recognised,
+)
 from voicebot.engine.runner import Chunk, HearingLost, Result, Runner, VadResult
 from voicebot.engine.scheduler import JobKind
 
@@ -242,3 +249,21 @@ async def test_with_many_calls_a_second_chunk_waits_for_the_next_step(calls, ste
     now_s += BUSY_TICK_S
     engine._hear_once(now_s)
     assert taken == steps
+
+
+@pytest.mark.parametrize("is_paced", [True, False])
+def test_after_a_stall_nobody_stays_a_chunk_behind(is_paced: bool) -> None:
+    now = 0.0
+    engine = Engine(Runner(BUSY_CALLS, LoudnessVad(), None), slots=BUSY_CALLS, clock=lambda: now)
+    handles = [engine.open_call(Sink()) for _ in range(BUSY_CALLS)]
+    engine.pace(is_paced)
+    waiting = []
+    for step in range(3 * CATCH_UP_STEPS):
+        now += BUSY_TICK_S
+        for number in range(2 if step == 10 else 1):
+            for handle in handles:
+                engine.push(handle, (step + number + (step > 10)) * 160, LOUD[:160])
+        engine._hear_once(now)
+        waiting.append(len(engine._inbox))
+    assert waiting[10:12] == [BUSY_CALLS] * 2, "it does not make a batch of its own at once"
+    assert waiting[10 + CATCH_UP_STEPS :] == [0] * (2 * CATCH_UP_STEPS - 10)

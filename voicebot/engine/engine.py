@@ -46,6 +46,9 @@ TICK_S, BUSY_TICK_S = 0.010, 0.020
 """Between two steps of the hearing thread: calls arriving within it share a batch. With BUSY_CALLS
 the longer one costs 5 ms of latency on average, and saves half the steps."""
 BUSY_CALLS = 10
+CATCH_UP_STEPS = 50
+"""In one of so many steps also what has only just come is heard: after a stall all calls would stay
+a chunk behind for as long as they last."""
 BACKLOG_CHUNKS = 500
 """Audio waiting per slot before it is dropped: 10 s, by then the call is lost anyway."""
 STOP_TIMEOUT_S = 10.0
@@ -91,6 +94,7 @@ class Engine:
         self._work = threading.Condition()
         self._stopping = False
         self._is_paced = False
+        self._steps = 0
         self._threads: list[threading.Thread] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._live: dict[int, CallHandle] = {}
@@ -226,7 +230,9 @@ class Engine:
         touched: dict[int, CallHandle] = {}
         chunks: list[Chunk] = []
         # A second chunk of a call makes a batch of its own: one that has only just come waits.
-        newest_at = now - BUSY_TICK_S if self._is_busy else math.inf
+        self._steps += 1
+        is_held = self._is_busy and self._steps % CATCH_UP_STEPS
+        newest_at = now - BUSY_TICK_S if is_held else math.inf
         per_slot: dict[int, int] = {}
         held: list[_Audio | _Opened] = []
         while self._inbox:
