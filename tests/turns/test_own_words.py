@@ -57,34 +57,48 @@ def test_few_words_of_the_prompt(
     assert found == expected
 
 
+LOCKED, MOVED, NEVER = (True, False), (False, True), (False, False)
+"""Whether the echo is followed, and whether it was before."""
+
+
 @pytest.mark.parametrize(
-    ("spoken_ms", "confidence", "completeness", "is_locked", "expected"),
+    ("spoken_ms", "confidence", "completeness", "echo", "expected"),
     [
-        (64.0, 0.7, Completeness.NONE, True, "echo"),  # no word is as short
-        (32.0, 0.97, Completeness.NONE, True, "echo"),  # however sure it seems
-        (288.0, 0.8, Completeness.NONE, False, "echo"),
-        (288.0, 0.8, Completeness.NONE, True, "floor"),
-        (450.0, 0.95, Completeness.NONE, False, "floor"),  # a short word of a caller
-        (128.0, 0.8, Completeness.COMPLETE, True, "echo"),
-        (128.0, 0.95, Completeness.COMPLETE, True, "floor"),  # a bare digit that was asked for
-        (260.0, 0.8, Completeness.COMPLETE, False, "floor"),
-        (130.0, 0.8, Completeness.EXTENDABLE, True, "echo"),  # and one of several
-        (600.0, 0.5, Completeness.NONE, True, "floor"),
+        (64.0, 0.7, Completeness.NONE, LOCKED, "echo"),  # no word is as short
+        (32.0, 0.97, Completeness.NONE, LOCKED, "echo"),  # however sure it seems
+        (160.0, 0.97, Completeness.NONE, LOCKED, "floor"),  # "stop" said briskly
+        (160.0, 0.8, Completeness.NONE, LOCKED, "echo"),
+        (288.0, 0.8, Completeness.NONE, LOCKED, "floor"),
+        (288.0, 0.98, Completeness.NONE, MOVED, "echo"),
+        (96.0, 0.8, Completeness.COMPLETE, LOCKED, "echo"),
+        (96.0, 0.95, Completeness.COMPLETE, LOCKED, "floor"),  # a bare digit that was asked for
+        (130.0, 0.8, Completeness.EXTENDABLE, LOCKED, "floor"),  # and one of several
+        (130.0, 0.8, Completeness.EXTENDABLE, MOVED, "echo"),
+        (260.0, 0.8, Completeness.COMPLETE, MOVED, "floor"),
+        (600.0, 0.5, Completeness.NONE, LOCKED, "floor"),
+        # A handset's caller in the first prompt: of what he says little passes for his.
+        (32.0, 0.99, Completeness.NONE, NEVER, "floor"),
+        (224.0, 0.75, Completeness.NONE, NEVER, "floor"),
+        (450.0, 0.72, Completeness.NONE, NEVER, "floor"),
+        (64.0, 0.8, Completeness.EXTENDABLE, NEVER, "floor"),
+        (64.0, 0.3, Completeness.NONE, NEVER, "echo"),
     ],
 )
 def test_scraps_of_echo_are_no_words(
     spoken_ms: float,
     confidence: float,
     completeness: Completeness,
-    is_locked: bool,
+    echo: tuple[bool, bool],
     expected: str,
 ) -> None:
+    is_locked, has_moved = echo
     found = verdict(
         "Six.",
         completeness,
         Expectation(),
         bot_text=SAID,
         is_locked=is_locked,
+        has_moved=has_moved,
         spoken_ms=spoken_ms,
         confidence=confidence,
     )

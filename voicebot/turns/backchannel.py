@@ -41,11 +41,14 @@ UNDOUBTED_WORDS = 3
 before it is known what else the caller will say."""
 NOD_MS = 650
 """Nods last 0.15 to 0.65 s, and are recognised as anything, now so, now so."""
-SCRAP_MS, SHORT_ANSWER_MS = 240, 200
-"""Over a possible echo shorter sound is no word that the dialogue can do nothing with, however
-surely one is recognised in it, and an answer only if that is certain. Where the delay jumps, a
-clock drifts or prompts begin late, 30 to 290 ms of echo are left for a moment and pass for "Six."
-or "Think." with 0.7 to 0.98; callers' words there last 255 ms and more, bare digits 95 (LOG.md)."""
+SCRAP_MS, SHORT_MS, MOVED_ANSWER_MS = 240, 120, 200
+"""Over an echo that is followed, shorter sound than the first is no word that the dialogue can do
+nothing with, and sound shorter than the second no certain one, and no answer unless it is certain;
+over one that was followed and lost nothing below GRUNT_MS is a word, nor an answer below the third.
+Where the delay jumps, a clock drifts or prompts begin late, scraps of echo are left for a moment
+and pass for "Six." or "Think." with 0.7 to 0.98, all after the echo was first followed. Before
+that nobody knows whether there is any: on handsets nothing comes back, and what is told of the
+caller then is so little that "Stop." lasts 30 to 230 ms (LOG.md)."""
 GRUNT_MS, WORD_CONFIDENCE = 500, 0.6
 """A word or two so short that the dialogue can do nothing with, and no surer than this, are no
 reason to stop for: most commands are longer. A sure one is a word that was said, and no nod: an
@@ -110,11 +113,13 @@ def _is_scrap(
     is_locked: bool,
     has_moved: bool,
 ) -> bool:
-    """Whether that is too short for what was recognised in it, where an echo is possible."""
-    if completeness is not Completeness.NONE:
-        return spoken_ms < SHORT_ANSWER_MS and confidence < CERTAIN
-    is_sure = not has_moved and (is_locked or confidence >= CERTAIN)
-    return spoken_ms < (SCRAP_MS if is_sure else GRUNT_MS)
+    """Whether that is too short for what was recognised in it, where an echo is or was known."""
+    is_answer, is_certain = completeness is not Completeness.NONE, confidence >= CERTAIN
+    if is_answer and is_certain:
+        return False
+    if has_moved:
+        return spoken_ms < (MOVED_ANSWER_MS if is_answer else GRUNT_MS)
+    return is_locked and spoken_ms < (SHORT_MS if is_answer or is_certain else SCRAP_MS)
 
 
 def _is_own(
