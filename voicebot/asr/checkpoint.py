@@ -49,10 +49,13 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A checkpoint as it lies in its file: float32 and float16, or int8 with scales beside."""
+    """A checkpoint as it lies in its file: float32 and float16, or int8 with scales beside.
+
+    `checksum`: the file's; empty for what does not lie in one."""
 
     tensors: dict[str, Tensor]
     tokens: list[bytes]
+    checksum: str = ""
 
     @property
     def is_packed(self) -> bool:
@@ -184,7 +187,7 @@ def open_file(path: Path, dims: Dimensions | None = None) -> Stored:
         raise ModelUnavailable(
             f"{path}: of another architecture ({problem}); this recogniser is Moonshine tiny-en"
         )
-    return Stored(tensors, tokens)
+    return Stored(tensors, tokens, metadata["sha256"])
 
 
 def _misfit(tensors: Mapping[str, Tensor], tokens: list[bytes], dims: Dimensions) -> str | None:

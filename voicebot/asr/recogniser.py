@@ -51,7 +51,7 @@ class Recogniser:
     `threads`: CPU threads; 0 takes all cores but one. `precision`: "auto" computes in int8
     where the CPU has instructions for it, else in float32. `model`: a checkpoint in place of the
     shipped one. `cache_problem` says in one line why converted weights could not be kept in
-    `cache_dir`, if so.
+    `cache_dir`, if so. `checksum`: that of the checkpoint, empty for what is none.
     """
 
     def __init__(
@@ -67,8 +67,8 @@ class Recogniser:
         is_int8 = precision == "int8" or (precision == "auto" and quantise.is_worthwhile())
         network = checkpoint.build_int8(stored) if is_int8 else checkpoint.build(stored.weights())
         self._setup(network, Vocabulary(stored.tokens))
-        if model is None and checkpoint.SHIPPED.is_file():
-            self._language = language.shipped()
+        self.checksum = stored.checksum
+        self._language = language.fitted_to(stored.checksum)
 
     @classmethod
     def of(cls, model: Moonshine, vocabulary: Vocabulary) -> Recogniser:
@@ -81,7 +81,8 @@ class Recogniser:
     def _setup(self, model: Moonshine, vocabulary: Vocabulary) -> None:
         self.model, self.vocabulary = model, vocabulary
         self._biasing = Biasing(vocabulary.tokens)
-        self._language = None  # it is fitted to the shipped weights alone
+        self.checksum = ""
+        self._language = None  # it is for the weights of one checkpoint
 
     def warm_up(self) -> None:
         """Run at every size that calls will bring, so that no caller waits for memory or kernels.
@@ -145,7 +146,7 @@ class Recogniser:
         ]
         heard = [hypothesis_of(of_one, nbest) for of_one in read]
         if nbest > 1:
-            heard = self._english(heard, encoded, pieces)
+            heard = self._english(heard, encoded, pieces, ended)
         if nbest > 1 and any(draft is None or draft.is_timed for draft in drafts or [None]):
             said = [
                 [
@@ -182,15 +183,21 @@ class Recogniser:
         return [[self._piece(next(decoded), samples) for samples in of_one] for of_one in pieces]
 
     def _english(
-        self, heard: list[Hypothesis], encoded: Encoded, pieces: Sequence[Sequence[Samples]]
+        self,
+        heard: list[Hypothesis],
+        encoded: Encoded,
+        pieces: Sequence[Sequence[Samples]],
+        ended: Sequence[float | None],
     ) -> list[Hypothesis]:
-        """What is doubtful and sounds like another language is nothing."""
+        """What is doubtful and sounds like another language is nothing; but who goes on, and was
+        heard greedily for it, is asked for again."""
         if self._language is None:
             return heard
         found, row = [], 0
-        for hypothesis, of_one in zip(heard, pieces, strict=True):
+        for hypothesis, of_one, chance in zip(heard, pieces, ended, strict=True):
             rows, row = range(row, row + len(of_one)), row + len(of_one)
-            if hypothesis.text and hypothesis.confidence < language.DOUBTFUL:
+            is_cheap = len(hypothesis.nbest) <= 1 and chance is not None and chance < GOES_ON
+            if language.is_doubtful(hypothesis) and not is_cheap:
                 frames = np.concatenate([frames_of(encoded, one) for one in rows])
                 if language.is_foreign(frames, self._language):
                     hypothesis = Hypothesis("")

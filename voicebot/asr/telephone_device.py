@@ -3,7 +3,8 @@
 Spans of calls go the short way (`understand`): brought to the model's rate, prepared, encoded and
 decoded on the device, put into words all together. Other audio is prepared and judged on the
 host as on a CPU (`recogniser`). What the dialogue expects does not steer the search here, and words
-have no times: beams and automata ask the host for every token.
+have no times: beams and automata ask the host for every token. Nor is it asked whether English was
+spoken (`language`): what is read greedily counts as somebody speaking.
 """
 
 from __future__ import annotations

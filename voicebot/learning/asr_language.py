@@ -161,6 +161,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "scale": _rounded(found.scale),
         "weights": _rounded(found.weights),
         "bias": round(found.bias, DIGITS),
+        "fitted_to": ear.checksum,
         "measured": measured,
     }
     options.out.write_text(json.dumps(content) + "\n", encoding="utf-8")
