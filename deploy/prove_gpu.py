@@ -16,6 +16,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 FINAL_MS, ROOFLINES = 500.0, 4.0
@@ -119,6 +120,13 @@ def judge(part: Part, code: int, printed: str, said: str) -> tuple[str, str]:
     except (IndexError, ValueError):
         last = [line for line in said.strip().splitlines() if line.strip()]
         return "FAILED", last[-1][:120] if last else f"exit code {code}"
+    try:
+        return _figures(part, found)
+    except (KeyError, TypeError) as error:
+        return "FAILED", f"printed JSON without its figures ({error})"[:120]
+
+
+def _figures(part: Part, found: dict[str, Any]) -> tuple[str, str]:
     if "final_p99_ms" not in found:  # of hearing
         is_good = found["max_streams"] >= part.streams
         stages = ", ".join(f"{name} {ms:.2f}" for name, ms in found["stages_ms"].items())
@@ -127,6 +135,7 @@ def judge(part: Part, code: int, printed: str, said: str) -> tuple[str, str]:
         found["max_streams"] >= part.streams
         and found["final_p99_ms"] is not None
         and found["final_p99_ms"] <= FINAL_MS
+        and found["of_roofline"] <= ROOFLINES
     )
     told = (
         f"chunk p99 {found['chunk_p99_ms']} of {found['chunk_ms']} ms, "
@@ -154,7 +163,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=580.0, help="of all parts together; 580")
     parser.add_argument("--only", nargs="*", default=[], help="parts whose name begins so")
     parser.add_argument("--small", action="store_true", help="to try the script itself")
-    parser.add_argument("--out", type=Path, default=Path(os.environ.get("OUT", "runs/gpu")))
+    parser.add_argument("--out", type=Path, default=Path("runs/gpu"))
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     end = time.monotonic() + options.seconds

@@ -37,6 +37,8 @@ def prove(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         ({"max_streams": 99}, "SHORT"),
         ({"final_p99_ms": 501.0}, "SHORT"),
         ({"final_p99_ms": None}, "SHORT"),
+        ({"of_roofline": 4.1}, "SHORT"),
+        ({"chunk_p99_ms": "?", "of_roofline": None}, "FAILED"),
     ],
 )
 def test_marks(prove: ModuleType, changed: dict[str, object], verdict: str) -> None:
