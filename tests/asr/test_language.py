@@ -78,10 +78,11 @@ def test_an_utterance_is_believed_for_itself_or_for_its_words() -> None:
     def heard(whole: float, *words: float) -> Hypothesis:
         return Hypothesis("so", tuple(Word("so", sure) for sure in words), whole)
 
-    assert language.is_doubtful(heard(0.4, 0.5, 0.6))
-    assert not language.is_doubtful(heard(0.6, 0.5, 0.6))
-    assert not language.is_doubtful(heard(0.4, 0.2, *[0.95] * 6))
-    assert not language.is_doubtful(Hypothesis(""))
+    assert language.is_doubtful(heard(0.4, 0.5, 0.6), False)
+    assert not language.is_doubtful(heard(0.6, 0.5, 0.6), True)
+    assert not language.is_doubtful(heard(0.4, 0.2, *[0.95] * 6), False)
+    assert language.is_doubtful(heard(0.4, 0.2, *[0.95] * 6), True)
+    assert not language.is_doubtful(Hypothesis(""), True)
 
 
 @pytest.fixture

@@ -27,7 +27,8 @@ FOREIGN = 0.8
 DOUBTFUL = 0.5
 """Confidence from which on an utterance is believed, whatever it sounds like."""
 SURE_WORDS = 0.7
-"""So is one whose words are on average as sure as that: one of them alone is doubtful (LOG.md)."""
+"""So is one, where nothing is expected, whose words are on average as sure as that: one of them
+alone is doubtful (LOG.md)."""
 
 
 def statistics(frames: Frames) -> Vector:
@@ -35,10 +36,10 @@ def statistics(frames: Frames) -> Vector:
     return np.concatenate([frames.mean(axis=0), frames.std(axis=0)]).astype(np.float64)
 
 
-def is_doubtful(heard: Hypothesis) -> bool:
-    """Whether what was heard may be another language at all."""
+def is_doubtful(heard: Hypothesis, is_expected: bool) -> bool:
+    """Whether what was heard may be another language at all; `is_expected`: if something was."""
     sure = sum(word.confidence for word in heard.words) / max(1, len(heard.words))
-    return bool(heard.text) and heard.confidence < DOUBTFUL and sure < SURE_WORDS
+    return bool(heard.text) and heard.confidence < DOUBTFUL and (is_expected or sure < SURE_WORDS)
 
 
 def is_foreign(frames: Frames, model: Logistic) -> bool:

@@ -146,7 +146,9 @@ class Recogniser:
         ]
         heard = [hypothesis_of(of_one, nbest) for of_one in read]
         if nbest > 1:
-            heard = self._english(heard, encoded, pieces, ended)
+            heard = self._english(
+                heard, encoded, pieces, ended, expectations or [None] * len(heard)
+            )
         if nbest > 1 and any(draft is None or draft.is_timed for draft in drafts or [None]):
             said = [
                 [
@@ -188,16 +190,17 @@ class Recogniser:
         encoded: Encoded,
         pieces: Sequence[Sequence[Samples]],
         ended: Sequence[float | None],
+        expected: Sequence[Expectation | None],
     ) -> list[Hypothesis]:
         """What is doubtful and sounds like another language is nothing; but who goes on, and was
         heard greedily for it, is asked for again."""
         if self._language is None:
             return heard
         found, row = [], 0
-        for hypothesis, of_one, chance in zip(heard, pieces, ended, strict=True):
+        for hypothesis, of_one, chance, asked in zip(heard, pieces, ended, expected, strict=True):
             rows, row = range(row, row + len(of_one)), row + len(of_one)
             is_cheap = len(hypothesis.nbest) <= 1 and chance is not None and chance < GOES_ON
-            if language.is_doubtful(hypothesis) and not is_cheap:
+            if language.is_doubtful(hypothesis, asked is not None) and not is_cheap:
                 frames = np.concatenate([frames_of(encoded, one) for one in rows])
                 if language.is_foreign(frames, self._language):
                     hypothesis = Hypothesis("")
