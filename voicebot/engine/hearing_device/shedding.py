@@ -110,7 +110,7 @@ class Shedding:
         carried, places = len(self._carried(now)), self.places
         if carried > MORE * places:
             return self._shed(now, places)
-        enough = max(1, int(LESS * places))
+        enough = min(places, max(1, int(LESS * places)))
         if carried < enough:
             deaf = self._deaf(now)
             first = deaf[np.argsort(self._began[deaf])][: enough - carried]
