@@ -3,7 +3,7 @@ import pytest
 import soundfile
 import soxr
 
-from voicebot.asr import quantise, sentences, wheel
+from voicebot.asr import quantise, wheel
 from voicebot.asr.recogniser import Recogniser
 from voicebot.asr.stream import Draft
 from voicebot.asr.vocabulary import Vocabulary
@@ -147,11 +147,11 @@ def test_what_was_read_is_neither_encoded_nor_decoded_again(recogniser, speech, 
 
 
 def test_who_goes_on_is_not_searched_with_beams(recogniser, speech, monkeypatch):
-    searched, search = [], sentences.with_beams
+    searched, search = [], recogniser._search
     monkeypatch.setattr(
-        sentences, "with_beams", lambda *of: searched.append(len(of[2])) or search(*of)
+        recogniser, "_search", lambda *of: searched.append(len(of[1])) or search(*of)
     )
-    monkeypatch.setattr(sentences, "is_sure", lambda *_: False)
+    monkeypatch.setattr("voicebot.asr.recogniser.is_sure", lambda *_: False)
     unsure = speech[: 4 * RATE]
     batch = [unsure, unsure, unsure]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -10,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from voicebot.asr import checkpoint, language, quantise
 from voicebot.asr.alignment import Said, timed
@@ -19,14 +21,15 @@ from voicebot.asr.batches import (
     Frames,
     frames_of,
     frames_of_last,
+    padded_frames,
+    similar,
 )
 from voicebot.asr.biasing import Biasing
 from voicebot.asr.confidence_features import Piece, Sentence, Sound
-from voicebot.asr.decoder import Decoded
-from voicebot.asr.encoding import encode, encode_new
+from voicebot.asr.decoder import Decoded, search, token_limit
+from voicebot.asr.greedy import LIKELY, SURE, greedy, is_sure
 from voicebot.asr.hypotheses import hypothesis_of, readings
 from voicebot.asr.moonshine import SAMPLE_RATE_HZ, Encoded, Moonshine
-from voicebot.asr.sentences import find, find_each, with_beams
 from voicebot.asr.stream import Draft
 from voicebot.asr.utterance import Samples, prepare
 from voicebot.asr.vocabulary import Vocabulary
@@ -38,6 +41,8 @@ float32[T, dim] of each and the length of its audio in samples."""
 Precision = Literal["auto", "float32", "int8"]
 WARM_UP_SHAPES = ((20, 1), (12, 2), (6, 4), (3, 8))
 """Seconds and utterances of the largest batches: 24 s of audio, as the engine forms them."""
+BEAMS = 8
+"""Beams behind an n-best list: a little better than four for a little more time (LOG.md)."""
 
 
 class Recogniser:
@@ -122,14 +127,14 @@ class Recogniser:
         automata = self._automata(pieces, expectations) if nbest > 1 else None
         begun = _of_pieces(drafts, pieces)
         lengths = [len(of) for of, of_one in zip(batch, pieces, strict=True) for _ in of_one]
-        encoded = encode_new(self.model.encoder, flat, lengths, begun)
+        encoded = self._encode_new(flat, lengths, begun)
         ended = _ended(judge, encoded, pieces, batch)
         beams = [
             1 if chance is not None and chance < GOES_ON else nbest
             for chance, of_one in zip(ended, pieces, strict=True)
             for _ in of_one
         ]
-        searched = find_each(self.model.decoder, encoded, flat, beams, max_tokens, automata, begun)
+        searched = self._found(encoded, flat, beams, max_tokens, automata, begun)
         for draft, [best, *_] in zip(begun, searched, strict=True):
             if draft is not None:
                 draft.tokens = best.tokens
@@ -175,9 +180,8 @@ class Recogniser:
         if not flat:
             return [[] for _ in batch]
         automata = self._automata(pieces, expectations) if nbest > 1 else None
-        read = with_beams if nbest > 1 else find
-        encoded = encode(self.model.encoder, flat)
-        decoded = iter(read(self.model.decoder, encoded, flat, nbest, None, automata))
+        find = self._search if nbest > 1 else self._find
+        decoded = iter(find(self._encode(flat), flat, nbest, None, automata))
         return [[self._piece(next(decoded), samples) for samples in of_one] for of_one in pieces]
 
     def _english(
@@ -220,18 +224,13 @@ class Recogniser:
         pieces = [prepare(samples) for samples in batch]
         last = [of_one[-1:] for of_one in pieces]
         flat = [piece for of_one in last for piece in of_one]
-        return (
-            frames_of_last(encode(self.model.encoder, flat), last)
-            if flat
-            else [NO_FRAMES for _ in batch]
-        )
+        return frames_of_last(self._encode(flat), last) if flat else [NO_FRAMES for _ in batch]
 
     @torch.inference_mode()
     def _decode(
         self, pieces: list[Samples], nbest: int, max_tokens: int | None
     ) -> list[list[Decoded]]:
-        encoded = encode(self.model.encoder, pieces)
-        return with_beams(self.model.decoder, encoded, pieces, nbest, max_tokens)
+        return self._search(self._encode(pieces), pieces, nbest, max_tokens)
 
     def _automata(
         self,
@@ -246,6 +245,144 @@ class Recogniser:
             for of_one, expectation in zip(pieces, expectations, strict=True)
             for _ in of_one
         ]
+
+    def _found(
+        self,
+        encoded: Encoded,
+        pieces: list[Samples],
+        nbest: Sequence[int],
+        max_tokens: int | None,
+        automata: Sequence[Automaton | None] | None,
+        drafts: Sequence[Draft | None],
+    ) -> list[list[Decoded]]:
+        """As `_find`, with so many for each piece; where something is expected, the most."""
+        most = max(nbest)
+        wanted = [
+            count if automata is None or automata[row] is None else most
+            for row, count in enumerate(nbest)
+        ]
+        found: list[list[Decoded]] = [[]] * len(pieces)
+        for count in set(wanted):
+            rows = [row for row, of_one in enumerate(wanted) if of_one == count]
+            sentences = self._find(
+                encoded if len(rows) == len(pieces) else encoded.of(rows),
+                [pieces[row] for row in rows],
+                count,
+                max_tokens,
+                [automata[row] for row in rows] if automata else None,
+                [drafts[row] for row in rows],
+            )
+            for row, of_one in zip(rows, sentences, strict=True):
+                found[row] = of_one
+        return found
+
+    def _find(
+        self,
+        encoded: Encoded,
+        pieces: list[Samples],
+        nbest: int,
+        max_tokens: int | None,
+        automata: Sequence[Automaton | None] | None = None,
+        drafts: Sequence[Draft | None] | None = None,
+    ) -> list[list[Decoded]]:
+        """The best sentences of each piece: the greedy one alone where that is enough."""
+        limits = token_limits(pieces, max_tokens)
+        least = -math.inf if nbest <= 1 else LIKELY
+        drafts = drafts or [None] * len(limits)
+        found = [[one] for one in self._greedy(encoded, limits, drafts, least)]
+        if nbest <= 1:
+            return found
+        found = [
+            _if_sure(one, automaton)
+            for [one], automaton in zip(found, automata or [None] * len(found), strict=True)
+        ]
+        doubtful = [index for index, of_one in enumerate(found) if not of_one]
+        if doubtful:
+            searched = self._search(
+                encoded.of(doubtful),
+                [pieces[index] for index in doubtful],
+                nbest,
+                max_tokens,
+                [automata[index] for index in doubtful] if automata else None,
+            )
+            for index, sentences in zip(doubtful, searched, strict=True):
+                found[index] = sentences
+        return found
+
+    def _greedy(
+        self,
+        encoded: Encoded,
+        limits: Sequence[int],
+        drafts: Sequence[Draft | None],
+        least: float,
+    ) -> list[Decoded]:
+        """Greedy sentences; what drafts have is not decoded again. `least`: see `greedy`."""
+        new = [row for row, draft in enumerate(drafts) if draft is None or draft.sentence is None]
+        decoded: list[Decoded] = []
+        if new:
+            some = encoded if len(new) == len(limits) else encoded.of(new)
+            begun = [draft.tokens if (draft := drafts[row]) else () for row in new]
+            asked = [limits[row] for row in new]
+            decoded = greedy(self.model.decoder, some, asked, begun, least=least)
+        found = dict(zip(new, decoded, strict=True))
+        for row, draft in enumerate(drafts):
+            if draft is None:
+                continue
+            if draft.sentence is not None:
+                found[row] = draft.sentence
+            elif least == -math.inf or found[row].end_log_prob is not None:
+                draft.sentence = found[row]
+        return [found[row] for row in range(len(limits))]
+
+    def _search(
+        self,
+        encoded: Encoded,
+        pieces: list[Samples],
+        nbest: int,
+        max_tokens: int | None,
+        automata: Sequence[Automaton | None] | None = None,
+    ) -> list[list[Decoded]]:
+        """With beams."""
+        limits = token_limits(pieces, max_tokens)
+        return search(self.model.decoder, encoded, limits, max(nbest, BEAMS), automata)
+
+    def _encode_new(
+        self, pieces: list[Samples], lengths: Sequence[int], drafts: Sequence[Draft | None]
+    ) -> Encoded:
+        """All pieces; what drafts have read is not encoded again. `lengths`: of the audio."""
+        known = [
+            draft.frames_of(length) if draft else None
+            for draft, length in zip(drafts, lengths, strict=True)
+        ]
+        new = [row for row, frames in enumerate(known) if frames is None]
+        fresh = self._encode([pieces[row] for row in new]) if new else None
+        for at, row in enumerate(new):
+            assert fresh is not None
+            frames = fresh.frames[at, : fresh.lengths[at]]
+            known[row] = frames
+            if (draft := drafts[row]) is not None:
+                draft.samples, draft.frames, draft.sentence = lengths[row], frames.clone(), None
+        if fresh is not None and len(new) == len(pieces):
+            return fresh
+        return padded_frames([frames for frames in known if frames is not None])
+
+    def _encode(self, pieces: list[Samples]) -> Encoded:
+        """All pieces, those of similar length together, as one padded whole."""
+        frames: list[Tensor] = [torch.empty(0)] * len(pieces)
+        for group in similar([len(piece) for piece in pieces]):
+            padded = torch.zeros(len(group), max(len(pieces[index]) for index in group))
+            for row, index in zip(padded, group, strict=True):
+                row[: len(pieces[index])] = torch.from_numpy(pieces[index])
+            encoded = self.model.encoder(padded, [len(pieces[index]) for index in group])
+            for row, index in enumerate(group):
+                frames[index] = encoded.frames[row, : encoded.lengths[row]]
+        return padded_frames(frames)
+
+
+def token_limits(pieces: Sequence[Samples], max_tokens: int | None) -> list[int]:
+    """The most tokens that each piece may take."""
+    limits = [token_limit(len(piece) / SAMPLE_RATE_HZ) for piece in pieces]
+    return limits if max_tokens is None else [min(limit, max_tokens) for limit in limits]
 
 
 def _ended(
@@ -262,6 +399,19 @@ def _ended(
         for of_one, samples in zip(pieces, batch, strict=True)
     ]
     return judge(frames_of_last(encoded, pieces), lengths)
+
+
+def _if_sure(decoded: Decoded, automaton: Automaton | None) -> list[Decoded]:
+    """The greedy sentence, if no search would find a better one; else nothing.
+
+    Where something is expected it must be just that: a phrase may pay for a less probable text.
+    """
+    if not is_sure(decoded, LIKELY if automaton is None else SURE):
+        return []
+    if automaton is None or not decoded.tokens:
+        return [decoded if automaton is None else replace(decoded, free_margin=0.0)]
+    bias = automaton.answering(decoded.tokens)
+    return [] if bias is None else [replace(decoded, bias=bias, free_margin=0.0)]
 
 
 def _of_pieces(

@@ -30,8 +30,7 @@ from voicebot.asr.device_streams import choose_kernels, is_full
 from voicebot.asr.moonshine import SAMPLE_RATE_HZ, Encoded, Moonshine
 from voicebot.asr.moonshine_device import decode
 from voicebot.asr.moonshine_packed import PackedMoonshine
-from voicebot.asr.recogniser import JudgeEnd, Recogniser
-from voicebot.asr.sentences import token_limits
+from voicebot.asr.recogniser import JudgeEnd, Recogniser, token_limits
 from voicebot.asr.stream import Draft
 from voicebot.asr.telephone_lanes import TelephoneLanes
 from voicebot.asr.telephone_places import LONGEST, Heard
