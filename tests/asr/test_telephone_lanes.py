@@ -5,9 +5,10 @@ import pytest
 import torch
 from devices import ON_A_GPU, Watched, no_tf32
 
+from voicebot.asr import telephone_device
 from voicebot.asr.checkpoint import SHIPPED, build, open_file
 from voicebot.asr.confidence_features import Piece, Sentence, Sound
-from voicebot.asr.decoder import token_limit
+from voicebot.asr.decoder import Decoded, token_limit
 from voicebot.asr.hypotheses import hypothesis_of, readings
 from voicebot.asr.moonshine import BEGIN, SAMPLE_RATE_HZ, Dimensions, Encoded, Moonshine
 from voicebot.asr.moonshine_device import _sentence, decode
@@ -180,6 +181,22 @@ def told_alone(of: DeviceRecogniser, spans: list[np.ndarray]) -> list[Hypothesis
     """By the way of audio at 16 kHz."""
     wide = [resample(to_float(span), 8000, SAMPLE_RATE_HZ) for span in spans]
     return [of.transcribe([samples])[0] for samples in wide]
+
+
+def test_what_no_lane_takes_is_heard_and_decoded_on_the_device(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    batches = []
+
+    def counted(model: Moonshine, encoded: Encoded, limits: list[int]) -> list[Decoded]:
+        batches.append(len(limits))
+        return decode(model, encoded, limits)
+
+    monkeypatch.setattr(telephone_device, "decode", counted)
+    noise = np.random.default_rng(3).normal(0, 0.1, 2 * SAMPLE_RATE_HZ).astype(np.float32)
+    uneven = noise * np.repeat([1.0, 0.02] * 4, len(noise) // 8).astype(np.float32)
+    recogniser().transcribe([uneven, uneven])  # (steady sound would not be looked at)
+    assert batches == [2]
 
 
 def same(found: list[Hypothesis], expected: list[Hypothesis]) -> None:
